@@ -1,0 +1,8 @@
+//! alert-router: takes Alertmanager webhooks, dedupes and groups them, and forwards them to
+//! e-mail or WeCom: durably, once, in order, within the channels' limits.
+
+pub mod clock;
+pub mod message;
+pub mod receiver;
+pub mod render;
+pub mod store;

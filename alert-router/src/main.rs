@@ -1,0 +1,3 @@
+//! alert-router
+
+fn main() {}

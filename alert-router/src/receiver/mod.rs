@@ -1,0 +1,175 @@
+//! The seam to people: a receiver renders a message for its channel and carries it, within a
+//! deadline. A new receiver is one file and three adjacent lines here.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use alert_engine::{DeliveryId, LaneKey, Timestamp};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use crate::message::Message;
+
+/// What people would call the same mailbox or room, however the config spells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// The channel: `email`, `wecom_bot`, `wecom_app`, `webhook`, `inbox`.
+    pub channel: &'static str,
+    /// Hash of the canonical address: sorted recipients, bot key, URL. Never the address itself,
+    /// because it may be a secret.
+    pub key: LaneKey,
+    /// How people may see it named in pages, logs and metrics: no secret.
+    pub label: String,
+}
+
+/// One message per `per` on average is too simple for real channels: each window counts alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// At most so many messages …
+    pub messages: u32,
+    /// … in any span of this length.
+    pub per: Duration,
+}
+
+/// What a channel takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Rolling windows; empty: no limit.
+    pub windows: Vec<Window>,
+    /// The counters that a message uses up. Destinations that share a key share the windows:
+    /// a robot's key, each member of an application, a mail account. Usually one.
+    pub shared: Vec<LaneKey>,
+    /// The sum of the deadlines of all steps of one message.
+    pub deadline: Duration,
+    /// Whether prioritised messages are exempt from windows of an hour or longer.
+    pub priority_exempt_hourly: bool,
+}
+
+/// One rendered request to the provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Names it within its delivery: what `Progress` refers to.
+    pub id: String,
+    /// The exact bytes: a MIME message, a JSON body. A retry sends the same.
+    pub body: Bytes,
+    /// Who gets it, where the channel addresses people one by one.
+    pub recipients: Vec<String>,
+}
+
+/// What was surely taken by the provider: a part's id, or `part/recipient` where each recipient
+/// has a result of its own. A retry leaves these out.
+pub type Progress = BTreeSet<String>;
+
+/// What a receiver wants to know at its next message of the same lane (last Message-IDs, a card's
+/// response code). At most 1 KiB, opaque.
+pub type Memory = Bytes;
+
+/// One rendered delivery, as stored before it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Stable for all attempts with this content.
+    pub id: DeliveryId,
+    /// 1 for the first attempt.
+    pub attempt: u32,
+    /// When it was rendered.
+    pub created: Timestamp,
+    /// What to send, in order.
+    pub parts: Vec<Part>,
+    /// What earlier attempts got through.
+    pub progress: Progress,
+}
+
+/// A message to be rendered, and what the lane remembers.
+#[derive(Clone, Debug)]
+pub struct Rendering<'a> {
+    /// What to say.
+    pub message: &'a Message,
+    /// What the receiver left at the lane's last delivery.
+    pub memory: Option<&'a Memory>,
+    /// The time zone and language of the receiver.
+    pub locale: &'a crate::render::Locale,
+}
+
+/// The provider confirmed the delivery.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// The provider's answer in its own words, redacted, at most 1 KiB.
+    pub answer: String,
+    /// Recipients who will never get it, with the reason; the others have it.
+    pub refused: Vec<RefusedRecipient>,
+    /// For the lane's next delivery.
+    pub memory: Option<Memory>,
+}
+
+/// A recipient who was refused for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedRecipient {
+    /// The address or user id.
+    pub recipient: String,
+    /// The provider's reason.
+    pub reason: String,
+}
+
+/// How a delivery failed, in the engine's terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// It may have arrived, or trying again makes sense.
+    Failed {
+        /// The provider's wish.
+        retry_after: Option<Duration>,
+    },
+    /// It did not arrive and never will as it is.
+    Refused,
+    /// It never left: rate limit, open circuit. No attempt is counted.
+    Deferred {
+        /// How long to wait.
+        wait: Duration,
+    },
+    /// The destination is misconfigured: nothing gets through until somebody changes something.
+    Blocked {
+        /// When a probe makes sense.
+        probe_after: Duration,
+    },
+}
+
+/// A delivery that was not confirmed.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{answer}")]
+pub struct SendError {
+    /// What the engine makes of it.
+    pub failure: Failure,
+    /// A bounded reason for metrics, such as `timeout`, `rate_limited`, `auth`, `recipient`.
+    pub reason: &'static str,
+    /// The provider's code, if it gave one (`535`, `93000`).
+    pub code: Option<String>,
+    /// What happened, redacted, at most 1 KiB.
+    pub answer: String,
+    /// What the operator should do, if anything.
+    pub fix: Option<String>,
+    /// What got through before it failed.
+    pub progress: Progress,
+}
+
+/// Why a message could not be rendered even with the fallback text.
+#[derive(Debug, thiserror::Error)]
+#[error("message does not fit {channel}: {why}")]
+pub struct RenderError {
+    /// The channel.
+    pub channel: &'static str,
+    /// The reason, and what to change.
+    pub why: String,
+}
+
+/// Carries one rendered delivery to people, within a deadline.
+pub trait Receiver: Send + Sync + 'static {
+    /// Whom it reaches.
+    fn destination(&self) -> &Destination;
+    /// What its channel takes.
+    fn limits(&self) -> &Limits;
+    /// Renders a message: pure, the same input gives the same bytes. At most three parts.
+    ///
+    /// A template error is not an error here: the fallback text says so.
+    fn render(&self, rendering: &Rendering<'_>) -> Result<Vec<Part>, RenderError>;
+    /// Sends what `delivery.progress` does not hold yet. Returns within `limits().deadline`.
+    fn send<'a>(&'a self, delivery: &'a Delivery) -> BoxFuture<'a, Result<Receipt, SendError>>;
+}
