@@ -6,3 +6,4 @@ pub mod message;
 pub mod receiver;
 pub mod render;
 pub mod store;
+pub mod webhook;

@@ -1,0 +1,3 @@
+//! Where alerts come in.
+
+pub mod payload;

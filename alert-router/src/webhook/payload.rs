@@ -1,0 +1,424 @@
+//! The webhook body of Alertmanager (version 4) as it comes over the wire, from 0.15 on. Wire types
+//! stay here. Parsing is tolerant of what is missing or new and strict about what is wrong; one odd
+//! alert does not cost the others.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use alert_engine::{BodyHash, Fingerprint, Labels, Timestamp};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// How much one body may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyLimits {
+    /// Bytes of one body. Default 16 MiB: 20,000 alerts of 800 bytes.
+    pub body_bytes: usize,
+    /// Alerts in one body. Default 20,000.
+    pub alerts: usize,
+    /// Labels, and annotations, of one alert. Default 128.
+    pub labels: usize,
+    /// Bytes of one alert as it stands in the body. Default 64 KiB.
+    pub alert_bytes: usize,
+}
+
+impl Default for BodyLimits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 16 << 20,
+            alerts: 20_000,
+            labels: 128,
+            alert_bytes: 64 << 10,
+        }
+    }
+}
+
+/// What one body said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// The alerts that could be read, in the order of the body.
+    pub alerts: Vec<SeenAlert>,
+    /// Those that could not.
+    pub refused: Vec<RefusedAlert>,
+    /// What the body says of itself.
+    pub envelope: Envelope,
+}
+
+/// What a body says of itself beside its alerts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Envelope {
+    /// Upstream's receiver, its escapes undone (`web\.hook` is `web.hook`).
+    pub receiver: String,
+    /// Base URL of the Alertmanager, for links.
+    pub external_url: String,
+    /// Upstream's group; shown to people, never an identity.
+    pub group_key: String,
+    /// Why upstream spoke (since 0.32).
+    pub notification_reason: String,
+    /// How many alerts upstream left out (`max_alerts`).
+    pub truncated: u64,
+}
+
+/// One alert of a body. Its text stays in the body until somebody needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenAlert {
+    /// Over all labels: one upstream copy of the alert.
+    pub voice: Fingerprint,
+    /// Over the labels that make its identity.
+    pub identity: Fingerprint,
+    /// Of its text.
+    pub body: BodyHash,
+    /// When upstream says it began.
+    pub starts_at: Timestamp,
+    /// When upstream says it ended; `None` while it fires.
+    pub ends_at: Option<Timestamp>,
+    raw: Bytes,
+}
+
+/// The text of an alert.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AlertText {
+    /// Its labels, without those that are empty.
+    pub labels: Labels,
+    /// Its annotations.
+    pub annotations: Labels,
+    /// Link to the expression in Prometheus; may be empty.
+    pub generator_url: String,
+}
+
+/// An alert that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedAlert {
+    /// Its place in the body, from 0.
+    pub index: usize,
+    /// Why, and what to change.
+    pub why: String,
+    /// Its bytes as they came, for quarantine.
+    pub raw: Bytes,
+}
+
+/// Why a whole body was refused: sending the same again can never succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum Rejection {
+    /// No bytes came.
+    #[error(
+        "the body is empty: Alertmanager posts JSON; a redirect on the way may have dropped it, \
+         so point `url` at the final address"
+    )]
+    Empty,
+    /// More bytes than the limit.
+    #[error(
+        "the body is larger than {limit} bytes: set `max_alerts` in Alertmanager's webhook_configs or raise `limits.body_bytes` here"
+    )]
+    TooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// Not the JSON of a webhook.
+    #[error("the body is not an Alertmanager webhook: {source}")]
+    Unreadable {
+        /// Where and why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Another version of the format.
+    #[error(
+        "the body has version {found:?}, only \"4\" is read: post with Alertmanager's webhook_configs (Grafana: use an Alertmanager contact point)"
+    )]
+    Version {
+        /// What it says.
+        found: String,
+    },
+    /// No alert in it.
+    #[error("the body has no alerts")]
+    NoAlerts,
+    /// More alerts than the limit.
+    #[error(
+        "the body has {found} alerts, more than {limit}: set `max_alerts` in Alertmanager's webhook_configs or raise `limits.alerts` here"
+    )]
+    TooManyAlerts {
+        /// How many it has.
+        found: usize,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl Rejection {
+    /// A word for metrics.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::TooLarge { .. } => "too_large",
+            Self::Unreadable { .. } => "unreadable",
+            Self::Version { .. } => "version",
+            Self::NoAlerts => "no_alerts",
+            Self::TooManyAlerts { .. } => "too_many_alerts",
+        }
+    }
+}
+
+/// Reads a body. `ignore` are the labels that are no part of an alert's identity.
+///
+/// # Errors
+///
+/// Only what makes the whole body useless; an odd alert is listed in [`Batch::refused`].
+pub fn parse(body: &Bytes, ignore: &[String], limits: &BodyLimits) -> Result<Batch, Rejection> {
+    if body.is_empty() {
+        return Err(Rejection::Empty);
+    }
+    if body.len() > limits.body_bytes {
+        return Err(Rejection::TooLarge {
+            limit: limits.body_bytes,
+        });
+    }
+    let wire: WireBody<'_> =
+        serde_json::from_slice(body).map_err(|source| Rejection::Unreadable { source })?;
+    if !matches!(wire.version.as_ref().map(Text::as_str), None | Some("4")) {
+        return Err(Rejection::Version {
+            found: wire
+                .version
+                .map_or_else(String::new, |version| version.0.into_owned()),
+        });
+    }
+    let found = wire.alerts.len();
+    if found == 0 {
+        return Err(Rejection::NoAlerts);
+    }
+    if found > limits.alerts {
+        return Err(Rejection::TooManyAlerts {
+            found,
+            limit: limits.alerts,
+        });
+    }
+    let (mut alerts, mut refused) = (Vec::with_capacity(found), Vec::new());
+    for (index, raw) in wire.alerts.iter().enumerate() {
+        let slice = body.slice_ref(raw.get().as_bytes());
+        match read_alert(raw.get(), slice.clone(), ignore, limits) {
+            Ok(alert) => alerts.push(alert),
+            Err(why) => refused.push(RefusedAlert {
+                index,
+                why,
+                raw: slice,
+            }),
+        }
+    }
+    Ok(Batch {
+        alerts,
+        refused,
+        envelope: wire.envelope(),
+    })
+}
+
+impl SeenAlert {
+    /// Reads the text of the alert out of the body.
+    #[must_use]
+    pub fn text(&self) -> AlertText {
+        let wire: WireAlert<'_> =
+            serde_json::from_slice(&self.raw).expect("these bytes were read as an alert before");
+        AlertText {
+            labels: wire
+                .labels
+                .0
+                .into_iter()
+                .filter(|(_, value)| !value.as_str().is_empty())
+                .collect(),
+            annotations: wire.annotations.unwrap_or_default().0.into_iter().collect(),
+            generator_url: wire
+                .generator_url
+                .map_or_else(String::new, |url| url.0.into_owned()),
+        }
+    }
+}
+
+fn read_alert(
+    text: &str,
+    raw: Bytes,
+    ignore: &[String],
+    limits: &BodyLimits,
+) -> Result<SeenAlert, String> {
+    if text.len() > limits.alert_bytes {
+        return Err(format!(
+            "{} bytes, more than {}",
+            text.len(),
+            limits.alert_bytes
+        ));
+    }
+    let wire: WireAlert<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let annotations = wire.annotations.unwrap_or_default();
+    for (what, pairs) in [("labels", &wire.labels), ("annotations", &annotations)] {
+        if pairs.0.len() > limits.labels {
+            return Err(format!(
+                "{} {what}, more than {}",
+                pairs.0.len(),
+                limits.labels
+            ));
+        }
+    }
+    let labels = || wire.labels.pairs().filter(|(_, value)| !value.is_empty());
+    if labels().next().is_none() {
+        return Err("no labels: nothing says which alert it is".to_owned());
+    }
+    let starts_at = instant(
+        wire.starts_at
+            .as_ref()
+            .map(Text::as_str)
+            .unwrap_or(ZERO_TIME),
+        "startsAt",
+    )?
+    .ok_or("startsAt is missing or zero")?;
+    let ends_at = instant(
+        wire.ends_at.as_ref().map(Text::as_str).unwrap_or(ZERO_TIME),
+        "endsAt",
+    )?;
+    let ends_at = match wire.status {
+        WireStatus::Firing => None,
+        WireStatus::Resolved => Some(ends_at.ok_or("a resolved alert without endsAt")?),
+    };
+    let kept = labels().filter(|(name, _)| !ignore.iter().any(|ignored| ignored == name));
+    Ok(SeenAlert {
+        voice: Fingerprint::of_sorted(labels()),
+        identity: Fingerprint::of_sorted(kept),
+        body: body_hash(
+            labels(),
+            annotations.pairs(),
+            wire.generator_url.as_ref().map(Text::as_str),
+        ),
+        starts_at,
+        ends_at: ends_at.map(|end| end.max(starts_at)),
+        raw,
+    })
+}
+
+fn body_hash<'a>(
+    labels: impl Iterator<Item = (&'a str, &'a str)>,
+    annotations: impl Iterator<Item = (&'a str, &'a str)>,
+    generator_url: Option<&str>,
+) -> BodyHash {
+    let mut parts: Vec<&[u8]> = Vec::with_capacity(32);
+    let mut push = |pairs: &mut dyn Iterator<Item = (&'a str, &'a str)>| {
+        for (name, value) in pairs {
+            parts.extend([name.as_bytes(), value.as_bytes()]);
+        }
+    };
+    push(&mut { labels });
+    // A name is never empty, so this cannot be taken for a label.
+    push(&mut std::iter::once(("", "")));
+    push(&mut { annotations });
+    parts.push(generator_url.unwrap_or_default().as_bytes());
+    BodyHash::of(&parts)
+}
+
+/// Go's zero time: what Alertmanager sends for "not ended".
+const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
+
+fn instant(text: &str, field: &str) -> Result<Option<Timestamp>, String> {
+    if text.starts_with("0001-01-01T") {
+        return Ok(None);
+    }
+    let instant: jiff::Timestamp = text
+        .parse()
+        .map_err(|error| format!("{field} {text:?} is not RFC 3339: {error}"))?;
+    Ok(Some(Timestamp::from_millis(instant.as_millisecond())))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireBody<'a> {
+    #[serde(borrow)]
+    version: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    receiver: Cow<'a, str>,
+    #[serde(borrow, default)]
+    group_key: Cow<'a, str>,
+    #[serde(borrow, default, rename = "externalURL")]
+    external_url: Cow<'a, str>,
+    #[serde(borrow, default, rename = "notification_reason")]
+    notification_reason: Cow<'a, str>,
+    #[serde(default)]
+    truncated_alerts: u64,
+    #[serde(borrow)]
+    alerts: Vec<&'a RawValue>,
+}
+
+impl WireBody<'_> {
+    fn envelope(&self) -> Envelope {
+        Envelope {
+            receiver: undo_quote_meta(&self.receiver),
+            external_url: self.external_url.to_string(),
+            group_key: self.group_key.to_string(),
+            notification_reason: self.notification_reason.to_string(),
+            truncated: self.truncated_alerts,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireAlert<'a> {
+    status: WireStatus,
+    #[serde(borrow)]
+    labels: Pairs<'a>,
+    #[serde(borrow)]
+    annotations: Option<Pairs<'a>>,
+    #[serde(borrow)]
+    starts_at: Option<Text<'a>>,
+    #[serde(borrow)]
+    ends_at: Option<Text<'a>>,
+    #[serde(borrow, rename = "generatorURL")]
+    generator_url: Option<Text<'a>>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WireStatus {
+    Firing,
+    Resolved,
+}
+
+/// Pairs sorted by name; of a name that comes twice the last value holds.
+#[derive(Deserialize, Default)]
+#[serde(transparent)]
+struct Pairs<'a>(#[serde(borrow)] BTreeMap<Text<'a>, Text<'a>>);
+
+impl Pairs<'_> {
+    fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&*name.0, &*value.0))
+    }
+}
+
+/// A string that borrows from the body unless it has escapes.
+#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Text<'_> {
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Text<'_>> for Box<str> {
+    fn from(text: Text<'_>) -> Self {
+        text.0.into()
+    }
+}
+
+/// Undoes Go's `regexp.QuoteMeta`, through which Alertmanager passes the receiver's name.
+fn undo_quote_meta(quoted: &str) -> String {
+    let mut name = String::with_capacity(quoted.len());
+    let mut chars = quoted.chars().peekable();
+    while let Some(c) = chars.next() {
+        let escapes = c == '\\'
+            && chars
+                .peek()
+                .is_some_and(|next| r"\.+*?()|[]{}^$".contains(*next));
+        name.extend(if escapes { chars.next() } else { Some(c) });
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! Bodies of real Alertmanagers, and bodies that nobody should send.
+
+use std::path::Path;
+
+use super::*;
+
+const ONE: &str =
+    r#"{"status":"firing","labels":{"alertname":"A"},"startsAt":"2026-11-24T08:22:55.2+08:00"}"#;
+
+fn body(alerts: &str) -> Bytes {
+    Bytes::from(format!(r#"{{"version":"4","alerts":[{alerts}]}}"#))
+}
+
+fn read(body: &Bytes) -> Result<Batch, Rejection> {
+    parse(body, &[], &BodyLimits::default())
+}
+
+#[test]
+fn reads_every_recorded_body_and_computes_upstreams_fingerprints() {
+    let mut seen = 0;
+    for version in ["alertmanager-0.25", "alertmanager-0.34"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("testdata")
+            .join(version);
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|e| e != "json") {
+                continue;
+            }
+            let bytes = Bytes::from(std::fs::read(&path).unwrap());
+            let batch = read(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            assert_eq!(batch.refused, [], "{}", path.display());
+            let plain: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            let upstream = plain["alerts"].as_array().unwrap();
+            assert_eq!(batch.alerts.len(), upstream.len());
+            for (ours, theirs) in batch.alerts.iter().zip(upstream) {
+                assert_eq!(
+                    ours.voice.to_string(),
+                    theirs["fingerprint"].as_str().unwrap()
+                );
+                assert_eq!(ours.ends_at.is_none(), theirs["status"] == "firing");
+                assert_eq!(
+                    ours.text().labels.len(),
+                    theirs["labels"].as_object().unwrap().len()
+                );
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 30, "{seen} alerts in the recorded bodies");
+}
+
+#[test]
+fn undoes_the_escapes_of_the_receiver() {
+    let path = "testdata/alertmanager-0.34/03-web-hook-utf8-firing-first-notification.json";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let batch = read(&Bytes::from(std::fs::read(path).unwrap())).unwrap();
+    assert_eq!(batch.envelope.receiver, "web.hook+utf8");
+    assert_eq!(undo_quote_meta(r"a\\b\."), r"a\b.");
+    assert_eq!(undo_quote_meta(r"plain\d"), r"plain\d");
+}
+
+#[test]
+fn takes_a_body_of_2019_without_fingerprint_and_new_fields() {
+    let batch = read(&body(ONE)).unwrap();
+    let alert = &batch.alerts[0];
+    assert_eq!(alert.voice, alert.text().labels.fingerprint());
+    assert_eq!(alert.starts_at, Timestamp::from_millis(1_795_479_775_200));
+    assert_eq!(alert.ends_at, None);
+    assert_eq!(batch.envelope, Envelope::default());
+}
+
+#[test]
+fn takes_a_body_of_the_future_with_unknown_fields() {
+    let new = r#"{"version":"4","new":{"a":[1]},"alerts":[{"status":"firing","labels":{"a":"b"},"startsAt":"2026-11-24T00:00:00Z","x":null}],"truncatedAlerts":7}"#;
+    let batch = read(&Bytes::from(new)).unwrap();
+    assert_eq!(batch.envelope.truncated, 7);
+    assert_eq!(batch.alerts.len(), 1);
+}
+
+#[test]
+fn one_odd_alert_does_not_cost_the_others() {
+    let odd = [
+        r#"{"status":"firing","labels":{},"startsAt":"2026-11-24T00:00:00Z"}"#,
+        r#"{"status":"firing","labels":{"a":""},"startsAt":"2026-11-24T00:00:00Z"}"#,
+        r#"{"status":"firing","labels":{"a":"b"}}"#,
+        r#"{"status":"firing","labels":{"a":"b"},"startsAt":"yesterday"}"#,
+        r#"{"status":"suppressed","labels":{"a":"b"},"startsAt":"2026-11-24T00:00:00Z"}"#,
+        r#"{"status":"resolved","labels":{"a":"b"},"startsAt":"2026-11-24T00:00:00Z"}"#,
+        r#"{"status":"firing","labels":{"a":1},"startsAt":"2026-11-24T00:00:00Z"}"#,
+        r#"[]"#,
+        "null",
+    ];
+    for bad in odd {
+        let batch = read(&body(&format!("{ONE},{bad},{ONE}"))).unwrap();
+        assert_eq!(batch.alerts.len(), 2, "{bad}");
+        assert_eq!(batch.refused.len(), 1, "{bad}");
+        assert_eq!(
+            (batch.refused[0].index, &batch.refused[0].raw[..]),
+            (1, bad.as_bytes())
+        );
+    }
+}
+
+#[test]
+fn ignored_labels_make_one_alert_of_two_voices() {
+    let replica = |n: u8| {
+        format!(
+            r#"{{"status":"firing","labels":{{"a":"b","replica":"{n}"}},"startsAt":"2026-11-24T00:00:00Z"}}"#
+        )
+    };
+    let both = body(&format!("{},{}", replica(0), replica(1)));
+    let batch = parse(&both, &["replica".to_owned()], &BodyLimits::default()).unwrap();
+    assert_ne!(batch.alerts[0].voice, batch.alerts[1].voice);
+    assert_eq!(batch.alerts[0].identity, batch.alerts[1].identity);
+}
+
+#[test]
+fn labels_that_differ_in_case_stay_distinct() {
+    let two = r#"{"status":"firing","labels":{"Instance":"x","instance":"y"},"startsAt":"2026-11-24T00:00:00Z"}"#;
+    let text = read(&body(two)).unwrap().alerts[0].text();
+    assert_eq!(
+        (text.labels.get("Instance"), text.labels.get("instance")),
+        (Some("x"), Some("y"))
+    );
+}
+
+#[test]
+fn the_body_hash_tells_labels_from_annotations() {
+    let with = |labels: &str, annotations: &str| {
+        let alert = format!(
+            r#"{{"status":"firing","labels":{labels},"annotations":{annotations},"startsAt":"2026-11-24T00:00:00Z"}}"#
+        );
+        read(&body(&alert)).unwrap().alerts[0].body
+    };
+    assert_ne!(
+        with(r#"{"a":"1","b":"2"}"#, "{}"),
+        with(r#"{"a":"1"}"#, r#"{"b":"2"}"#)
+    );
+    assert_eq!(
+        with(r#"{"a":"1","b":"2"}"#, "{}"),
+        with(r#"{"b":"2","a":"1"}"#, "{}")
+    );
+}
+
+#[test]
+fn refuses_whole_bodies_with_a_reason() {
+    let cases: &[(&[u8], &str)] = &[
+        (b"", "empty"),
+        (b"{", "unreadable"),
+        (b"\xff\xfe", "unreadable"),
+        (b"{\"alerts\":[{}]} trailing", "unreadable"),
+        (
+            b"{\"version\":\"4\",\"version\":\"4\",\"alerts\":[]}",
+            "unreadable",
+        ),
+        (b"{\"version\":\"1\",\"alerts\":[{}]}", "version"),
+        (b"{\"version\":\"4\",\"alerts\":[]}", "no_alerts"),
+        (b"{\"version\":\"4\"}", "unreadable"),
+        (b"{\"text\":\"arbitrary\"}", "unreadable"),
+    ];
+    for (bytes, reason) in cases {
+        let rejection = read(&Bytes::copy_from_slice(bytes)).unwrap_err();
+        assert_eq!(rejection.reason(), *reason, "{rejection}");
+    }
+}
+
+#[test]
+fn limits_hold_for_bodies_alerts_and_labels() {
+    let limits = BodyLimits {
+        body_bytes: 4000,
+        alerts: 2,
+        labels: 2,
+        alert_bytes: 300,
+    };
+    let check = |bytes: Bytes| parse(&bytes, &[], &limits);
+    assert_eq!(
+        check(vec![b' '; 4001].into()).unwrap_err().reason(),
+        "too_large"
+    );
+    assert_eq!(
+        check(body(&[ONE; 3].join(","))).unwrap_err().reason(),
+        "too_many_alerts"
+    );
+    let wide = r#"{"status":"firing","labels":{"a":"1","b":"2","c":"3"},"startsAt":"2026-11-24T00:00:00Z"}"#;
+    assert_eq!(
+        check(body(wide)).unwrap().refused[0].why,
+        "3 labels, more than 2"
+    );
+    let long = format!(
+        r#"{{"status":"firing","labels":{{"a":"{}"}}}}"#,
+        "x".repeat(300)
+    );
+    assert!(
+        check(body(&long)).unwrap().refused[0]
+            .why
+            .contains("more than 300")
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_panic(bytes: Vec<u8>) {
+        let _ = read(&Bytes::from(bytes));
+    }
+
+    #[test]
+    fn no_mangled_body_panics(at in 0usize..1700, byte: u8) {
+        let path = "testdata/alertmanager-0.34/08-default-firing-new-alerts-added.json";
+        let mut bytes = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+        bytes[at] = byte;
+        if let Ok(batch) = read(&Bytes::from(bytes)) {
+            for alert in batch.alerts {
+                let _ = alert.text();
+            }
+        }
+    }
+}
