@@ -1,0 +1,247 @@
+//! Every metric of this binary, declared once. Series of closed label sets stand at zero from the
+//! start; names that come from the config (receivers, sources) appear when they are first used.
+
+use prometheus::core::Collector;
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+/// A metric as declared, for docs, dashboards and rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    /// Its full name.
+    pub name: String,
+    /// What it counts.
+    pub help: String,
+    /// Its label names.
+    pub labels: Vec<String>,
+}
+
+/// How a webhook request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestOutcome {
+    /// Durable, answered 200.
+    Accepted,
+    /// Can never succeed: 4xx.
+    Rejected,
+    /// Wrong or no credential: 401.
+    Unauthorized,
+    /// Worth a retry: 503.
+    Unavailable,
+}
+
+impl RequestOutcome {
+    const ALL: [Self; 4] =
+        [Self::Accepted, Self::Rejected, Self::Unauthorized, Self::Unavailable];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+            Self::Unauthorized => "unauthorized",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+macro_rules! metrics {
+    ($($(#[$doc:meta])* $field:ident : $kind:ident = $name:literal, [$($label:literal),*] $(, $buckets:expr)?, $help:literal;)*) => {
+        /// The metrics of this process. Cheap to share behind an `Arc`.
+        pub struct Metrics {
+            registry: Registry,
+            declared: Vec<Declared>,
+            $($(#[$doc])* #[doc = $help] pub $field: $kind,)*
+        }
+
+        impl Metrics {
+            /// All metrics, registered in a registry of their own.
+            #[must_use]
+            pub fn new() -> Self {
+                let registry = Registry::new();
+                let mut declared = Vec::new();
+                $(let $field = new_metric!($kind, $name, $help, [$($label),*] $(, $buckets)?);
+                registry.register(Box::new($field.clone())).expect("each name is declared once");
+                declared.extend($field.desc().into_iter().map(|desc| Declared {
+                    name: desc.fq_name.clone(),
+                    help: desc.help.clone(),
+                    labels: desc.variable_labels.clone(),
+                }));)*
+                let metrics = Self { registry, declared, $($field,)* };
+                metrics.start_at_zero();
+                metrics
+            }
+        }
+    };
+}
+
+macro_rules! new_metric {
+    (IntCounter, $name:literal, $help:literal, []) => {
+        IntCounter::new($name, $help).expect("a valid name")
+    };
+    (IntGauge, $name:literal, $help:literal, []) => {
+        IntGauge::new($name, $help).expect("a valid name")
+    };
+    (Gauge, $name:literal, $help:literal, []) => {
+        Gauge::new($name, $help).expect("a valid name")
+    };
+    (IntCounterVec, $name:literal, $help:literal, $labels:expr) => {
+        IntCounterVec::new(Opts::new($name, $help), &$labels).expect("a valid name")
+    };
+    (IntGaugeVec, $name:literal, $help:literal, $labels:expr) => {
+        IntGaugeVec::new(Opts::new($name, $help), &$labels).expect("a valid name")
+    };
+    (GaugeVec, $name:literal, $help:literal, $labels:expr) => {
+        GaugeVec::new(Opts::new($name, $help), &$labels).expect("a valid name")
+    };
+    (Histogram, $name:literal, $help:literal, [], $buckets:expr) => {
+        Histogram::with_opts(HistogramOpts::new($name, $help).buckets($buckets.to_vec()))
+            .expect("a valid name")
+    };
+    (HistogramVec, $name:literal, $help:literal, $labels:expr, $buckets:expr) => {
+        HistogramVec::new(HistogramOpts::new($name, $help).buckets($buckets.to_vec()), &$labels)
+            .expect("a valid name")
+    };
+}
+
+/// From one millisecond to ten seconds: an answer to Alertmanager.
+const ANSWER_SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
+/// From half a second to four hours: how long people waited.
+const HEARD_SECONDS: [f64; 13] =
+    [0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0];
+
+metrics! {
+    build_info: IntGaugeVec = "alert_router_build_info", ["version"],
+        "Always 1; the version is the label.";
+    webhook_requests: IntCounterVec = "alert_router_webhook_requests_total", ["outcome"],
+        "Webhook requests by how they ended.";
+    webhook_seconds: Histogram = "alert_router_webhook_duration_seconds", [], ANSWER_SECONDS,
+        "Time from the last byte of a webhook request to its answer.";
+    alerts_received: IntCounterVec = "alert_router_alerts_received_total", ["source", "status"],
+        "Alerts read from webhook requests, by source and status.";
+    alerts_observed: IntCounterVec = "alert_router_alerts_observed_total", ["effect"],
+        "Alerts taken in, by whether they changed something.";
+    quarantined: IntCounterVec = "alert_router_quarantined_total", ["reason"],
+        "Request bodies and alerts that could not be read, by reason.";
+    quarantine_full: IntCounter = "alert_router_quarantine_full_total", [],
+        "Unreadable bodies that were counted but not kept, because quarantine was full.";
+    group_full: IntCounter = "alert_router_group_full_total", [],
+        "Alerts that did not fit into their group.";
+    notifications: IntCounterVec = "alert_router_notifications_total",
+        ["receiver", "channel", "reason", "outcome"],
+        "Attempts to deliver a notification, by receiver, channel, why it spoke, and how it ended.";
+    delivery_failures: IntCounterVec = "alert_router_delivery_failures_total",
+        ["receiver", "channel", "reason"],
+        "Deliveries that were not confirmed, by bounded reason.";
+    delivery_seconds: HistogramVec = "alert_router_delivery_duration_seconds", ["channel"],
+        ANSWER_SECONDS, "Time that one attempt of a delivery took.";
+    recipients_refused: IntCounterVec = "alert_router_recipients_refused_total", ["receiver"],
+        "Recipients whom the provider refused for good while others got the message.";
+    heard_from_start: HistogramVec = "alert_router_time_to_heard_seconds",
+        ["receiver", "priority"], HEARD_SECONDS,
+        "Time from the start of an alert to the provider's confirmation that people were told.";
+    heard_from_intake: HistogramVec = "alert_router_time_to_heard_from_intake_seconds",
+        ["receiver", "priority"], HEARD_SECONDS,
+        "Time from the intake of an alert to the provider's confirmation that people were told.";
+    lanes_waiting: IntGaugeVec = "alert_router_lanes_waiting", ["receiver", "why"],
+        "Groups that owe a receiver a message, by what they wait for.";
+    oldest_waiting: GaugeVec = "alert_router_oldest_waiting_seconds", ["receiver"],
+        "Age of the oldest news that a receiver has not heard.";
+    in_flight: IntGauge = "alert_router_deliveries_in_flight", [],
+        "Deliveries that are being sent.";
+    dead_letters: IntCounterVec = "alert_router_dead_letters_total", ["receiver"],
+        "Deliveries that were given up.";
+    blocked: IntGaugeVec = "alert_router_destination_blocked", ["receiver"],
+        "1 while a destination of the receiver is misconfigured and waits for a probe.";
+    render_errors: IntCounterVec = "alert_router_render_errors_total", ["channel"],
+        "Messages that went out with the fallback text because their template failed.";
+    commits: IntCounterVec = "alert_router_store_units_total", ["outcome"],
+        "Units written to the store, by whether they conflicted.";
+    store_errors: IntCounterVec = "alert_router_store_errors_total", ["kind"],
+        "Calls that the store could not answer.";
+    step_seconds: Histogram = "alert_router_step_duration_seconds", [], ANSWER_SECONDS,
+        "Time that one step over all waiting work took, with its commit.";
+    groups_cached: IntGauge = "alert_router_groups_cached", [],
+        "Groups that are held decoded in memory.";
+    source_silent: IntGaugeVec = "alert_router_source_silent", ["source"],
+        "1 while a source has not spoken for its `silent_after`.";
+    reloads: IntCounterVec = "alert_router_config_reloads_total", ["outcome"],
+        "Reloads of the config, by outcome.";
+    config_ok: IntGauge = "alert_router_config_last_reload_successful", [],
+        "Whether the last reload took effect.";
+    panics: IntCounter = "alert_router_panics_total", [],
+        "Panics that were contained.";
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Counts one webhook request.
+    pub fn count_request(&self, outcome: RequestOutcome) {
+        self.webhook_requests.with_label_values(&[outcome.as_str()]).inc();
+    }
+
+    /// All metrics as declared, in the order of declaration.
+    #[must_use]
+    pub fn declared(&self) -> &[Declared] {
+        &self.declared
+    }
+
+    /// The registry, for whoever exposes it.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The text that Prometheus scrapes (format 0.0.4).
+    #[must_use]
+    pub fn render(&self) -> String {
+        TextEncoder::new()
+            .encode_to_string(&self.registry.gather())
+            .expect("names and labels were checked when they were declared")
+    }
+
+    fn start_at_zero(&self) {
+        self.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        for outcome in RequestOutcome::ALL {
+            self.webhook_requests.with_label_values(&[outcome.as_str()]);
+        }
+        for effect in ["changed", "seen"] {
+            self.alerts_observed.with_label_values(&[effect]);
+        }
+        for outcome in ["done", "conflict"] {
+            self.commits.with_label_values(&[outcome]);
+        }
+        for outcome in ["done", "refused"] {
+            self.reloads.with_label_values(&[outcome]);
+        }
+        for kind in ["unavailable", "full", "corrupt"] {
+            self.store_errors.with_label_values(&[kind]);
+        }
+        self.config_ok.set(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_conventions_of_the_field() {
+        for metric in Metrics::new().declared() {
+            assert!(metric.name.starts_with("alert_router_"), "{metric:?}");
+            assert!(metric.help.ends_with('.'), "{metric:?}");
+        }
+    }
+
+    #[test]
+    fn closed_label_sets_stand_at_zero_from_the_start() {
+        let text = Metrics::new().render();
+        assert!(text.contains("alert_router_webhook_requests_total{outcome=\"unavailable\"} 0"));
+        assert!(text.contains("alert_router_panics_total 0"));
+    }
+}

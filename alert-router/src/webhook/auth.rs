@@ -1,0 +1,73 @@
+//! Whether a request shows the credential that its source asks for.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
+use crate::config::Credential;
+
+/// Whether `headers` show `credential`. Takes the same time wherever a wrong one differs.
+#[must_use]
+pub fn shows(credential: &Credential, headers: &HeaderMap) -> bool {
+    let Some((scheme, given)) = authorization(headers) else { return false };
+    match credential {
+        Credential::Bearer(token) => {
+            scheme.eq_ignore_ascii_case("bearer") && same(given.as_bytes(), token.expose().as_bytes())
+        }
+        Credential::Basic { username, password } => {
+            let wanted = format!("{username}:{}", password.expose());
+            scheme.eq_ignore_ascii_case("basic")
+                && STANDARD.decode(given).is_ok_and(|given| same(&given, wanted.as_bytes()))
+        }
+    }
+}
+
+fn authorization(headers: &HeaderMap) -> Option<(&str, &str)> {
+    let (scheme, given) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    Some((scheme, given.trim()))
+}
+
+fn same(given: &[u8], wanted: &[u8]) -> bool {
+    let differs = given.iter().zip(wanted).fold(0, |all, (a, b)| all | (a ^ b));
+    given.len() == wanted.len() && differs == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Secret;
+
+    fn check(credential: &Credential, header: Option<&str>) -> bool {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = header {
+            headers.insert(AUTHORIZATION, value.parse().unwrap());
+        }
+        shows(credential, &headers)
+    }
+
+    #[test]
+    fn only_the_right_credential_passes() {
+        let bearer = Credential::Bearer(Secret::new("t0ken"));
+        let basic =
+            Credential::Basic { username: "am".into(), password: Secret::new("pass:word") };
+        let cases = [
+            (&bearer, Some("Bearer t0ken"), true),
+            (&bearer, Some("bearer t0ken"), true),
+            (&bearer, Some("Bearer t0kem"), false),
+            (&bearer, Some("Bearer t0ke"), false),
+            (&bearer, Some("Bearer "), false),
+            (&bearer, Some("Basic t0ken"), false),
+            (&bearer, Some("t0ken"), false),
+            (&bearer, None, false),
+            (&basic, Some("Basic YW06cGFzczp3b3Jk"), true),
+            (&basic, Some("Basic YW06cGFzcw=="), false),
+            (&basic, Some("Basic %%%"), false),
+            (&basic, Some("Bearer YW06cGFzczp3b3Jk"), false),
+            (&basic, None, false),
+        ];
+        for (credential, header, passes) in cases {
+            assert_eq!(check(credential, header), passes, "{header:?}");
+        }
+    }
+}
