@@ -2,6 +2,7 @@
 //! e-mail or WeCom: durably, once, in order, within the channels' limits.
 
 pub mod clock;
+pub mod config;
 pub mod message;
 pub mod receiver;
 pub mod render;
