@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod config;
 pub mod message;
+pub mod metrics;
 pub mod receiver;
 pub mod render;
 pub mod store;

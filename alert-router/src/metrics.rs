@@ -3,7 +3,7 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
@@ -32,8 +32,12 @@ pub enum RequestOutcome {
 }
 
 impl RequestOutcome {
-    const ALL: [Self; 4] =
-        [Self::Accepted, Self::Rejected, Self::Unauthorized, Self::Unavailable];
+    const ALL: [Self; 4] = [
+        Self::Accepted,
+        Self::Rejected,
+        Self::Unauthorized,
+        Self::Unavailable,
+    ];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -46,7 +50,7 @@ impl RequestOutcome {
 }
 
 macro_rules! metrics {
-    ($($(#[$doc:meta])* $field:ident : $kind:ident = $name:literal, [$($label:literal),*] $(, $buckets:expr)?, $help:literal;)*) => {
+    ($($(#[$doc:meta])* $field:ident : $kind:ident = $name:literal, [$($label:literal),*] $(in $buckets:ident)?, $help:literal;)*) => {
         /// The metrics of this process. Cheap to share behind an `Arc`.
         pub struct Metrics {
             registry: Registry,
@@ -99,23 +103,27 @@ macro_rules! new_metric {
             .expect("a valid name")
     };
     (HistogramVec, $name:literal, $help:literal, $labels:expr, $buckets:expr) => {
-        HistogramVec::new(HistogramOpts::new($name, $help).buckets($buckets.to_vec()), &$labels)
-            .expect("a valid name")
+        HistogramVec::new(
+            HistogramOpts::new($name, $help).buckets($buckets.to_vec()),
+            &$labels,
+        )
+        .expect("a valid name")
     };
 }
 
 /// From one millisecond to ten seconds: an answer to Alertmanager.
 const ANSWER_SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
 /// From half a second to four hours: how long people waited.
-const HEARD_SECONDS: [f64; 13] =
-    [0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0];
+const HEARD_SECONDS: [f64; 13] = [
+    0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0,
+];
 
 metrics! {
     build_info: IntGaugeVec = "alert_router_build_info", ["version"],
         "Always 1; the version is the label.";
     webhook_requests: IntCounterVec = "alert_router_webhook_requests_total", ["outcome"],
         "Webhook requests by how they ended.";
-    webhook_seconds: Histogram = "alert_router_webhook_duration_seconds", [], ANSWER_SECONDS,
+    webhook_seconds: Histogram = "alert_router_webhook_duration_seconds", [] in ANSWER_SECONDS,
         "Time from the last byte of a webhook request to its answer.";
     alerts_received: IntCounterVec = "alert_router_alerts_received_total", ["source", "status"],
         "Alerts read from webhook requests, by source and status.";
@@ -133,15 +141,14 @@ metrics! {
     delivery_failures: IntCounterVec = "alert_router_delivery_failures_total",
         ["receiver", "channel", "reason"],
         "Deliveries that were not confirmed, by bounded reason.";
-    delivery_seconds: HistogramVec = "alert_router_delivery_duration_seconds", ["channel"],
-        ANSWER_SECONDS, "Time that one attempt of a delivery took.";
+    delivery_seconds: HistogramVec = "alert_router_delivery_duration_seconds", ["channel"] in ANSWER_SECONDS, "Time that one attempt of a delivery took.";
     recipients_refused: IntCounterVec = "alert_router_recipients_refused_total", ["receiver"],
         "Recipients whom the provider refused for good while others got the message.";
     heard_from_start: HistogramVec = "alert_router_time_to_heard_seconds",
-        ["receiver", "priority"], HEARD_SECONDS,
+        ["receiver", "priority"] in HEARD_SECONDS,
         "Time from the start of an alert to the provider's confirmation that people were told.";
     heard_from_intake: HistogramVec = "alert_router_time_to_heard_from_intake_seconds",
-        ["receiver", "priority"], HEARD_SECONDS,
+        ["receiver", "priority"] in HEARD_SECONDS,
         "Time from the intake of an alert to the provider's confirmation that people were told.";
     lanes_waiting: IntGaugeVec = "alert_router_lanes_waiting", ["receiver", "why"],
         "Groups that owe a receiver a message, by what they wait for.";
@@ -159,7 +166,7 @@ metrics! {
         "Units written to the store, by whether they conflicted.";
     store_errors: IntCounterVec = "alert_router_store_errors_total", ["kind"],
         "Calls that the store could not answer.";
-    step_seconds: Histogram = "alert_router_step_duration_seconds", [], ANSWER_SECONDS,
+    step_seconds: Histogram = "alert_router_step_duration_seconds", [] in ANSWER_SECONDS,
         "Time that one step over all waiting work took, with its commit.";
     groups_cached: IntGauge = "alert_router_groups_cached", [],
         "Groups that are held decoded in memory.";
@@ -182,7 +189,9 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts one webhook request.
     pub fn count_request(&self, outcome: RequestOutcome) {
-        self.webhook_requests.with_label_values(&[outcome.as_str()]).inc();
+        self.webhook_requests
+            .with_label_values(&[outcome.as_str()])
+            .inc();
     }
 
     /// All metrics as declared, in the order of declaration.
@@ -206,7 +215,9 @@ impl Metrics {
     }
 
     fn start_at_zero(&self) {
-        self.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        self.build_info
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1);
         for outcome in RequestOutcome::ALL {
             self.webhook_requests.with_label_values(&[outcome.as_str()]);
         }

@@ -10,15 +10,20 @@ use crate::config::Credential;
 /// Whether `headers` show `credential`. Takes the same time wherever a wrong one differs.
 #[must_use]
 pub fn shows(credential: &Credential, headers: &HeaderMap) -> bool {
-    let Some((scheme, given)) = authorization(headers) else { return false };
+    let Some((scheme, given)) = authorization(headers) else {
+        return false;
+    };
     match credential {
         Credential::Bearer(token) => {
-            scheme.eq_ignore_ascii_case("bearer") && same(given.as_bytes(), token.expose().as_bytes())
+            scheme.eq_ignore_ascii_case("bearer")
+                && same(given.as_bytes(), token.expose().as_bytes())
         }
         Credential::Basic { username, password } => {
             let wanted = format!("{username}:{}", password.expose());
             scheme.eq_ignore_ascii_case("basic")
-                && STANDARD.decode(given).is_ok_and(|given| same(&given, wanted.as_bytes()))
+                && STANDARD
+                    .decode(given)
+                    .is_ok_and(|given| same(&given, wanted.as_bytes()))
         }
     }
 }
@@ -29,7 +34,10 @@ fn authorization(headers: &HeaderMap) -> Option<(&str, &str)> {
 }
 
 fn same(given: &[u8], wanted: &[u8]) -> bool {
-    let differs = given.iter().zip(wanted).fold(0, |all, (a, b)| all | (a ^ b));
+    let differs = given
+        .iter()
+        .zip(wanted)
+        .fold(0, |all, (a, b)| all | (a ^ b));
     given.len() == wanted.len() && differs == 0
 }
 
@@ -49,8 +57,10 @@ mod tests {
     #[test]
     fn only_the_right_credential_passes() {
         let bearer = Credential::Bearer(Secret::new("t0ken"));
-        let basic =
-            Credential::Basic { username: "am".into(), password: Secret::new("pass:word") };
+        let basic = Credential::Basic {
+            username: "am".into(),
+            password: Secret::new("pass:word"),
+        };
         let cases = [
             (&bearer, Some("Bearer t0ken"), true),
             (&bearer, Some("bearer t0ken"), true),
