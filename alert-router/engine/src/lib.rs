@@ -5,10 +5,14 @@
 
 mod id;
 mod label;
+mod matcher;
+mod route;
 mod time;
 
 pub use id::{
     AlertKey, BodyHash, ConfigHash, ContentHash, DeliveryId, GroupId, LaneKey, RouteId, SourceName,
 };
 pub use label::{Fingerprint, Labels};
+pub use matcher::{MatchOp, Matcher, MatcherError, MatcherProblem, Matchers};
+pub use route::{GroupBy, Route, RouteError, RouteSpec, RouteTree, Timers, Timing};
 pub use time::Timestamp;
