@@ -1,16 +1,203 @@
 //! The config file as types that cannot be wrong: parsed once at the border, with every problem
 //! named by file, line, key and fix. Nothing here starts, connects or logs.
 
+mod address;
+mod document;
+mod duration;
 mod email;
+mod locate;
+mod problem;
+mod read;
 mod receiver;
+mod route;
 mod secret;
+mod server;
 mod source;
+mod suggest;
 mod webhook;
 mod wecom;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use alert_engine::{GroupBy, Matchers, RouteSpec, RouteTree, SourceName};
+use jiff::tz::TimeZone;
+use reqwest::Url;
+
 pub use email::{Email, Recipients, Smarthost, SmtpAuth, SmtpTls, Thread, Trust};
+pub use problem::{ConfigError, Problem};
 pub use receiver::{Channel, Fallback, Integration, Receiver};
 pub use secret::{Secret, SecretUrl};
+pub use server::{Limits, StorePlace};
 pub use source::{Credential, Source};
 pub use webhook::{HttpAuth, Webhook};
 pub use wecom::{AppFormat, BotFormat, WECOM_API, WecomApp, WecomBot};
+
+pub(crate) use duration::show as show_duration;
+
+use crate::render::{Language, Locale};
+
+/// Everything that a config file says, with defaults filled in and references checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where the server listens: `listen`, default 127.0.0.1:9095.
+    pub listen: SocketAddr,
+    /// Where data is kept: `store`.
+    pub store: StorePlace,
+    /// How people reach this server's pages, for links: `external_url`. Ends with a slash.
+    pub external_url: Option<Url>,
+    /// What pages, the API, and sources without a credential of their own ask for: `auth`.
+    pub auth: Option<Credential>,
+    /// The language and time zone of receivers that name none: `language`, `time_zone`; default
+    /// English and UTC.
+    pub locale: Locale,
+    /// Who hears what: `route`.
+    pub routes: RouteTree,
+    /// Who can be told: `receivers`.
+    pub receivers: Vec<Receiver>,
+    /// The receiver that hears of our own troubles: `operators`.
+    pub operators: Option<String>,
+    /// Who may post: `sources`.
+    pub sources: BTreeMap<SourceName, Source>,
+    /// Alerts that go before others: any of `priority`, by default
+    /// `severity=~"critical|page|P0|P1"`.
+    pub priority: Vec<Matchers>,
+    /// Bounds: `limits`.
+    pub limits: Limits,
+    /// What is odd about the file, but no reason not to start.
+    pub warnings: Vec<Problem>,
+}
+
+/// What the command line says about the config; it wins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// `--listen`.
+    pub listen: Option<SocketAddr>,
+    /// `--store`.
+    pub store: Option<StorePlace>,
+    /// `--open`: no credentials although others can connect.
+    pub open: bool,
+}
+
+/// What a config refers to beyond its own text.
+pub struct Outside<'a> {
+    /// An environment variable.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// The content of a file.
+    pub read: &'a dyn Fn(&Path) -> io::Result<String>,
+}
+
+impl Config {
+    /// Reads a config file, the secrets it names, and the environment; changes nothing.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its line and fix.
+    pub fn load(file: &Path, flags: &Flags) -> Result<Self, ConfigError> {
+        let outside = Outside {
+            env: &|name| std::env::var(name).ok(),
+            read: &|path| std::fs::read_to_string(path),
+        };
+        let text = (outside.read)(file).map_err(|error| ConfigError {
+            file: file.to_owned(),
+            problems: vec![Problem {
+                line: 0,
+                key: String::new(),
+                what: format!("cannot read it: {error}"),
+                fix: "correct the path given by --config, or let this user read it".to_owned(),
+            }],
+        })?;
+        Self::parse(file, &text, flags, &outside)
+    }
+
+    /// Reads a config from its text. `file` names it in errors; paths in it are relative to its
+    /// folder.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its line and fix.
+    pub fn parse(
+        file: &Path,
+        text: &str,
+        flags: &Flags,
+        outside: &Outside<'_>,
+    ) -> Result<Self, ConfigError> {
+        document::parse(file, text, flags, outside)
+    }
+
+    /// What runs without a file: one receiver, the built-in inbox, and short waits.
+    ///
+    /// # Errors
+    /// The address of `flags` is open to others, and nothing protects it.
+    pub fn default_inbox(flags: &Flags) -> Result<Self, ConfigError> {
+        let config = Self::zero(flags);
+        document::refuse_open_doors(&config, flags)?;
+        Ok(config)
+    }
+
+    /// The settings of a source. One that is not listed has the defaults.
+    #[must_use]
+    pub fn source(&self, name: &SourceName) -> Source {
+        self.sources.get(name).cloned().unwrap_or_default()
+    }
+
+    /// What a post of this source must show: its own credential, or `auth`.
+    #[must_use]
+    pub fn credential(&self, source: &SourceName) -> Option<&Credential> {
+        let own = self.sources.get(source).and_then(|s| s.credential.as_ref());
+        own.or(self.auth.as_ref())
+    }
+
+    /// The receiver of this name.
+    #[must_use]
+    pub fn receiver(&self, name: &str) -> Option<&Receiver> {
+        self.receivers.iter().find(|r| r.name == name)
+    }
+
+    fn zero(flags: &Flags) -> Self {
+        let locale = Locale {
+            language: Language::default(),
+            zone: TimeZone::UTC,
+        };
+        let inbox = Receiver {
+            name: "inbox".to_owned(),
+            integrations: vec![Integration {
+                send_resolved: true,
+                channel: Channel::Inbox,
+            }],
+            fallback: None,
+            locale: locale.clone(),
+        };
+        let names = ["alertname", "cluster"].map(str::to_owned);
+        let root = RouteSpec {
+            receiver: Some(inbox.name.clone()),
+            group_by: Some(GroupBy::Labels(BTreeSet::from(names))),
+            group_wait: Some(Duration::from_secs(1)),
+            group_interval: Some(Duration::from_secs(10)),
+            ..RouteSpec::default()
+        };
+        Self {
+            listen: flags.listen.unwrap_or((Ipv4Addr::LOCALHOST, 9095).into()),
+            store: flags.store.clone().unwrap_or_default(),
+            external_url: None,
+            auth: None,
+            locale,
+            routes: RouteTree::new(&root).expect("the root has a receiver and takes everything"),
+            receivers: vec![inbox],
+            operators: None,
+            sources: BTreeMap::new(),
+            priority: vec![urgent()],
+            limits: Limits::default(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// What goes before others unless the file says otherwise.
+fn urgent() -> Matchers {
+    Matchers::parse("severity=~\"critical|page|P0|P1\"").expect("the text is a matcher")
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Email, Webhook, WecomApp, WecomBot};
+use super::email::SmtpDefaults;
+use super::problem::Complaint;
+use super::read::{Fields, Node};
+use super::wecom::{self, WecomDefaults};
+use super::{Email, Webhook, WecomApp, WecomBot, server};
 use crate::render::Locale;
 
 /// One entry of `receivers`.
@@ -50,4 +54,155 @@ pub struct Fallback {
     pub receiver: String,
     /// After the channel has owed something for so long: `fallback_after`, default 5 m.
     pub after: Duration,
+}
+
+/// What the entries of all receivers inherit.
+pub(super) struct Defaults {
+    pub(super) smtp: SmtpDefaults,
+    pub(super) wecom: WecomDefaults,
+    pub(super) locale: Locale,
+}
+
+const ELSEWHERE: &str = "keep this receiver in Alertmanager, or send it through webhook_configs";
+const NOT_OURS: [&str; 16] = [
+    "discord_configs",
+    "incidentio_configs",
+    "jira_configs",
+    "mattermost_configs",
+    "msteams_configs",
+    "msteamsv2_configs",
+    "opsgenie_configs",
+    "pagerduty_configs",
+    "pushover_configs",
+    "rocketchat_configs",
+    "slack_configs",
+    "sns_configs",
+    "telegram_configs",
+    "victorops_configs",
+    "webex_configs",
+    "zoom_configs",
+];
+
+impl Receiver {
+    /// Reads one entry of `receivers`.
+    pub(super) fn read(node: &Node<'_>, defaults: &Defaults) -> Option<Self> {
+        node.fields(|f| {
+            let name = f
+                .given("name", Node::text)
+                .required(f, "name", "name the receiver");
+            let mut integrations = Vec::new();
+            let mut add = |f: &mut Fields<'_>, key, resolved, read: Read<'_>| {
+                let entries = f.get(key).map(|node| node.list()).unwrap_or_default();
+                let read = |node: &Node<'_>| Integration::read(node, resolved, read);
+                integrations.extend(entries.iter().filter_map(read));
+            };
+            add(f, "email_configs", true, &|f| {
+                Email::read(f, &defaults.smtp).map(Channel::Email)
+            });
+            add(f, "wecom_configs", true, &|f| {
+                wecom::read(f, &defaults.wecom)
+            });
+            add(f, "wechat_configs", false, &|f| {
+                WecomApp::read_wechat(f, &defaults.wecom).map(Channel::WecomApp)
+            });
+            add(f, "webhook_configs", true, &|f| {
+                Webhook::read(f).map(Channel::Webhook)
+            });
+            add(f, "inbox_configs", true, &|_| Some(Channel::Inbox));
+            f.refuse(&NOT_OURS, ELSEWHERE);
+            let fallback = Fallback::read(f);
+            let locale = server::locale(f, &defaults.locale);
+            Some(Self {
+                name: name?,
+                integrations,
+                fallback,
+                locale,
+            })
+        })
+    }
+}
+
+type Read<'r> = &'r dyn Fn(&mut Fields<'_>) -> Option<Channel>;
+
+impl Integration {
+    fn read(node: &Node<'_>, resolved: bool, read: Read<'_>) -> Option<Self> {
+        node.fields(|f| {
+            let send_resolved = f.read("send_resolved", Node::flag).unwrap_or(resolved);
+            let channel = read(f);
+            Some(Self {
+                send_resolved,
+                channel: channel?,
+            })
+        })
+    }
+}
+
+impl Fallback {
+    fn read(f: &mut Fields<'_>) -> Option<Self> {
+        let receiver = f.read("fallback", Node::text);
+        let after = f.read("fallback_after", Node::duration);
+        if receiver.is_none() && after.is_some() {
+            let what = "fallback_after without fallback";
+            f.error(Complaint::new(
+                what,
+                "name the receiver in fallback, or remove it",
+            ));
+        }
+        Some(Self {
+            receiver: receiver?,
+            after: after.unwrap_or(Duration::from_secs(5 * 60)),
+        })
+    }
+}
+
+/// Reads `receivers`. Names are unique; fallbacks exist and end.
+pub(super) fn read(node: &Node<'_>, defaults: &Defaults) -> Vec<Receiver> {
+    let mut receivers: Vec<Receiver> = Vec::new();
+    let mut nodes = Vec::new();
+    for node in node.list() {
+        let Some(receiver) = Receiver::read(&node, defaults) else {
+            continue;
+        };
+        if receivers.iter().any(|known| known.name == receiver.name) {
+            let what = format!("there are two receivers {:?}", receiver.name);
+            node.error(Complaint::new(
+                what,
+                "rename one, or put their channels together",
+            ));
+            continue;
+        }
+        receivers.push(receiver);
+        nodes.push(node);
+    }
+    for (receiver, node) in receivers.iter().zip(&nodes) {
+        check_fallback(receiver, &receivers, node);
+    }
+    receivers
+}
+
+fn check_fallback(receiver: &Receiver, all: &[Receiver], node: &Node<'_>) {
+    let next = |name: &str| {
+        let found = all.iter().find(|r| r.name == name)?;
+        Some(found.fallback.as_ref()?.receiver.as_str())
+    };
+    let Some(fallback) = &receiver.fallback else {
+        return;
+    };
+    let complain = |complaint| node.error_at("fallback", complaint);
+    if !all.iter().any(|r| r.name == fallback.receiver) {
+        complain(server::no_receiver(&fallback.receiver, all));
+        return;
+    }
+    let mut chain = vec![receiver.name.as_str()];
+    let mut at = Some(fallback.receiver.as_str());
+    while let Some(name) = at {
+        chain.push(name);
+        if name == receiver.name {
+            let what = format!("fallbacks in a circle: {}", chain.join(" → "));
+            complain(Complaint::new(what, "remove one of them"));
+            return;
+        }
+        // A circle that this one only leads into is reported where it is.
+        at = next(name).filter(|_| chain.len() <= all.len());
+    }
 }

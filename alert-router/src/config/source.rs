@@ -1,11 +1,13 @@
 //! `sources`: who may post alerts, and what is special about theirs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use alert_engine::SourceName;
 
-use super::Secret;
+use super::problem::Complaint;
+use super::read::{Fields, Node};
+use super::{Secret, webhook};
 
 /// One entry of `sources`. The source `default` is whoever posts to `/webhook`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,4 +39,89 @@ pub enum Credential {
         /// The password.
         password: Secret,
     },
+}
+
+impl Source {
+    fn read(f: &mut Fields<'_>) -> Option<Self> {
+        let credential = Credential::read(f);
+        let ignore_labels = f
+            .read("ignore_labels", |n| Some(n.texts()))
+            .unwrap_or_default();
+        let formerly = f.read("formerly", |n| {
+            Some(n.list().iter().filter_map(|n| n.parse(name)).collect())
+        });
+        let doubt = f.read("doubt", Node::duration);
+        let silent_after = f.read("silent_after", Node::interval);
+        let stale_after = f.read("stale_after", Node::interval);
+        Some(Self {
+            credential,
+            ignore_labels: ignore_labels.into_iter().collect(),
+            formerly: formerly.unwrap_or_default(),
+            doubt,
+            silent_after,
+            stale_after,
+        })
+    }
+}
+
+impl Credential {
+    /// Reads `bearer_token` or `basic_auth` from a mapping that may hold other keys too.
+    pub(super) fn read(f: &mut Fields<'_>) -> Option<Self> {
+        let token = f.secret("bearer_token", "bearer_token_file");
+        let basic = f.get("basic_auth");
+        if token.is_present() && basic.is_some() {
+            let what = "both bearer_token and basic_auth";
+            f.error(Complaint::new(what, "keep one of them"));
+        }
+        let token = token.optional().map(Self::Bearer);
+        let basic = basic.and_then(|node| webhook::basic_auth(&node));
+        token.or(basic.map(|(username, password)| Self::Basic { username, password }))
+    }
+}
+
+/// Reads `sources`.
+pub(super) fn read(node: &Node<'_>) -> Option<BTreeMap<SourceName, Source>> {
+    let mut sources = BTreeMap::new();
+    let mut earlier: BTreeMap<SourceName, SourceName> = BTreeMap::new();
+    for (key, entry) in node.entries() {
+        let name = match name(&key) {
+            Ok(name) => name,
+            Err(complaint) => {
+                entry.error(complaint);
+                continue;
+            }
+        };
+        let Some(source) = entry.fields(Source::read) else {
+            continue;
+        };
+        for former in &source.formerly {
+            if let Some(other) = earlier.insert(former.clone(), name.clone()) {
+                let what = format!("{} already was {}", other.as_str(), former.as_str());
+                entry.error(Complaint::new(
+                    what,
+                    "keep that name in `formerly` of one source",
+                ));
+            }
+        }
+        sources.insert(name, source);
+    }
+    Some(sources)
+}
+
+/// A name that stands in a URL.
+fn name(text: &str) -> Result<SourceName, Complaint> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if text.is_empty() || text.len() > 64 || !text.chars().all(plain) {
+        let what = format!("{text:?} is no name for a source");
+        return Err(Complaint::new(
+            what,
+            "use up to 64 letters, digits, dots and dashes",
+        ));
+    }
+    let name = SourceName::new(text);
+    if name == SourceName::ours() {
+        let what = "alert-router is the source of its own alerts";
+        return Err(Complaint::new(what, "choose another name"));
+    }
+    Ok(name)
 }

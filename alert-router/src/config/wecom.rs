@@ -3,7 +3,9 @@
 
 use reqwest::Url;
 
-use super::{Secret, SecretUrl};
+use super::problem::Complaint;
+use super::read::{Fields, Given, Node};
+use super::{Channel, Secret, SecretUrl, address, webhook};
 
 /// The vendor's API; what paths are appended to.
 pub const WECOM_API: &str = "https://qyapi.weixin.qq.com/cgi-bin/";
@@ -76,4 +78,267 @@ pub enum AppFormat {
     Markdown,
     /// Readable in personal WeChat too.
     Text,
+}
+
+/// `global`'s settings of the application API.
+pub(super) struct WecomDefaults {
+    api_url: Given<Url>,
+    secret: Given<Secret>,
+    corp_id: Given<String>,
+}
+
+impl WecomDefaults {
+    pub(super) fn none() -> Self {
+        Self {
+            api_url: Given::absent(),
+            secret: Given::absent(),
+            corp_id: Given::absent(),
+        }
+    }
+
+    pub(super) fn read(global: &mut Fields<'_>) -> Self {
+        Self {
+            api_url: global.given("wechat_api_url", |n| n.parse(address::base_url)),
+            secret: global.secret("wechat_api_secret", "wechat_api_secret_file"),
+            corp_id: global.given("wechat_api_corp_id", Node::text),
+        }
+    }
+}
+
+const BOT_FORMATS: &[(&str, BotFormat)] = &[
+    ("markdown", BotFormat::Markdown),
+    ("markdown_v2", BotFormat::MarkdownV2),
+    ("text", BotFormat::Text),
+    ("template_card", BotFormat::TemplateCard),
+];
+
+const APP_FORMATS: &[(&str, AppFormat)] =
+    &[("markdown", AppFormat::Markdown), ("text", AppFormat::Text)];
+
+/// Reads one entry of `wecom_configs`: a robot or an application.
+pub(super) fn read(f: &mut Fields<'_>, global: &WecomDefaults) -> Option<Channel> {
+    match (f.get("bot"), f.get("app")) {
+        (Some(bot), None) => {
+            let place = bot.fields(BotPlace::read);
+            WecomBot::read(f, place).map(Channel::WecomBot)
+        }
+        (None, Some(app)) => {
+            let format = f
+                .read("format", |n| n.choice(APP_FORMATS))
+                .unwrap_or_default();
+            let proxy_url = webhook::proxy(f);
+            let fix = "remove it: an application writes to the members in to_user";
+            f.refuse(&["mention", "mention_mobile", "mention_text"], fix);
+            let app = app.fields(|f| WecomApp::read(f, global, format, proxy_url))?;
+            Some(Channel::WecomApp(app))
+        }
+        (Some(_), Some(app)) => {
+            app.error(Complaint::new(
+                "both bot and app",
+                "make two entries of them",
+            ));
+            None
+        }
+        (None, None) => {
+            let fix = "add bot: {key_file: …} or app: {corp_id: …}";
+            f.error(Complaint::new("neither bot nor app", fix));
+            None
+        }
+    }
+}
+
+/// Where a robot is, and its key.
+struct BotPlace {
+    key: Secret,
+    api_url: Url,
+}
+
+impl BotPlace {
+    fn read(f: &mut Fields<'_>) -> Option<Self> {
+        let url = f.secret("webhook_url", "webhook_url_file");
+        let key = f.secret("key", "key_file");
+        let api_url = f.read("api_url", |n| n.parse(address::base_url));
+        if url.is_present() == key.is_present() {
+            let what = if key.is_present() {
+                "both a URL and a key"
+            } else {
+                "no key"
+            };
+            let fix = "set one of webhook_url, webhook_url_file, key, key_file";
+            f.error(Complaint::new(what, fix));
+            return None;
+        }
+        if !url.is_present() {
+            let key = key.optional()?;
+            let api_url = api_url.unwrap_or_else(vendor);
+            return checked(f, "key", bot_key(key.expose())).map(|key| Self { key, api_url });
+        }
+        let url = url.optional()?;
+        let (key, base) = checked(f, "webhook_url", bot_url(url.expose()))?;
+        let api_url = api_url.unwrap_or(base);
+        Some(Self { key, api_url })
+    }
+}
+
+impl WecomBot {
+    fn read(f: &mut Fields<'_>, place: Option<BotPlace>) -> Option<Self> {
+        let format = f
+            .read("format", |n| n.choice(BOT_FORMATS))
+            .unwrap_or_default();
+        let mention = f.read("mention", |n| Some(n.texts())).unwrap_or_default();
+        let mention_mobile = f
+            .read("mention_mobile", |n| Some(n.texts()))
+            .unwrap_or_default();
+        let mention_text = f.read("mention_text", Node::flag).unwrap_or(true);
+        let proxy_url = webhook::proxy(f);
+        let place = place?;
+        Some(Self {
+            key: place.key,
+            api_url: place.api_url,
+            format,
+            mention,
+            mention_mobile,
+            mention_text,
+            proxy_url,
+        })
+    }
+}
+
+impl WecomApp {
+    fn read(
+        f: &mut Fields<'_>,
+        global: &WecomDefaults,
+        format: AppFormat,
+        proxy_url: Option<SecretUrl>,
+    ) -> Option<Self> {
+        let secret = f.secret("secret", "secret_file").or(&global.secret);
+        let fix = "add secret or secret_file, or wechat_api_secret in global";
+        let secret = secret.required(f, "secret", fix);
+        let text_copy = f.read("text_copy", |n| Some(n.texts())).unwrap_or_default();
+        let app = Self::common(f, global, secret)?;
+        Some(Self {
+            text_copy,
+            format,
+            proxy_url,
+            ..app
+        })
+    }
+
+    /// Reads one entry of upstream's `wechat_configs`.
+    pub(super) fn read_wechat(f: &mut Fields<'_>, global: &WecomDefaults) -> Option<Self> {
+        let secret = f.secret("api_secret", "api_secret_file").or(&global.secret);
+        let fix = "add api_secret here, or wechat_api_secret in global";
+        let secret = secret.required(f, "api_secret", fix);
+        let format = f.read("message_type", |n| n.choice(APP_FORMATS));
+        f.refuse(&["message"], "remove it: the built-in text is used");
+        f.refuse(
+            &["http_config"],
+            "remove it; for a proxy use wecom_configs with proxy_url",
+        );
+        let app = Self::common(f, global, secret)?;
+        Some(Self {
+            format: format.unwrap_or(AppFormat::Text),
+            ..app
+        })
+    }
+
+    /// What both forms have.
+    fn common(f: &mut Fields<'_>, global: &WecomDefaults, secret: Option<Secret>) -> Option<Self> {
+        let corp_id = f.given("corp_id", Node::text).or(&global.corp_id);
+        let fix = "add it here, or wechat_api_corp_id in global";
+        let corp_id = corp_id.required(f, "corp_id", fix);
+        let agent_id = f.given("agent_id", |n| n.number(1, u64::from(u32::MAX)));
+        let agent_id = agent_id.required(f, "agent_id", "add the application's number");
+        let api_url = f
+            .given("api_url", |n| n.parse(address::base_url))
+            .or(&global.api_url);
+        let to_user = f.read("to_user", |n| n.parse(ids)).unwrap_or_default();
+        let to_party = f.read("to_party", |n| n.parse(ids)).unwrap_or_default();
+        let to_tag = f.read("to_tag", |n| n.parse(ids)).unwrap_or_default();
+        if to_user.is_empty() && to_party.is_empty() && to_tag.is_empty() {
+            let fix = "add to_user, to_party or to_tag";
+            f.error(Complaint::new("it is sent to nobody", fix));
+        }
+        if to_user.len() > 1 && to_user.iter().any(|user| user == "@all") {
+            f.error(Complaint::new(
+                "@all and others in to_user",
+                "keep @all, or the others",
+            ));
+        }
+        Some(Self {
+            corp_id: corp_id?,
+            secret: secret?,
+            agent_id: agent_id?,
+            to_user,
+            to_party,
+            to_tag,
+            text_copy: Vec::new(),
+            format: AppFormat::default(),
+            api_url: api_url.optional().unwrap_or_else(vendor),
+            proxy_url: None,
+        })
+    }
+}
+
+fn vendor() -> Url {
+    Url::parse(WECOM_API).expect("the constant is a URL")
+}
+
+/// Reports what is wrong with a value that was given under one of several keys.
+fn checked<T>(f: &Fields<'_>, key: &str, result: Result<T, Complaint>) -> Option<T> {
+    result
+        .map_err(|complaint| {
+            f.error(Complaint::new(
+                format!("{key}: {}", complaint.what),
+                complaint.fix,
+            ));
+        })
+        .ok()
+}
+
+/// A robot's key. No error repeats it.
+fn bot_key(text: &str) -> Result<Secret, Complaint> {
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if text.contains("://") {
+        return Err(Complaint::new("a URL instead of a key", "use webhook_url"));
+    }
+    if text.is_empty() || !text.chars().all(good) {
+        let fix = "copy what follows key= in the robot's address";
+        return Err(Complaint::new("it is no robot's key", fix));
+    }
+    Ok(Secret::new(text))
+}
+
+/// The key of a robot's address, and the base in front of `webhook/send`. No error repeats either.
+fn bot_url(text: &str) -> Result<(Secret, Url), Complaint> {
+    let fix = "copy the robot's address as WeCom shows it: https://…/cgi-bin/webhook/send?key=…";
+    let mut url = address::http_url(text)?;
+    let key = url
+        .query_pairs()
+        .find(|(name, _)| name == "key")
+        .map(|(_, key)| key.into_owned());
+    let key = key.ok_or_else(|| Complaint::new("the address has no key=", fix))?;
+    let base = url.path().strip_suffix("webhook/send").map(str::to_owned);
+    let base =
+        base.ok_or_else(|| Complaint::new("the address does not end in webhook/send", fix))?;
+    url.set_path(&base);
+    url.set_query(None);
+    Ok((bot_key(&key)?, url))
+}
+
+/// Ids separated by `|`, with or without blanks.
+fn ids(text: &str) -> Result<Vec<String>, Complaint> {
+    address::templates(text)?;
+    let ids: Vec<String> = text.split('|').map(|id| id.trim().to_owned()).collect();
+    if ids
+        .iter()
+        .any(|id| id.is_empty() || id.contains([',', ' ']))
+    {
+        let what = format!("{text:?} is no list of ids");
+        return Err(Complaint::new(
+            what,
+            "separate ids by |, such as \"wangqing|lihua\"",
+        ));
+    }
+    Ok(ids)
 }

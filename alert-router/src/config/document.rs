@@ -1,0 +1,219 @@
+//! Reads the whole document: YAML, then every section, then the checks that need more than one.
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use alert_engine::{Matchers, RouteTree};
+use serde_yaml::Value;
+
+use super::email::SmtpDefaults;
+use super::problem::{Complaint, KeyPath};
+use super::read::{Context, Fields, Node};
+use super::receiver::{self, Defaults};
+use super::wecom::WecomDefaults;
+use super::{
+    Config, ConfigError, Credential, Flags, Limits, Outside, Problem, address, locate, route,
+    server, source,
+};
+
+/// A config is smaller.
+const MAX_BYTES: usize = 4 << 20;
+
+pub(super) fn parse(
+    file: &Path,
+    text: &str,
+    flags: &Flags,
+    outside: &Outside<'_>,
+) -> Result<Config, ConfigError> {
+    let refuse = |problems| ConfigError {
+        file: file.to_owned(),
+        problems,
+    };
+    let value = value(text).map_err(|problem| refuse(vec![problem]))?;
+    let cx = Context {
+        outside,
+        folder: file.parent().unwrap_or(Path::new("")),
+        errors: RefCell::default(),
+        warnings: RefCell::default(),
+    };
+    let config = Node::root(&cx, &value).fields(|f| config(f, flags));
+    let errors = problems(text, cx.errors.into_inner());
+    match config {
+        Some(mut config) if errors.is_empty() => {
+            config.warnings = problems(text, cx.warnings.into_inner());
+            refuse_open_doors(&config, flags).map_err(|e| refuse(e.problems))?;
+            Ok(config)
+        }
+        _ => Err(refuse(errors)),
+    }
+}
+
+/// Loopback is open; elsewhere somebody else could read, or post.
+pub(super) fn refuse_open_doors(config: &Config, flags: &Flags) -> Result<(), ConfigError> {
+    if flags.open || config.auth.is_some() || config.listen.ip().is_loopback() {
+        return Ok(());
+    }
+    let what = format!(
+        "{} can be reached by others, and nothing protects it",
+        config.listen
+    );
+    let fix = "add `auth: {bearer_token_file: PATH}`, listen on 127.0.0.1, or start with --open";
+    Err(ConfigError {
+        file: "alert-router.yaml".into(),
+        problems: vec![Problem {
+            line: 0,
+            key: "listen".to_owned(),
+            what,
+            fix: fix.to_owned(),
+        }],
+    })
+}
+
+fn value(text: &str) -> Result<Value, Problem> {
+    let problem = |line, what: String, fix: &str| Problem {
+        line,
+        key: String::new(),
+        what,
+        fix: fix.to_owned(),
+    };
+    if text.len() > MAX_BYTES {
+        return Err(problem(
+            0,
+            "it is larger than 4 MiB".to_owned(),
+            "name the right file",
+        ));
+    }
+    let yaml_error = |error: serde_yaml::Error| {
+        let line = error.location().map_or(0, |at| at.line());
+        let what = format!("no valid YAML: {error}");
+        problem(
+            line,
+            what,
+            "correct the indentation, quotes or brackets there",
+        )
+    };
+    let mut value: Value = serde_yaml::from_str(text).map_err(yaml_error)?;
+    value.apply_merge().map_err(yaml_error)?;
+    if value.is_null() {
+        let fix = "write at least route and receivers, or start without --config";
+        return Err(problem(0, "it is empty".to_owned(), fix));
+    }
+    Ok(value)
+}
+
+fn config(f: &mut Fields<'_>, flags: &Flags) -> Option<Config> {
+    let usual = Config::zero(flags);
+    let later = "remove it: it comes with a later version";
+    f.refuse(
+        &[
+            "templates",
+            "inhibit_rules",
+            "time_intervals",
+            "mute_time_intervals",
+        ],
+        later,
+    );
+    f.refuse(
+        &["tracing"],
+        "remove it, and set OTEL_EXPORTER_OTLP_ENDPOINT",
+    );
+    let listen = f.read("listen", |n| n.parse(address::listen));
+    let store = f.read("store", |n| n.parse(server::place));
+    let external_url = f.read("external_url", |n| n.parse(address::base_url));
+    let auth = f.read("auth", |n| n.fields(auth));
+    let locale = server::locale(f, &usual.locale);
+    let (smtp, wecom) = f
+        .read("global", |n| n.fields(global))
+        .unwrap_or_else(|| (SmtpDefaults::none(), WecomDefaults::none()));
+    let defaults = Defaults {
+        smtp,
+        wecom,
+        locale: locale.clone(),
+    };
+    let receivers = f.given("receivers", |n| Some(receiver::read(n, &defaults)));
+    let receivers = receivers
+        .required(f, "receivers", "add at least one")
+        .unwrap_or_default();
+    let known = |name: &str| {
+        let found = receivers.iter().any(|r| r.name == name);
+        found
+            .then(|| name.to_owned())
+            .ok_or_else(|| server::no_receiver(name, &receivers))
+    };
+    let operators = f.read("operators", |n| n.parse(known));
+    let tree = f.given("route", |n| {
+        let spec = route::read(n, &receivers)?;
+        RouteTree::new(&spec)
+            .map_err(|error| n.error(split(&error.to_string())))
+            .ok()
+    });
+    let routes = tree.required(f, "route", "add `route: {receiver: NAME}`");
+    let sources = f.read("sources", source::read).unwrap_or_default();
+    let priority = f
+        .read("priority", |n| Some(priority(n)))
+        .unwrap_or(usual.priority);
+    let limits = f
+        .read("limits", |n| n.fields(Limits::read))
+        .unwrap_or_default();
+    Some(Config {
+        listen: flags.listen.or(listen).unwrap_or(usual.listen),
+        store: flags.store.clone().or(store).unwrap_or_default(),
+        external_url,
+        auth,
+        locale,
+        routes: routes?,
+        receivers,
+        operators,
+        sources,
+        priority,
+        limits,
+        warnings: Vec::new(),
+    })
+}
+
+fn global(f: &mut Fields<'_>) -> Option<(SmtpDefaults, WecomDefaults)> {
+    let smtp = SmtpDefaults::read(f);
+    let wecom = WecomDefaults::read(f);
+    // Only alerts posted by a Prometheus expire; those are not taken in yet.
+    let _unused = f.read("resolve_timeout", Node::duration);
+    f.refuse(
+        &["http_config"],
+        "remove it, and write it below the webhook",
+    );
+    Some((smtp, wecom))
+}
+
+fn auth(f: &mut Fields<'_>) -> Option<Credential> {
+    let credential = Credential::read(f);
+    if credential.is_none() {
+        let fix = "add bearer_token_file, bearer_token or basic_auth";
+        f.error(Complaint::new("it names no credential", fix));
+    }
+    credential
+}
+
+/// Each entry is a set of matchers; an alert goes first if any set fits.
+fn priority(node: &Node<'_>) -> Vec<Matchers> {
+    let read = |n: &Node<'_>| n.parse(route::matchers);
+    node.list().iter().filter_map(read).collect()
+}
+
+/// The engine's errors end in `: fix` too.
+fn split(text: &str) -> Complaint {
+    let (what, fix) = text.split_once(": ").unwrap_or((text, "correct it"));
+    Complaint::new(what, fix)
+}
+
+fn problems(text: &str, found: Vec<(KeyPath, Complaint)>) -> Vec<Problem> {
+    let mut problems: Vec<Problem> = found
+        .into_iter()
+        .map(|(path, complaint)| Problem {
+            line: locate::line_of(text, &path),
+            key: path.to_string(),
+            what: complaint.what,
+            fix: complaint.fix,
+        })
+        .collect();
+    problems.sort_by_key(|problem| problem.line);
+    problems
+}

@@ -1,0 +1,136 @@
+//! What concerns this server as a whole: where it listens and keeps its data, how its people read,
+//! and how much it takes.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use super::problem::Complaint;
+use super::read::{Fields, Node};
+use super::{Receiver, suggest};
+use crate::render::{Language, Locale};
+
+/// Where data is kept: `store`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StorePlace {
+    /// `sqlite:PATH`, the default with `data/alert-router.db`. Relative to the working directory.
+    Sqlite(PathBuf),
+    /// `memory:`, for tests: all is lost at the end.
+    Memory,
+}
+
+/// Bounds: `limits`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest request body in bytes: `body_bytes`, default 10 MiB.
+    pub body_bytes: usize,
+    /// The most alerts in one request: `alerts_per_request`, default 10,000.
+    pub alerts_per_request: usize,
+    /// The most labels, or annotations, of one alert: `labels_per_alert`, default 64.
+    pub labels_per_alert: usize,
+    /// How long history is kept: `history`, default 30 d.
+    pub history: Duration,
+    /// Missed occurrences older than this are only counted: `missed_ttl`, default 4 h.
+    pub missed_ttl: Duration,
+}
+
+impl Default for StorePlace {
+    fn default() -> Self {
+        Self::Sqlite(PathBuf::from("data/alert-router.db"))
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 10 << 20,
+            alerts_per_request: 10_000,
+            labels_per_alert: 64,
+            history: Duration::from_secs(30 * 86_400),
+            missed_ttl: Duration::from_secs(4 * 3_600),
+        }
+    }
+}
+
+impl StorePlace {
+    /// Reads `sqlite:PATH` or `memory:`. No error repeats the text: later places hold passwords.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        place(text).map_err(|c| format!("{}: {}", c.what, c.fix))
+    }
+}
+
+impl Limits {
+    pub(super) fn read(f: &mut Fields<'_>) -> Option<Self> {
+        let usual = Self::default();
+        let mut count = |key, low, high, usual: usize| {
+            let number = f.read(key, |n| n.number(low, high));
+            number.map_or(usual, |n| {
+                usize::try_from(n).expect("the range was checked")
+            })
+        };
+        let body_bytes = count("body_bytes", 1 << 10, 256 << 20, usual.body_bytes);
+        let alerts_per_request =
+            count("alerts_per_request", 1, 1_000_000, usual.alerts_per_request);
+        let labels_per_alert = count("labels_per_alert", 1, 10_000, usual.labels_per_alert);
+        Some(Self {
+            body_bytes,
+            alerts_per_request,
+            labels_per_alert,
+            history: f.read("history", Node::interval).unwrap_or(usual.history),
+            missed_ttl: f
+                .read("missed_ttl", Node::interval)
+                .unwrap_or(usual.missed_ttl),
+        })
+    }
+}
+
+pub(super) fn place(text: &str) -> Result<StorePlace, Complaint> {
+    let fix = "write sqlite:PATH, such as sqlite:data/alert-router.db, or memory:";
+    match text.split_once(':') {
+        Some(("sqlite", path)) if !path.is_empty() => Ok(StorePlace::Sqlite(PathBuf::from(
+            path.strip_prefix("//").unwrap_or(path),
+        ))),
+        Some(("memory", "")) => Ok(StorePlace::Memory),
+        Some((scheme, _)) => Err(Complaint::new(format!("no store is named {scheme}:"), fix)),
+        None => Err(Complaint::new("no kind of store is named", fix)),
+    }
+}
+
+/// `language` and `time_zone` of a mapping, over what is inherited.
+pub(super) fn locale(f: &mut Fields<'_>, inherited: &Locale) -> Locale {
+    const LANGUAGES: &[(&str, Language)] = &[
+        ("en", Language::English),
+        ("zh-CN", Language::Chinese),
+        ("zh", Language::Chinese),
+    ];
+    let language = f.read("language", |n| n.choice(LANGUAGES));
+    let zone = f.read("time_zone", |n| n.parse(zone));
+    Locale {
+        language: language.unwrap_or(inherited.language),
+        zone: zone.unwrap_or_else(|| inherited.zone.clone()),
+    }
+}
+
+fn zone(text: &str) -> Result<TimeZone, Complaint> {
+    TimeZone::get(text).map_err(|_| {
+        let what = format!("{text:?} is no time zone that this machine knows");
+        Complaint::new(
+            what,
+            "write such as Asia/Shanghai or UTC; the tzdata package may be missing",
+        )
+    })
+}
+
+/// A receiver was named that does not exist.
+pub(super) fn no_receiver(name: &str, receivers: &[Receiver]) -> Complaint {
+    let names = receivers.iter().map(|r| r.name.as_str());
+    let fix = match suggest::nearest(name, names.clone()) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => {
+            let names: Vec<&str> = names.collect();
+            format!("add it to receivers; there are {}", names.join(", "))
+        }
+    };
+    Complaint::new(format!("there is no receiver {name:?}"), fix)
+}
