@@ -1,4 +1,27 @@
-//! Content to text, per channel. Pure; byte-exact limits live with the channels.
+//! Content to text, per channel. Pure: the same message gives the same text; byte-exact limits
+//! live with the channels.
+//!
+//! A [`Message`](crate::message::Message) becomes one [`View`], cleaned of everything that could
+//! disturb a channel; a [`Renderer`] turns it into text with a template whose name ends in its
+//! escaping: `.txt`, `.html`, `.md`.
+
+mod clean;
+mod escape;
+mod fallback;
+mod filters;
+mod links;
+mod renderer;
+mod view;
+mod words;
+
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use clean::{clean, cut};
+pub use renderer::{Rendered, Renderer, TemplateError};
+pub use view::{AlertView, Counts, GroupView, Kind, Links, Pair, State, View};
 
 /// How a receiver's people read: language and time zone.
 #[derive(Clone, Debug, PartialEq)]
