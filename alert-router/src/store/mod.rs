@@ -1,6 +1,10 @@
 //! The seam to durable storage: versioned documents with a wake-up time, and a history of what
 //! happened. A new kind of document needs no new method and no new SQL.
 
+mod memory;
+
+pub use memory::{Fault, MemoryStore, Verb};
+
 use alert_engine::Timestamp;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -34,11 +38,14 @@ pub enum Kind {
 pub struct DocKey {
     /// What it is about.
     pub kind: Kind,
-    /// Unique within the kind.
+    /// Unique within the kind, and not empty.
     pub id: Bytes,
 }
 
-/// Counts the writes of one document, from 1. 0 means that it does not exist.
+/// Names one write of a document. Later writes of it have larger ones, also after it was deleted
+/// and created again, so an old revision never fits by accident. 0 means that it does not exist.
+///
+/// They are not consecutive: take the next one from [`Committed::Done`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Revision(pub u64);
 
@@ -74,10 +81,14 @@ pub enum Write {
         /// The new content.
         bytes: Bytes,
     },
-    /// Creates a document whose content follows from its key; present already is fine.
+    /// Creates a document whose content follows from its key. One that is there already stays as
+    /// it is, except that its `wake_at` moves later if the given one is later. Then it also gets a
+    /// new revision, so that a sweeper that found it unused loses the race to delete it.
     Keep {
         /// Which document.
         key: DocKey,
+        /// When `due` returns it; `None` leaves that of a document that is there as it is.
+        wake_at: Option<Timestamp>,
         /// The content.
         bytes: Bytes,
     },
@@ -109,7 +120,8 @@ pub struct Unit {
 /// What became of one unit.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Committed {
-    /// All of it is durable. One revision for each write, in order ([`Revision::NONE`] for a delete).
+    /// All of it is durable. The present revision of each write's document, in order
+    /// ([`Revision::NONE`] after a delete).
     Done(Vec<Revision>),
     /// None of it happened, because these documents have another revision than expected.
     Conflict(Vec<DocKey>),
@@ -126,15 +138,29 @@ pub struct Record {
     pub bytes: Bytes,
 }
 
+/// A place in history, in the order of the commits. Not an instant: one commit may leave many
+/// records of the same instant, and a clock may step back.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Position(pub u64);
+
 /// Which records to read: newest first.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct HistoryQuery {
     /// Only those about this document; `None`: all.
     pub about: Option<DocKey>,
-    /// Only those older than this.
-    pub before: Timestamp,
+    /// Only those committed before this place; `None`: from the newest.
+    pub before: Option<Position>,
     /// At most so many.
     pub limit: usize,
+}
+
+/// One page of history.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct HistoryPage {
+    /// Newest first.
+    pub records: Vec<Record>,
+    /// `before` of the next page; `None` if this page was not full.
+    pub next: Option<Position>,
 }
 
 /// Documents together with the instant at which they were read.
@@ -160,7 +186,7 @@ pub struct Due {
 /// How much is stored.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Depth {
-    /// Documents by kind.
+    /// Documents by kind, in the order of [`Kind::ALL`], zeros included.
     pub docs: Vec<(Kind, u64)>,
     /// Documents that are due.
     pub due: u64,
@@ -188,7 +214,10 @@ pub struct Keep {
     pub limit: usize,
 }
 
-/// Why the store could not answer. Nothing of the call happened, unless it says otherwise.
+/// Why the store could not answer.
+///
+/// After a failed `commit` or `sweep` it is open whether it happened (an answer can be lost on its
+/// way). Load again before deciding: if it did, trying again with the old revisions conflicts.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Trying again makes sense.
@@ -216,6 +245,7 @@ pub enum StoreError {
 /// a commit that returned `Done` survives a crash; a unit is atomic by compare-and-swap on
 /// revisions; one call carries many units, and a conflict fails only its unit; `load` and `due`
 /// see every earlier commit of any process; the order of revisions of a document never goes back.
+/// A read takes its answer from one instant of the store: no commit is seen by halves.
 pub trait Store: Send + Sync + 'static {
     /// Reads documents by key.
     fn load(&self, keys: Vec<DocKey>) -> BoxFuture<'_, Result<Loaded, StoreError>>;
@@ -226,9 +256,58 @@ pub trait Store: Send + Sync + 'static {
     /// Makes units durable, each on its own; one outcome per unit, in order.
     fn commit(&self, units: Vec<Unit>) -> BoxFuture<'_, Result<Vec<Committed>, StoreError>>;
     /// Reads history, newest first.
-    fn history(&self, query: HistoryQuery) -> BoxFuture<'_, Result<Vec<Record>, StoreError>>;
-    /// Removes what need not be kept; returns how many rows went.
+    fn history(&self, query: HistoryQuery) -> BoxFuture<'_, Result<HistoryPage, StoreError>>;
+    /// Removes what need not be kept, oldest first; returns how many rows went.
     fn sweep(&self, keep: Keep) -> BoxFuture<'_, Result<u64, StoreError>>;
     /// Counts what is stored.
     fn depth(&self) -> BoxFuture<'_, Result<Depth, StoreError>>;
+}
+
+impl Kind {
+    /// Every kind, in stored order.
+    pub const ALL: [Self; 9] = [
+        Self::Group,
+        Self::Home,
+        Self::Body,
+        Self::Parts,
+        Self::Budget,
+        Self::DeadLetter,
+        Self::Quarantine,
+        Self::Inbox,
+        Self::Source,
+    ];
+
+    /// The kind that is stored as `number`; `None` if this binary knows no such kind.
+    #[must_use]
+    pub fn from_stored(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as u8 == number)
+    }
+}
+
+impl Write {
+    /// The document that it is about.
+    #[must_use]
+    pub fn key(&self) -> &DocKey {
+        match self {
+            Self::Put { key, .. }
+            | Self::Keep { key, .. }
+            | Self::Delete { key, .. }
+            | Self::Expect { key, .. } => key,
+        }
+    }
+
+    /// The revision that the document must have; `None` if any will do.
+    #[must_use]
+    pub fn expected(&self) -> Option<Revision> {
+        match self {
+            Self::Put { expected, .. } | Self::Delete { expected, .. } => Some(*expected),
+            Self::Expect { revision, .. } => Some(*revision),
+            Self::Keep { .. } => None,
+        }
+    }
+}
+
+/// Whether a [`Write::Keep`] with `given` moves the `wake_at` of a document that is there.
+fn moves_later(present: Option<Timestamp>, given: Option<Timestamp>) -> bool {
+    matches!((present, given), (Some(present), Some(given)) if given > present)
 }
