@@ -1,9 +1,13 @@
 //! The seam to durable storage: versioned documents with a wake-up time, and a history of what
 //! happened. A new kind of document needs no new method and no new SQL.
 
+mod lock;
 mod memory;
+mod sqlite;
 
+pub use lock::{Holder, LockError};
 pub use memory::{Fault, MemoryStore, Verb};
+pub use sqlite::{OpenError, SqliteSettings, SqliteStore};
 
 use alert_engine::Timestamp;
 use bytes::Bytes;

@@ -1,0 +1,358 @@
+//! The only writer. What waits while the disk syncs goes into the next transaction together, so
+//! under load many callers share one sync.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use alert_engine::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Result, Transaction, TransactionBehavior, params};
+use tokio::sync::{mpsc, oneshot};
+
+use super::fault::sorted;
+use super::read::{number, stored};
+use crate::store::{
+    Committed, DocKey, Keep, Kind, Record, Revision, StoreError, Unit, Write, moves_later,
+};
+
+/// Writes of one transaction. More makes callers wait for others without saving syncs.
+const MAX_BATCH_WRITES: usize = 4_096;
+/// Revisions reserved at a time, and skipped at a restart: at 1,000 restarts a day and as many
+/// writes a second, 63 bits last for ten thousands of years.
+const RESERVE: i64 = 1 << 20;
+
+/// What the writer is asked for.
+pub(super) enum Job {
+    Commit {
+        units: Vec<Unit>,
+        answer: oneshot::Sender<Answer<Vec<Committed>>>,
+    },
+    Sweep {
+        keep: Keep,
+        answer: oneshot::Sender<Answer<u64>>,
+    },
+}
+
+pub(super) type Answer<T> = std::result::Result<T, StoreError>;
+
+/// What a job came to, before it is durable.
+enum Outcome {
+    Committed(Vec<Committed>),
+    Swept(u64),
+}
+
+/// The connection that writes, and the counter of revisions and positions.
+pub(super) struct Writer {
+    connection: Connection,
+    counter: Counter,
+}
+
+#[derive(Clone, Copy)]
+struct Counter {
+    last: i64,
+    reserved: i64,
+}
+
+/// One transaction.
+struct Batch<'connection> {
+    transaction: Transaction<'connection>,
+    counter: Counter,
+    /// Documents created minus documents deleted.
+    growth: BTreeMap<Kind, i64>,
+}
+
+/// What the check of a write found.
+struct Present {
+    revision: Revision,
+    wake_at: Option<Timestamp>,
+}
+
+impl Writer {
+    pub(super) fn new(connection: Connection) -> Result<Self> {
+        let reserved =
+            connection.query_row("SELECT reserved FROM counter", [], |row| row.get(0))?;
+        let counter = Counter {
+            last: reserved,
+            reserved,
+        };
+        Ok(Self {
+            connection,
+            counter,
+        })
+    }
+
+    /// Works until all senders are gone.
+    pub(super) fn run(mut self, path: &Path, mut jobs: mpsc::Receiver<Job>) {
+        while let Some(first) = jobs.blocking_recv() {
+            let mut writes = first.writes();
+            let mut batch = vec![first];
+            while writes < MAX_BATCH_WRITES
+                && let Ok(job) = jobs.try_recv()
+            {
+                writes += job.writes();
+                batch.push(job);
+            }
+            self.process(path, batch);
+        }
+    }
+
+    /// Answers every job. If they cannot be done together, each is tried alone, so that one that
+    /// cannot succeed does not fail the others for ever.
+    fn process(&mut self, path: &Path, mut jobs: Vec<Job>) {
+        match self.transact(&jobs) {
+            Ok(outcomes) => jobs
+                .into_iter()
+                .zip(outcomes)
+                .for_each(|(job, outcome)| job.succeed(outcome)),
+            Err(error) if jobs.len() == 1 => {
+                if let Some(job) = jobs.pop() {
+                    job.fail(sorted(path, error));
+                }
+            }
+            Err(_) => jobs
+                .into_iter()
+                .for_each(|job| self.process(path, vec![job])),
+        }
+    }
+
+    fn transact(&mut self, jobs: &[Job]) -> Result<Vec<Outcome>> {
+        let mut batch = Batch {
+            transaction: self
+                .connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)?,
+            counter: self.counter,
+            growth: BTreeMap::new(),
+        };
+        let outcomes = jobs
+            .iter()
+            .map(|job| batch.perform(job))
+            .collect::<Result<_>>()?;
+        self.counter = batch.finish()?;
+        Ok(outcomes)
+    }
+}
+
+impl Job {
+    fn writes(&self) -> usize {
+        match self {
+            Self::Commit { units, .. } => units
+                .iter()
+                .map(|unit| unit.writes.len() + unit.history.len())
+                .sum(),
+            Self::Sweep { keep, .. } => keep.limit,
+        }
+    }
+
+    // A caller that went away meanwhile wants no answer, hence the `drop`s.
+    fn succeed(self, outcome: Outcome) {
+        match (self, outcome) {
+            (Self::Commit { answer, .. }, Outcome::Committed(units)) => {
+                drop(answer.send(Ok(units)));
+            }
+            (Self::Sweep { answer, .. }, Outcome::Swept(rows)) => drop(answer.send(Ok(rows))),
+            (Self::Commit { .. }, Outcome::Swept(_))
+            | (Self::Sweep { .. }, Outcome::Committed(_)) => {
+                unreachable!("`perform` answers a job with its own outcome")
+            }
+        }
+    }
+
+    fn fail(self, error: StoreError) {
+        match self {
+            Self::Commit { answer, .. } => drop(answer.send(Err(error))),
+            Self::Sweep { answer, .. } => drop(answer.send(Err(error))),
+        }
+    }
+}
+
+impl Batch<'_> {
+    fn perform(&mut self, job: &Job) -> Result<Outcome> {
+        match job {
+            Job::Commit { units, .. } => {
+                let committed = units.iter().map(|unit| self.apply(unit));
+                Ok(Outcome::Committed(committed.collect::<Result<_>>()?))
+            }
+            Job::Sweep { keep, .. } => Ok(Outcome::Swept(self.sweep(keep)?)),
+        }
+    }
+
+    /// Checks all, then writes all: a conflict has nothing to undo.
+    fn apply(&mut self, unit: &Unit) -> Result<Committed> {
+        let mut checked = Vec::with_capacity(unit.writes.len());
+        let mut moved = Vec::new();
+        for write in &unit.writes {
+            let present = self.present(write.key())?;
+            let revision = present.as_ref().map_or(Revision::NONE, |doc| doc.revision);
+            if write
+                .expected()
+                .is_some_and(|expected| expected != revision)
+            {
+                moved.push(write.key().clone());
+            }
+            checked.push((write, present));
+        }
+        if !moved.is_empty() {
+            return Ok(Committed::Conflict(moved));
+        }
+        let revisions = checked
+            .into_iter()
+            .map(|(write, present)| self.write(write, present))
+            .collect::<Result<_>>()?;
+        for record in &unit.history {
+            self.remember(record)?;
+        }
+        Ok(Committed::Done(revisions))
+    }
+
+    fn present(&self, key: &DocKey) -> Result<Option<Present>> {
+        self.transaction
+            .prepare_cached("SELECT revision, wake_at FROM docs WHERE kind = ? AND id = ?")?
+            .query_row(params![key.kind as u8, &key.id[..]], |row| {
+                Ok(Present {
+                    revision: Revision(number(row.get(0)?)),
+                    wake_at: row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis),
+                })
+            })
+            .optional()
+    }
+
+    fn write(&mut self, write: &Write, present: Option<Present>) -> Result<Revision> {
+        match (write, present) {
+            (
+                Write::Put {
+                    key,
+                    wake_at,
+                    bytes,
+                    ..
+                },
+                Some(present),
+            ) => {
+                if present.wake_at != *wake_at {
+                    self.wake(key, *wake_at)?;
+                }
+                self.replace(key, bytes)
+            }
+            (
+                Write::Put {
+                    key,
+                    wake_at,
+                    bytes,
+                    ..
+                }
+                | Write::Keep {
+                    key,
+                    wake_at,
+                    bytes,
+                },
+                None,
+            ) => self.create(key, *wake_at, bytes),
+            (Write::Keep { key, wake_at, .. }, Some(present)) => {
+                if moves_later(present.wake_at, *wake_at) {
+                    return self.wake(key, *wake_at);
+                }
+                Ok(present.revision)
+            }
+            (Write::Delete { key, .. }, Some(_)) => self.delete(key),
+            (Write::Delete { .. }, None) => Ok(Revision::NONE),
+            (Write::Expect { revision, .. }, _) => Ok(*revision),
+        }
+    }
+
+    fn create(
+        &mut self,
+        key: &DocKey,
+        wake_at: Option<Timestamp>,
+        bytes: &[u8],
+    ) -> Result<Revision> {
+        let stamp = self.stamp();
+        let wake_at = wake_at.map(Timestamp::as_millis);
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO docs (kind, id, revision, wake_at, bytes) VALUES (?, ?, ?, ?, ?)",
+            )?
+            .execute(params![key.kind as u8, &key.id[..], stamp, wake_at, bytes])?;
+        *self.growth.entry(key.kind).or_default() += 1;
+        Ok(Revision(number(stamp)))
+    }
+
+    /// Leaves `wake_at` alone, so that its index is not written.
+    fn replace(&mut self, key: &DocKey, bytes: &[u8]) -> Result<Revision> {
+        let stamp = self.stamp();
+        self.transaction
+            .prepare_cached("UPDATE docs SET revision = ?, bytes = ? WHERE kind = ? AND id = ?")?
+            .execute(params![stamp, bytes, key.kind as u8, &key.id[..]])?;
+        Ok(Revision(number(stamp)))
+    }
+
+    fn wake(&mut self, key: &DocKey, wake_at: Option<Timestamp>) -> Result<Revision> {
+        let stamp = self.stamp();
+        let wake_at = wake_at.map(Timestamp::as_millis);
+        self.transaction
+            .prepare_cached("UPDATE docs SET revision = ?, wake_at = ? WHERE kind = ? AND id = ?")?
+            .execute(params![stamp, wake_at, key.kind as u8, &key.id[..]])?;
+        Ok(Revision(number(stamp)))
+    }
+
+    fn delete(&mut self, key: &DocKey) -> Result<Revision> {
+        self.transaction
+            .prepare_cached("DELETE FROM docs WHERE kind = ? AND id = ?")?
+            .execute(params![key.kind as u8, &key.id[..]])?;
+        *self.growth.entry(key.kind).or_default() -= 1;
+        Ok(Revision::NONE)
+    }
+
+    fn remember(&mut self, record: &Record) -> Result<()> {
+        let position = self.stamp();
+        let about = &record.about;
+        self.transaction
+            .prepare_cached(
+                "INSERT INTO history (position, at, kind, id, bytes) VALUES (?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                position,
+                record.at.as_millis(),
+                about.kind as u8,
+                &about.id[..],
+                &record.bytes[..]
+            ])?;
+        Ok(())
+    }
+
+    fn sweep(&mut self, keep: &Keep) -> Result<u64> {
+        let rows = self
+            .transaction
+            .prepare_cached(
+                "DELETE FROM history WHERE position IN
+                 (SELECT position FROM history WHERE at < ? ORDER BY at, position LIMIT ?)",
+            )?
+            .execute(params![
+                keep.history_from.as_millis(),
+                stored(keep.limit as u64)
+            ])?;
+        Ok(rows as u64)
+    }
+
+    fn stamp(&mut self) -> i64 {
+        self.counter.last += 1;
+        self.counter.last
+    }
+
+    /// Makes the batch durable.
+    fn finish(mut self) -> Result<Counter> {
+        for (kind, growth) in self.growth.into_iter().filter(|(_, growth)| *growth != 0) {
+            self.transaction
+                .prepare_cached(
+                    "INSERT INTO counts (kind, docs) VALUES (?, ?)
+                     ON CONFLICT (kind) DO UPDATE SET docs = docs + excluded.docs",
+                )?
+                .execute(params![kind as u8, growth])?;
+        }
+        if self.counter.last > self.counter.reserved {
+            self.counter.reserved = self.counter.last + RESERVE;
+            self.transaction
+                .prepare_cached("UPDATE counter SET reserved = ?")?
+                .execute([self.counter.reserved])?;
+        }
+        self.transaction.commit()?;
+        Ok(self.counter)
+    }
+}
