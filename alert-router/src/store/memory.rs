@@ -339,3 +339,74 @@ impl Stored {
 fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::store::conformance::{Ability, Subject};
+
+    pub(in crate::store) struct Memory(MemoryStore);
+
+    impl Subject for Memory {
+        const LACKS: &'static [Ability] = &[Ability::Crash, Ability::Tear, Ability::Fill];
+
+        fn create(clock: Arc<ManualClock>) -> Self {
+            Self(MemoryStore::new(clock))
+        }
+
+        fn handle(&self) -> Arc<dyn Store> {
+            Arc::new(self.0.handle())
+        }
+
+        fn crash(&self) -> Self {
+            unreachable!("its content does not survive a crash")
+        }
+
+        fn torn(&self) -> Box<dyn Iterator<Item = Self> + '_> {
+            unreachable!("it writes nothing that could be torn")
+        }
+
+        fn with_room(_: Arc<ManualClock>, _: u64) -> Self {
+            unreachable!("it has no limit")
+        }
+    }
+
+    async fn fault(fault: Fault) -> (Result<Vec<Committed>, StoreError>, Option<Doc>) {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(0)));
+        let healthy = MemoryStore::new(clock);
+        let faulty = healthy.handle();
+        faulty.fail(move |_| fault);
+        let key = DocKey {
+            kind: Kind::Group,
+            id: Bytes::from_static(b"a"),
+        };
+        let put = Write::Put {
+            key: key.clone(),
+            expected: Revision::NONE,
+            wake_at: None,
+            bytes: Bytes::new(),
+        };
+        let unit = Unit {
+            writes: vec![put],
+            history: vec![],
+        };
+        let answer = faulty.commit(vec![unit]).await;
+        (
+            answer,
+            healthy.load(vec![key]).await.unwrap().docs.remove(0),
+        )
+    }
+
+    #[tokio::test]
+    async fn a_fault_hits_one_handle_and_does_what_it_says() {
+        let (answer, doc) = fault(Fault::None).await;
+        assert!(matches!(answer.unwrap()[0], Committed::Done(_)) && doc.is_some());
+        let (answer, doc) = fault(Fault::Unavailable).await;
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))) && doc.is_none());
+        let (answer, doc) = fault(Fault::AnswerLost).await;
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))) && doc.is_some());
+        let (answer, doc) = fault(Fault::Conflict).await;
+        assert!(matches!(answer.unwrap()[0], Committed::Conflict(_)) && doc.is_none());
+    }
+}

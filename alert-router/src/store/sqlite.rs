@@ -6,6 +6,8 @@
 mod fault;
 mod read;
 mod schema;
+#[cfg(test)]
+pub(super) mod tests;
 mod worker;
 mod write;
 

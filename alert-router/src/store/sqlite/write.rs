@@ -62,6 +62,8 @@ struct Batch<'connection> {
 
 /// What the check of a write found.
 struct Present {
+    /// Valid in this transaction.
+    row: i64,
     revision: Revision,
     wake_at: Option<Timestamp>,
 }
@@ -205,11 +207,12 @@ impl Batch<'_> {
 
     fn present(&self, key: &DocKey) -> Result<Option<Present>> {
         self.transaction
-            .prepare_cached("SELECT revision, wake_at FROM docs WHERE kind = ? AND id = ?")?
+            .prepare_cached("SELECT rowid, revision, wake_at FROM docs WHERE kind = ? AND id = ?")?
             .query_row(params![key.kind as u8, &key.id[..]], |row| {
                 Ok(Present {
-                    revision: Revision(number(row.get(0)?)),
-                    wake_at: row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis),
+                    row: row.get(0)?,
+                    revision: Revision(number(row.get(1)?)),
+                    wake_at: row.get::<_, Option<i64>>(2)?.map(Timestamp::from_millis),
                 })
             })
             .optional()
@@ -217,19 +220,8 @@ impl Batch<'_> {
 
     fn write(&mut self, write: &Write, present: Option<Present>) -> Result<Revision> {
         match (write, present) {
-            (
-                Write::Put {
-                    key,
-                    wake_at,
-                    bytes,
-                    ..
-                },
-                Some(present),
-            ) => {
-                if present.wake_at != *wake_at {
-                    self.wake(key, *wake_at)?;
-                }
-                self.replace(key, bytes)
+            (Write::Put { wake_at, bytes, .. }, Some(present)) => {
+                self.replace(&present, *wake_at, bytes)
             }
             (
                 Write::Put {
@@ -245,13 +237,13 @@ impl Batch<'_> {
                 },
                 None,
             ) => self.create(key, *wake_at, bytes),
-            (Write::Keep { key, wake_at, .. }, Some(present)) => {
+            (Write::Keep { wake_at, .. }, Some(present)) => {
                 if moves_later(present.wake_at, *wake_at) {
-                    return self.wake(key, *wake_at);
+                    return self.wake(&present, *wake_at);
                 }
                 Ok(present.revision)
             }
-            (Write::Delete { key, .. }, Some(_)) => self.delete(key),
+            (Write::Delete { key, .. }, Some(present)) => self.delete(key.kind, &present),
             (Write::Delete { .. }, None) => Ok(Revision::NONE),
             (Write::Expect { revision, .. }, _) => Ok(*revision),
         }
@@ -274,29 +266,43 @@ impl Batch<'_> {
         Ok(Revision(number(stamp)))
     }
 
-    /// Leaves `wake_at` alone, so that its index is not written.
-    fn replace(&mut self, key: &DocKey, bytes: &[u8]) -> Result<Revision> {
+    fn replace(
+        &mut self,
+        present: &Present,
+        wake_at: Option<Timestamp>,
+        bytes: &[u8],
+    ) -> Result<Revision> {
         let stamp = self.stamp();
-        self.transaction
-            .prepare_cached("UPDATE docs SET revision = ?, bytes = ? WHERE kind = ? AND id = ?")?
-            .execute(params![stamp, bytes, key.kind as u8, &key.id[..]])?;
+        if present.wake_at == wake_at {
+            // Naming the column would write its index, even with the same value.
+            self.transaction
+                .prepare_cached("UPDATE docs SET revision = ?, bytes = ? WHERE rowid = ?")?
+                .execute(params![stamp, bytes, present.row])?;
+        } else {
+            let wake_at = wake_at.map(Timestamp::as_millis);
+            self.transaction
+                .prepare_cached(
+                    "UPDATE docs SET revision = ?, wake_at = ?, bytes = ? WHERE rowid = ?",
+                )?
+                .execute(params![stamp, wake_at, bytes, present.row])?;
+        }
         Ok(Revision(number(stamp)))
     }
 
-    fn wake(&mut self, key: &DocKey, wake_at: Option<Timestamp>) -> Result<Revision> {
+    fn wake(&mut self, present: &Present, wake_at: Option<Timestamp>) -> Result<Revision> {
         let stamp = self.stamp();
         let wake_at = wake_at.map(Timestamp::as_millis);
         self.transaction
-            .prepare_cached("UPDATE docs SET revision = ?, wake_at = ? WHERE kind = ? AND id = ?")?
-            .execute(params![stamp, wake_at, key.kind as u8, &key.id[..]])?;
+            .prepare_cached("UPDATE docs SET revision = ?, wake_at = ? WHERE rowid = ?")?
+            .execute(params![stamp, wake_at, present.row])?;
         Ok(Revision(number(stamp)))
     }
 
-    fn delete(&mut self, key: &DocKey) -> Result<Revision> {
+    fn delete(&mut self, kind: Kind, present: &Present) -> Result<Revision> {
         self.transaction
-            .prepare_cached("DELETE FROM docs WHERE kind = ? AND id = ?")?
-            .execute(params![key.kind as u8, &key.id[..]])?;
-        *self.growth.entry(key.kind).or_default() -= 1;
+            .prepare_cached("DELETE FROM docs WHERE rowid = ?")?
+            .execute([present.row])?;
+        *self.growth.entry(kind).or_default() -= 1;
         Ok(Revision::NONE)
     }
 
