@@ -132,7 +132,7 @@ pub(super) fn http_url(text: &str) -> Result<Url, Complaint> {
         )
     })?;
     if !matches!(url.scheme(), "http" | "https") {
-        let what = format!("{}: is no way to send", url.scheme());
+        let what = format!("{:?} is no way to send", url.scheme());
         return Err(Complaint::new(what, "use http:// or https://"));
     }
     if url.fragment().is_some() {

@@ -6,7 +6,9 @@ use std::path::Path;
 use alert_engine::{Matchers, RouteTree};
 use serde_yaml::Value;
 
+use super::duplicate::{self, Flaw};
 use super::email::SmtpDefaults;
+use super::names::Names;
 use super::problem::{Complaint, KeyPath};
 use super::read::{Context, Fields, Node};
 use super::receiver::{self, Defaults};
@@ -92,6 +94,17 @@ fn value(text: &str) -> Result<Value, Problem> {
             "correct the indentation, quotes or brackets there",
         )
     };
+    duplicate::refuse(text).map_err(|flaw| match flaw {
+        Flaw::Twice(key, at) => {
+            let line = at.location().map_or(0, |at| at.line());
+            problem(
+                line,
+                format!("the key {key} is there twice"),
+                "keep one of them",
+            )
+        }
+        Flaw::Yaml(error) => yaml_error(error),
+    })?;
     let mut value: Value = serde_yaml::from_str(text).map_err(yaml_error)?;
     value.apply_merge().map_err(yaml_error)?;
     if value.is_null() {
@@ -130,19 +143,15 @@ fn config(f: &mut Fields<'_>, flags: &Flags) -> Option<Config> {
         wecom,
         locale: locale.clone(),
     };
-    let receivers = f.given("receivers", |n| Some(receiver::read(n, &defaults)));
+    let list = f.get("receivers");
+    let names = Names::of(list.as_ref());
+    let receivers = f.given("receivers", |n| Some(receiver::read(n, &names, &defaults)));
     let receivers = receivers
         .required(f, "receivers", "add at least one")
         .unwrap_or_default();
-    let known = |name: &str| {
-        let found = receivers.iter().any(|r| r.name == name);
-        found
-            .then(|| name.to_owned())
-            .ok_or_else(|| server::no_receiver(name, &receivers))
-    };
-    let operators = f.read("operators", |n| n.parse(known));
+    let operators = f.read("operators", |n| names.reference(n));
     let tree = f.given("route", |n| {
-        let spec = route::read(n, &receivers)?;
+        let spec = route::read(n, &names)?;
         RouteTree::new(&spec)
             .map_err(|error| n.error(split(&error.to_string())))
             .ok()
@@ -184,12 +193,8 @@ fn global(f: &mut Fields<'_>) -> Option<(SmtpDefaults, WecomDefaults)> {
 }
 
 fn auth(f: &mut Fields<'_>) -> Option<Credential> {
-    let credential = Credential::read(f);
-    if credential.is_none() {
-        let fix = "add bearer_token_file, bearer_token or basic_auth";
-        f.error(Complaint::new("it names no credential", fix));
-    }
-    credential
+    let fix = "add bearer_token_file, bearer_token or basic_auth";
+    Credential::read(f).required(f, "a credential", fix)
 }
 
 /// Each entry is a set of matchers; an alert goes first if any set fits.

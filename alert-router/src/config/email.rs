@@ -231,15 +231,15 @@ impl Trust {
                 ],
                 verify,
             );
-            f.refuse(
-                &["min_version", "max_version"],
-                "remove it: TLS 1.2 and 1.3 are spoken",
-            );
+            f.refuse(&["max_version"], "remove it: TLS 1.2 and 1.3 are spoken");
+            // Nothing older than TLS 1.2 is spoken anyway.
+            let old = [("TLS10", ()), ("TLS11", ()), ("TLS12", ())];
+            let _floor = f.read("min_version", |n| n.choice(&old));
             if f.read("insecure_skip_verify", Node::flag) == Some(true) {
-                f.error(Complaint::new(
-                    "insecure_skip_verify is not possible",
-                    verify,
-                ));
+                f.error_at(
+                    "insecure_skip_verify",
+                    Complaint::new("that is not possible", verify),
+                );
             }
             let server_name = f.read("server_name", |n| n.parse(domain));
             let ca_pem = f.file("ca_file").map(Arc::from);
@@ -345,17 +345,17 @@ impl Connection {
                 "the password would travel unprotected to {}",
                 self.smarthost.host
             );
-            f.error(Complaint::new(
-                what,
-                "remove require_tls: false, or auth_username",
-            ));
+            f.error_at(
+                "require_tls",
+                Complaint::new(what, "remove require_tls: false, or auth_username"),
+            );
         }
         if self.hello.as_deref() == Some("localhost") && !near {
             let what = "many relays refuse the name localhost";
-            f.error(Complaint::new(
-                what,
-                "set hello to this machine's full name",
-            ));
+            f.error_at(
+                "hello",
+                Complaint::new(what, "set hello to this machine's full name"),
+            );
         }
     }
 }
@@ -370,10 +370,10 @@ fn auth(f: &mut Fields<'_>, global: &SmtpDefaults) -> Option<Option<SmtpAuth>> {
     if !username.is_present() {
         if password.is_present() {
             let what = "a password without auth_username";
-            f.error(Complaint::new(
-                what,
-                "add auth_username, or remove the password",
-            ));
+            f.error_at(
+                "auth_password",
+                Complaint::new(what, "add auth_username, or remove the password"),
+            );
             return None;
         }
         return Some(None);
@@ -398,10 +398,10 @@ fn warn_about_sender(f: &Fields<'_>, from: &Mailbox, connection: &Connection) {
             "{host} refuses mail from {} for the account {}",
             from.email, auth.username
         );
-        f.warn(Complaint::new(
-            what,
-            "make from and auth_username the same address",
-        ));
+        f.warn_at(
+            "from",
+            Complaint::new(what, "make from and auth_username the same address"),
+        );
     }
 }
 

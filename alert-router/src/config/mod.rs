@@ -3,9 +3,11 @@
 
 mod address;
 mod document;
+mod duplicate;
 mod duration;
 mod email;
 mod locate;
+mod names;
 mod problem;
 mod read;
 mod receiver;

@@ -40,6 +40,8 @@ pub(super) struct Fields<'a> {
     map: &'a Mapping,
     pub(super) path: KeyPath,
     asked: Vec<&'static str>,
+    /// Known, but not offered.
+    refused: Vec<&'static str>,
 }
 
 /// A setting that may be absent, or present and wrong, which has been reported then.
@@ -107,6 +109,7 @@ impl<'a> Node<'a> {
             map,
             path: self.path.clone(),
             asked: Vec::new(),
+            refused: Vec::new(),
         };
         let read = read(&mut fields);
         fields.refuse_unknown();
@@ -141,16 +144,28 @@ impl<'a> Node<'a> {
 
     /// The elements of a list.
     pub(super) fn list(&self) -> Vec<Node<'a>> {
-        let Value::Sequence(values) = self.value else {
+        self.elements().unwrap_or_else(|| {
             self.wrong_type::<()>("a list", "write `- …` lines, or [a, b]");
-            return Vec::new();
+            Vec::new()
+        })
+    }
+
+    /// The elements, if this is a list.
+    pub(super) fn elements(&self) -> Option<Vec<Node<'a>>> {
+        let Value::Sequence(values) = self.value else {
+            return None;
         };
-        let nodes = values.iter().enumerate().map(|(i, value)| Node {
+        let node = |(i, value)| Node {
             cx: self.cx,
             value,
             path: self.path.index(i),
-        });
-        nodes.collect()
+        };
+        Some(values.iter().enumerate().map(node).collect())
+    }
+
+    /// The text of a key, for whoever looks ahead: complains about nothing.
+    pub(super) fn peek(&self, key: &str) -> Option<String> {
+        plain(self.value.get(key)?)
     }
 
     /// A text that is not empty. Whole numbers count as their digits.
@@ -164,7 +179,10 @@ impl<'a> Node<'a> {
                 None
             }
             Some(text) => Some(text),
-            None => self.wrong_type("a text", "put it in double quotes"),
+            None if matches!(self.value, Value::Bool(_) | Value::Number(_)) => {
+                self.wrong_type("a text", "put it in double quotes")
+            }
+            None => self.wrong_type("a text", "write one text"),
         }
     }
 
@@ -324,10 +342,9 @@ impl<'a> Fields<'a> {
 
     /// Refuses keys that Alertmanager knows and this version does not.
     pub(super) fn refuse(&mut self, keys: &[&'static str], fix: &str) {
-        for key in keys {
-            if let Some(node) = self.get(key) {
-                node.error(Complaint::new("this version cannot do that", fix));
-            }
+        self.refused.extend(keys);
+        for key in keys.iter().filter(|key| self.map.contains_key(**key)) {
+            self.error_at(key, Complaint::new("this version cannot do that", fix));
         }
     }
 
@@ -335,8 +352,13 @@ impl<'a> Fields<'a> {
         self.cx.error(&self.path, complaint);
     }
 
-    pub(super) fn warn(&self, complaint: Complaint) {
-        self.cx.warn(&self.path, complaint);
+    /// Complains about a key, or about the mapping if the value is inherited.
+    pub(super) fn error_at(&self, key: &str, complaint: Complaint) {
+        self.cx.error(&self.path.key(key), complaint);
+    }
+
+    pub(super) fn warn_at(&self, key: &str, complaint: Complaint) {
+        self.cx.warn(&self.path.key(key), complaint);
     }
 
     fn refuse_unknown(&self) {
@@ -345,7 +367,8 @@ impl<'a> Fields<'a> {
                 self.error(Complaint::new("a key is no text", "write a name as key"));
                 continue;
             };
-            if self.asked.contains(&key.as_str()) {
+            let known = |keys: &[&str]| keys.contains(&key.as_str());
+            if known(&self.asked) || known(&self.refused) {
                 continue;
             }
             let fix = match suggest::nearest(&key, self.asked.iter().copied()) {
@@ -353,6 +376,7 @@ impl<'a> Fields<'a> {
                 None => {
                     let mut known = self.asked.clone();
                     known.sort_unstable();
+                    known.dedup();
                     format!("remove it; known here: {}", known.join(", "))
                 }
             };
@@ -383,6 +407,13 @@ impl<T> Given<T> {
             self
         } else {
             inherited.clone()
+        }
+    }
+
+    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Given<U> {
+        Given {
+            present: self.present,
+            value: self.value.map(change),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::email::SmtpDefaults;
+use super::names::Names;
 use super::problem::Complaint;
 use super::read::{Fields, Node};
 use super::wecom::{self, WecomDefaults};
@@ -85,7 +86,7 @@ const NOT_OURS: [&str; 16] = [
 
 impl Receiver {
     /// Reads one entry of `receivers`.
-    pub(super) fn read(node: &Node<'_>, defaults: &Defaults) -> Option<Self> {
+    pub(super) fn read(node: &Node<'_>, names: &Names, defaults: &Defaults) -> Option<Self> {
         node.fields(|f| {
             let name = f
                 .given("name", Node::text)
@@ -110,7 +111,7 @@ impl Receiver {
             });
             add(f, "inbox_configs", true, &|_| Some(Channel::Inbox));
             f.refuse(&NOT_OURS, ELSEWHERE);
-            let fallback = Fallback::read(f);
+            let fallback = Fallback::read(f, names);
             let locale = server::locale(f, &defaults.locale);
             Some(Self {
                 name: name?,
@@ -138,8 +139,8 @@ impl Integration {
 }
 
 impl Fallback {
-    fn read(f: &mut Fields<'_>) -> Option<Self> {
-        let receiver = f.read("fallback", Node::text);
+    fn read(f: &mut Fields<'_>, names: &Names) -> Option<Self> {
+        let receiver = f.read("fallback", |n| names.reference(n));
         let after = f.read("fallback_after", Node::duration);
         if receiver.is_none() && after.is_some() {
             let what = "fallback_after without fallback";
@@ -155,12 +156,12 @@ impl Fallback {
     }
 }
 
-/// Reads `receivers`. Names are unique; fallbacks exist and end.
-pub(super) fn read(node: &Node<'_>, defaults: &Defaults) -> Vec<Receiver> {
+/// Reads `receivers`. Names are unique; fallbacks end.
+pub(super) fn read(node: &Node<'_>, names: &Names, defaults: &Defaults) -> Vec<Receiver> {
     let mut receivers: Vec<Receiver> = Vec::new();
     let mut nodes = Vec::new();
     for node in node.list() {
-        let Some(receiver) = Receiver::read(&node, defaults) else {
+        let Some(receiver) = Receiver::read(&node, names, defaults) else {
             continue;
         };
         if receivers.iter().any(|known| known.name == receiver.name) {
@@ -175,34 +176,25 @@ pub(super) fn read(node: &Node<'_>, defaults: &Defaults) -> Vec<Receiver> {
         nodes.push(node);
     }
     for (receiver, node) in receivers.iter().zip(&nodes) {
-        check_fallback(receiver, &receivers, node);
+        if let Some(circle) = circle(receiver, &receivers) {
+            let what = format!("fallbacks in a circle: {}", circle.join(" → "));
+            node.error_at("fallback", Complaint::new(what, "remove one of them"));
+        }
     }
     receivers
 }
 
-fn check_fallback(receiver: &Receiver, all: &[Receiver], node: &Node<'_>) {
-    let next = |name: &str| {
-        let found = all.iter().find(|r| r.name == name)?;
-        Some(found.fallback.as_ref()?.receiver.as_str())
-    };
-    let Some(fallback) = &receiver.fallback else {
-        return;
-    };
-    let complain = |complaint| node.error_at("fallback", complaint);
-    if !all.iter().any(|r| r.name == fallback.receiver) {
-        complain(server::no_receiver(&fallback.receiver, all));
-        return;
-    }
+/// The fallbacks from a receiver back to itself. One that only leads into a circle is not in it.
+fn circle<'r>(receiver: &'r Receiver, all: &'r [Receiver]) -> Option<Vec<&'r str>> {
     let mut chain = vec![receiver.name.as_str()];
-    let mut at = Some(fallback.receiver.as_str());
-    while let Some(name) = at {
-        chain.push(name);
-        if name == receiver.name {
-            let what = format!("fallbacks in a circle: {}", chain.join(" → "));
-            complain(Complaint::new(what, "remove one of them"));
-            return;
+    let mut at = receiver;
+    while chain.len() <= all.len() {
+        let next = at.fallback.as_ref()?.receiver.as_str();
+        chain.push(next);
+        if next == receiver.name {
+            return Some(chain);
         }
-        // A circle that this one only leads into is reported where it is.
-        at = next(name).filter(|_| chain.len() <= all.len());
+        at = all.iter().find(|r| r.name == next)?;
     }
+    None
 }

@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use alert_engine::{GroupBy, MatchOp, Matcher, Matchers, RouteSpec, Timing};
 
+use super::names::Names;
 use super::problem::Complaint;
 use super::read::{Fields, Node};
-use super::{Receiver, server};
 
 const TIMINGS: &[(&str, Timing)] = &[("settled", Timing::Settled), ("ticking", Timing::Ticking)];
 
-/// Reads a route and those below it. Receivers are checked against `receivers`.
-pub(super) fn read(node: &Node<'_>, receivers: &[Receiver]) -> Option<RouteSpec> {
+/// Reads a route and those below it.
+pub(super) fn read(node: &Node<'_>, names: &Names) -> Option<RouteSpec> {
     node.fields(|f| {
-        let receiver = f.read("receiver", |n| n.parse(|name| known(name, receivers)));
+        let receiver = f.read("receiver", |n| names.reference(n));
         let matchers = matchers_of(f);
         let continues = f.read("continue", Node::flag).unwrap_or(false);
         let group_by = f.read("group_by", group_by);
@@ -28,10 +28,10 @@ pub(super) fn read(node: &Node<'_>, receivers: &[Receiver]) -> Option<RouteSpec>
             && repeat < interval
         {
             let what = "repeat_interval is shorter than group_interval";
-            f.warn(Complaint::new(
-                what,
-                "messages stay group_interval apart: make it longer",
-            ));
+            f.warn_at(
+                "repeat_interval",
+                Complaint::new(what, "messages stay group_interval apart: make it longer"),
+            );
         }
         Some(RouteSpec {
             receiver,
@@ -42,7 +42,7 @@ pub(super) fn read(node: &Node<'_>, receivers: &[Receiver]) -> Option<RouteSpec>
             group_interval,
             repeat_interval,
             timing,
-            routes: below.iter().filter_map(|n| read(n, receivers)).collect(),
+            routes: below.iter().filter_map(|n| read(n, names)).collect(),
         })
     })
 }
@@ -96,11 +96,4 @@ fn group_by(node: &Node<'_>) -> Option<GroupBy> {
         node.error(Complaint::new(what, "keep \"...\", or the others"));
     }
     Some(GroupBy::All)
-}
-
-fn known(name: &str, receivers: &[Receiver]) -> Result<String, Complaint> {
-    if receivers.iter().any(|r| r.name == name) {
-        return Ok(name.to_owned());
-    }
-    Err(server::no_receiver(name, receivers))
 }

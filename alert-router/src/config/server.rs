@@ -8,7 +8,6 @@ use jiff::tz::TimeZone;
 
 use super::problem::Complaint;
 use super::read::{Fields, Node};
-use super::{Receiver, suggest};
 use crate::render::{Language, Locale};
 
 /// Where data is kept: `store`.
@@ -92,7 +91,10 @@ pub(super) fn place(text: &str) -> Result<StorePlace, Complaint> {
             path.strip_prefix("//").unwrap_or(path),
         ))),
         Some(("memory", "")) => Ok(StorePlace::Memory),
-        Some((scheme, _)) => Err(Complaint::new(format!("no store is named {scheme}:"), fix)),
+        Some((scheme, _)) => Err(Complaint::new(
+            format!("no kind of store is named {scheme:?}"),
+            fix,
+        )),
         None => Err(Complaint::new("no kind of store is named", fix)),
     }
 }
@@ -120,17 +122,4 @@ fn zone(text: &str) -> Result<TimeZone, Complaint> {
             "write such as Asia/Shanghai or UTC; the tzdata package may be missing",
         )
     })
-}
-
-/// A receiver was named that does not exist.
-pub(super) fn no_receiver(name: &str, receivers: &[Receiver]) -> Complaint {
-    let names = receivers.iter().map(|r| r.name.as_str());
-    let fix = match suggest::nearest(name, names.clone()) {
-        Some(meant) => format!("did you mean {meant}?"),
-        None => {
-            let names: Vec<&str> = names.collect();
-            format!("add it to receivers; there are {}", names.join(", "))
-        }
-    };
-    Complaint::new(format!("there is no receiver {name:?}"), fix)
 }

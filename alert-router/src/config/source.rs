@@ -6,7 +6,7 @@ use std::time::Duration;
 use alert_engine::SourceName;
 
 use super::problem::Complaint;
-use super::read::{Fields, Node};
+use super::read::{Fields, Given, Node};
 use super::{Secret, webhook};
 
 /// One entry of `sources`. The source `default` is whoever posts to `/webhook`.
@@ -43,7 +43,7 @@ pub enum Credential {
 
 impl Source {
     fn read(f: &mut Fields<'_>) -> Option<Self> {
-        let credential = Credential::read(f);
+        let credential = Credential::read(f).optional();
         let ignore_labels = f
             .read("ignore_labels", |n| Some(n.texts()))
             .unwrap_or_default();
@@ -66,16 +66,16 @@ impl Source {
 
 impl Credential {
     /// Reads `bearer_token` or `basic_auth` from a mapping that may hold other keys too.
-    pub(super) fn read(f: &mut Fields<'_>) -> Option<Self> {
-        let token = f.secret("bearer_token", "bearer_token_file");
-        let basic = f.get("basic_auth");
-        if token.is_present() && basic.is_some() {
+    pub(super) fn read(f: &mut Fields<'_>) -> Given<Self> {
+        let token = f
+            .secret("bearer_token", "bearer_token_file")
+            .map(Self::Bearer);
+        let basic = f.given("basic_auth", webhook::basic_auth);
+        if token.is_present() && basic.is_present() {
             let what = "both bearer_token and basic_auth";
             f.error(Complaint::new(what, "keep one of them"));
         }
-        let token = token.optional().map(Self::Bearer);
-        let basic = basic.and_then(|node| webhook::basic_auth(&node));
-        token.or(basic.map(|(username, password)| Self::Basic { username, password }))
+        token.or(&basic.map(|(username, password)| Self::Basic { username, password }))
     }
 }
 

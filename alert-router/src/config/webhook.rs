@@ -51,14 +51,8 @@ impl Webhook {
         let http = http.unwrap_or_default();
         let timeout = f.read("timeout", Node::interval);
         let max_alerts = f.read("max_alerts", |n| n.number(0, u64::from(u32::MAX)));
-        let url = match address::secret_url(&url?) {
-            Ok(url) => url,
-            Err(complaint) => {
-                let what = format!("url: {}", complaint.what);
-                f.error(Complaint::new(what, complaint.fix));
-                return None;
-            }
-        };
+        let url = address::secret_url(&url?);
+        let url = url.map_err(|complaint| f.error_at("url", complaint)).ok()?;
         Some(Self {
             url,
             auth: http.auth,
@@ -73,16 +67,9 @@ impl Webhook {
 /// `proxy_url`.
 pub(super) fn proxy(f: &mut Fields<'_>) -> Option<SecretUrl> {
     let url = f.secret("proxy_url", "proxy_url_file").optional()?;
-    match address::secret_url(&url) {
-        Ok(url) => Some(url),
-        Err(complaint) => {
-            f.error(Complaint::new(
-                format!("proxy_url: {}", complaint.what),
-                complaint.fix,
-            ));
-            None
-        }
-    }
+    address::secret_url(&url)
+        .map_err(|complaint| f.error_at("proxy_url", complaint))
+        .ok()
 }
 
 /// `username` and `password` of a `basic_auth`.
@@ -116,10 +103,10 @@ impl HttpConfig {
         );
         if f.read("follow_redirects", Node::flag) == Some(true) {
             let what = "redirects are not followed";
-            f.error(Complaint::new(
-                what,
-                "remove follow_redirects, and use the final URL",
-            ));
+            f.warn_at(
+                "follow_redirects",
+                Complaint::new(what, "remove follow_redirects, and use the final URL"),
+            );
         }
         let _either = f.read("enable_http2", Node::flag);
         let bearer = f.read("authorization", |n| n.fields(authorization));

@@ -169,14 +169,19 @@ impl BotPlace {
             return None;
         }
         if !url.is_present() {
-            let key = key.optional()?;
-            let api_url = api_url.unwrap_or_else(vendor);
-            return checked(f, "key", bot_key(key.expose())).map(|key| Self { key, api_url });
+            let key = bot_key(key.optional()?.expose());
+            return Some(Self {
+                key: key.map_err(|complaint| f.error_at("key", complaint)).ok()?,
+                api_url: api_url.unwrap_or_else(vendor),
+            });
         }
-        let url = url.optional()?;
-        let (key, base) = checked(f, "webhook_url", bot_url(url.expose()))?;
-        let api_url = api_url.unwrap_or(base);
-        Some(Self { key, api_url })
+        let place = bot_url(url.optional()?.expose());
+        let place = place.map_err(|complaint| f.error_at("webhook_url", complaint));
+        let (key, base) = place.ok()?;
+        Some(Self {
+            key,
+            api_url: api_url.unwrap_or(base),
+        })
     }
 }
 
@@ -252,18 +257,17 @@ impl WecomApp {
         let api_url = f
             .given("api_url", |n| n.parse(address::base_url))
             .or(&global.api_url);
-        let to_user = f.read("to_user", |n| n.parse(ids)).unwrap_or_default();
-        let to_party = f.read("to_party", |n| n.parse(ids)).unwrap_or_default();
-        let to_tag = f.read("to_tag", |n| n.parse(ids)).unwrap_or_default();
-        if to_user.is_empty() && to_party.is_empty() && to_tag.is_empty() {
+        let to = ["to_user", "to_party", "to_tag"].map(|key| f.given(key, |n| n.parse(ids)));
+        if !to.iter().any(Given::is_present) {
             let fix = "add to_user, to_party or to_tag";
             f.error(Complaint::new("it is sent to nobody", fix));
         }
+        let [to_user, to_party, to_tag] = to.map(|ids| ids.optional().unwrap_or_default());
         if to_user.len() > 1 && to_user.iter().any(|user| user == "@all") {
-            f.error(Complaint::new(
-                "@all and others in to_user",
-                "keep @all, or the others",
-            ));
+            f.error_at(
+                "to_user",
+                Complaint::new("@all and others in to_user", "keep @all, or the others"),
+            );
         }
         Some(Self {
             corp_id: corp_id?,
@@ -282,18 +286,6 @@ impl WecomApp {
 
 fn vendor() -> Url {
     Url::parse(WECOM_API).expect("the constant is a URL")
-}
-
-/// Reports what is wrong with a value that was given under one of several keys.
-fn checked<T>(f: &Fields<'_>, key: &str, result: Result<T, Complaint>) -> Option<T> {
-    result
-        .map_err(|complaint| {
-            f.error(Complaint::new(
-                format!("{key}: {}", complaint.what),
-                complaint.fix,
-            ));
-        })
-        .ok()
 }
 
 /// A robot's key. No error repeats it.
