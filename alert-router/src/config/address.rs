@@ -96,6 +96,18 @@ pub(super) fn host_and_port(text: &str) -> Result<(String, Option<u16>), Complai
     Ok((host.to_owned(), port))
 }
 
+/// A host name, ASCII.
+pub(super) fn domain(text: &str) -> Result<String, Complaint> {
+    let good = text
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-.[]:".contains(c));
+    if !good {
+        let what = format!("{text:?} is no host name");
+        return Err(Complaint::new(what, "write such as alerts.example.com"));
+    }
+    Ok(text.to_owned())
+}
+
 /// Whether a host is this machine.
 pub(super) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")

@@ -7,11 +7,12 @@ use alert_engine::{Matchers, RouteTree};
 use serde_yaml::Value;
 
 use super::duplicate::{self, Flaw};
-use super::email::SmtpDefaults;
+use super::fields::Fields;
 use super::names::Names;
 use super::problem::{Complaint, KeyPath};
-use super::read::{Context, Fields, Node};
+use super::read::{Context, Node};
 use super::receiver::{self, Defaults};
+use super::smtp::SmtpDefaults;
 use super::wecom::WecomDefaults;
 use super::{
     Config, ConfigError, Credential, Flags, Limits, Outside, Problem, address, locate, route,
@@ -38,7 +39,7 @@ pub(super) fn parse(
         errors: RefCell::default(),
         warnings: RefCell::default(),
     };
-    let config = Node::root(&cx, &value).fields(|f| config(f, flags));
+    let config = Node::new(&cx, &value, KeyPath::default()).fields(|f| config(f, flags));
     let errors = problems(text, cx.errors.into_inner());
     match config {
         Some(mut config) if errors.is_empty() => {

@@ -1,14 +1,13 @@
 //! `email_configs`: one mail account and whom it writes to, with `global`'s SMTP defaults applied.
 
-use std::fmt;
-use std::sync::Arc;
-
 use lettre::Address;
 use lettre::message::Mailbox;
 
+use super::address;
+use super::fields::Fields;
 use super::problem::Complaint;
-use super::read::{Fields, Given, Node};
-use super::{Secret, address};
+use super::read::Node;
+use super::smtp::{Connection, NO_CRAM, Smarthost, SmtpAuth, SmtpDefaults, SmtpTls, Trust};
 
 /// One entry of `email_configs`.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,46 +44,6 @@ pub struct Email {
     pub hourly_limit: u32,
 }
 
-/// Host and port of a mail relay.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Smarthost {
-    /// A name or an address, without brackets.
-    pub host: String,
-    /// By default 465 with implicit TLS, else 587.
-    pub port: u16,
-}
-
-/// How an SMTP connection is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SmtpTls {
-    /// From the first byte: port 465, or `force_implicit_tls: true`.
-    Implicit,
-    /// By STARTTLS, without which nothing is sent. The default on other ports.
-    StartTls,
-    /// Not at all: `require_tls: false`. With credentials to this machine only.
-    Plain,
-}
-
-/// Which certificates a TLS client accepts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trust {
-    /// PEM of further roots: the content of `tls_config.ca_file`.
-    pub ca_pem: Option<Arc<str>>,
-    /// The name to expect instead of the host: `tls_config.server_name`.
-    pub server_name: Option<String>,
-}
-
-/// Credentials for AUTH.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SmtpAuth {
-    /// `auth_username`, or `global.smtp_auth_username`.
-    pub username: String,
-    /// `auth_password`, `auth_password_file`, or `global`'s.
-    pub password: Secret,
-    /// `auth_identity`, for PLAIN; usually none.
-    pub identity: Option<String>,
-}
-
 /// Who sees whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Recipients {
@@ -109,61 +68,6 @@ pub enum Thread {
     Off,
 }
 
-impl fmt::Display for Smarthost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
-
-/// `global`'s SMTP settings, which every entry inherits.
-pub(super) struct SmtpDefaults {
-    from: Given<Mailbox>,
-    smarthost: Given<(String, Option<u16>)>,
-    hello: Given<String>,
-    username: Given<String>,
-    password: Given<Secret>,
-    identity: Given<String>,
-    require_tls: Given<bool>,
-    force_implicit_tls: Given<bool>,
-    trust: Given<Trust>,
-}
-
-impl SmtpDefaults {
-    pub(super) fn none() -> Self {
-        Self {
-            from: Given::absent(),
-            smarthost: Given::absent(),
-            hello: Given::absent(),
-            username: Given::absent(),
-            password: Given::absent(),
-            identity: Given::absent(),
-            require_tls: Given::absent(),
-            force_implicit_tls: Given::absent(),
-            trust: Given::absent(),
-        }
-    }
-
-    pub(super) fn read(global: &mut Fields<'_>) -> Self {
-        global.refuse(&["smtp_auth_secret", "smtp_auth_secret_file"], NO_CRAM);
-        Self {
-            from: global.given("smtp_from", |n| n.parse(address::mailbox)),
-            smarthost: global.given("smtp_smarthost", |n| n.parse(address::host_and_port)),
-            hello: global.given("smtp_hello", Node::text),
-            username: global.given("smtp_auth_username", Node::text),
-            password: global.secret("smtp_auth_password", "smtp_auth_password_file"),
-            identity: global.given("smtp_auth_identity", Node::text),
-            require_tls: global.given("smtp_require_tls", Node::flag),
-            force_implicit_tls: global.given("smtp_force_implicit_tls", Node::flag),
-            trust: global.given("smtp_tls_config", Trust::read),
-        }
-    }
-}
-
-const NO_CRAM: &str = "remove it, and use PLAIN or LOGIN with auth_password over TLS";
 const LATER_TEMPLATES: &str = "remove it: the built-in text is used";
 
 impl Email {
@@ -188,7 +92,7 @@ impl Email {
         let recipients = f.read("recipients", |n| n.choice(RECIPIENTS));
         let thread = f.read("thread", |n| n.choice(THREADS));
         let subject_status = f.read("subject_status", Node::flag).unwrap_or(false);
-        let id_domain = f.read("id_domain", |n| n.parse(domain));
+        let id_domain = f.read("id_domain", |n| n.parse(address::domain));
         let hourly_limit = f
             .read("hourly_limit", |n| n.number(1, 10_000))
             .unwrap_or(60);
@@ -210,43 +114,6 @@ impl Email {
             id_domain: id_domain.unwrap_or_else(|| from.email.domain().to_owned()),
             hourly_limit: u32::try_from(hourly_limit).expect("the range was checked"),
             from,
-        })
-    }
-}
-
-impl Trust {
-    /// Reads a `tls_config`.
-    pub(super) fn read(node: &Node<'_>) -> Option<Self> {
-        node.fields(|f| {
-            let verify = "remove it: certificates are verified; name your own CA with ca_file";
-            f.refuse(
-                &[
-                    "cert",
-                    "cert_file",
-                    "key",
-                    "key_file",
-                    "key_ref",
-                    "ca",
-                    "ca_ref",
-                ],
-                verify,
-            );
-            f.refuse(&["max_version"], "remove it: TLS 1.2 and 1.3 are spoken");
-            // Nothing older than TLS 1.2 is spoken anyway.
-            let old = [("TLS10", ()), ("TLS11", ()), ("TLS12", ())];
-            let _floor = f.read("min_version", |n| n.choice(&old));
-            if f.read("insecure_skip_verify", Node::flag) == Some(true) {
-                f.error_at(
-                    "insecure_skip_verify",
-                    Complaint::new("that is not possible", verify),
-                );
-            }
-            let server_name = f.read("server_name", |n| n.parse(domain));
-            let ca_pem = f.file("ca_file").map(Arc::from);
-            Some(Self {
-                ca_pem,
-                server_name,
-            })
         })
     }
 }
@@ -293,100 +160,6 @@ const STRICT_RELAYS: [&str; 7] = [
     "smtpdm.aliyun.com",
 ];
 
-/// How a relay is reached.
-struct Connection {
-    smarthost: Smarthost,
-    hello: Option<String>,
-    tls: SmtpTls,
-    trust: Trust,
-    auth: Option<SmtpAuth>,
-}
-
-impl Connection {
-    fn read(f: &mut Fields<'_>, global: &SmtpDefaults) -> Option<Self> {
-        let place = f.given("smarthost", |n| n.parse(address::host_and_port));
-        let fix = "add it here, or smtp_smarthost in global";
-        let place = place.or(&global.smarthost).required(f, "smarthost", fix);
-        let hello = f
-            .given("hello", |n| n.parse(domain))
-            .or(&global.hello)
-            .optional();
-        let required = f.given("require_tls", Node::flag).or(&global.require_tls);
-        let implicit = f
-            .given("force_implicit_tls", Node::flag)
-            .or(&global.force_implicit_tls);
-        let trust = f.given("tls_config", Trust::read).or(&global.trust);
-        let auth = auth(f, global);
-        let (host, port) = place?;
-        let implicit = implicit.optional().unwrap_or(port == Some(465));
-        let tls = match (implicit, required.optional().unwrap_or(true)) {
-            (true, _) => SmtpTls::Implicit,
-            (false, true) => SmtpTls::StartTls,
-            (false, false) => SmtpTls::Plain,
-        };
-        let connection = Self {
-            smarthost: Smarthost {
-                host,
-                port: port.unwrap_or(if implicit { 465 } else { 587 }),
-            },
-            hello,
-            tls,
-            trust: trust.optional().unwrap_or_default(),
-            auth: auth?,
-        };
-        connection.check(f);
-        Some(connection)
-    }
-
-    fn check(&self, f: &Fields<'_>) {
-        let near = address::is_loopback(&self.smarthost.host);
-        if self.tls == SmtpTls::Plain && self.auth.is_some() && !near {
-            let what = format!(
-                "the password would travel unprotected to {}",
-                self.smarthost.host
-            );
-            f.error_at(
-                "require_tls",
-                Complaint::new(what, "remove require_tls: false, or auth_username"),
-            );
-        }
-        if self.hello.as_deref() == Some("localhost") && !near {
-            let what = "many relays refuse the name localhost";
-            f.error_at(
-                "hello",
-                Complaint::new(what, "set hello to this machine's full name"),
-            );
-        }
-    }
-}
-
-/// The credentials: `None` if they are wrong, `Some(None)` if there are none.
-fn auth(f: &mut Fields<'_>, global: &SmtpDefaults) -> Option<Option<SmtpAuth>> {
-    let own_username = f.given("auth_username", Node::text);
-    let own_password = f.secret("auth_password", "auth_password_file");
-    let identity = f.given("auth_identity", Node::text).or(&global.identity);
-    let username = own_username.or(&global.username);
-    let password = own_password.or(&global.password);
-    if !username.is_present() {
-        if password.is_present() {
-            let what = "a password without auth_username";
-            f.error_at(
-                "auth_password",
-                Complaint::new(what, "add auth_username, or remove the password"),
-            );
-            return None;
-        }
-        return Some(None);
-    }
-    let fix = "add auth_password or auth_password_file, or remove auth_username";
-    let password = password.required(f, "auth_password", fix);
-    Some(Some(SmtpAuth {
-        username: username.optional()?,
-        password: password?,
-        identity: identity.optional(),
-    }))
-}
-
 fn warn_about_sender(f: &Fields<'_>, from: &Mailbox, connection: &Connection) {
     let Some(auth) = &connection.auth else {
         return;
@@ -400,21 +173,9 @@ fn warn_about_sender(f: &Fields<'_>, from: &Mailbox, connection: &Connection) {
         );
         f.warn_at(
             "from",
-            Complaint::new(what, "make from and auth_username the same address"),
+            (what, "make from and auth_username the same address"),
         );
     }
-}
-
-/// A host name, ASCII.
-fn domain(text: &str) -> Result<String, Complaint> {
-    let good = text
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "-.[]:".contains(c));
-    if !good {
-        let what = format!("{text:?} is no host name");
-        return Err(Complaint::new(what, "write such as alerts.example.com"));
-    }
-    Ok(text.to_owned())
 }
 
 fn headers(node: &Node<'_>) -> Vec<(String, String)> {
@@ -422,25 +183,19 @@ fn headers(node: &Node<'_>) -> Vec<(String, String)> {
     for (name, value) in node.entries() {
         let token = |c: char| c.is_ascii_graphic() && c != ':';
         if name.is_empty() || !name.chars().all(token) {
-            value.error(Complaint::new(
-                "no header name",
-                "use letters, digits and dashes",
-            ));
+            value.error(("no header name", "use letters, digits and dashes"));
             continue;
         }
         if OWN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
             let fix = "remove it; for the sender and answers see from and reply_to";
-            value.error(Complaint::new(
-                "this header is written by alert-router",
-                fix,
-            ));
+            value.error(("this header is written by alert-router", fix));
             continue;
         }
         if headers
             .iter()
             .any(|(known, _)| known.eq_ignore_ascii_case(&name))
         {
-            value.error(Complaint::new("the header is there twice", "keep one"));
+            value.error(("the header is there twice", "keep one"));
             continue;
         }
         if let Some(value) = value.parse(one_line) {

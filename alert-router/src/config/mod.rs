@@ -2,10 +2,12 @@
 //! named by file, line, key and fix. Nothing here starts, connects or logs.
 
 mod address;
+mod changes;
 mod document;
 mod duplicate;
 mod duration;
 mod email;
+mod fields;
 mod locate;
 mod names;
 mod problem;
@@ -14,6 +16,7 @@ mod receiver;
 mod route;
 mod secret;
 mod server;
+mod smtp;
 mod source;
 mod suggest;
 mod webhook;
@@ -29,11 +32,13 @@ use alert_engine::{GroupBy, Matchers, RouteSpec, RouteTree, SourceName};
 use jiff::tz::TimeZone;
 use reqwest::Url;
 
-pub use email::{Email, Recipients, Smarthost, SmtpAuth, SmtpTls, Thread, Trust};
+pub use changes::Changes;
+pub use email::{Email, Recipients, Thread};
 pub use problem::{ConfigError, Problem};
 pub use receiver::{Channel, Fallback, Integration, Receiver};
 pub use secret::{Secret, SecretUrl};
 pub use server::{Limits, StorePlace};
+pub use smtp::{Smarthost, SmtpAuth, SmtpTls, Trust};
 pub use source::{Credential, Source};
 pub use webhook::{HttpAuth, Webhook};
 pub use wecom::{AppFormat, BotFormat, WECOM_API, WecomApp, WecomBot};

@@ -1,7 +1,6 @@
 //! The names of all receivers, for whatever refers to one. They are read before anything else, so
 //! that a mistake inside a receiver does not look like a missing receiver elsewhere.
 
-use super::problem::Complaint;
 use super::read::Node;
 use super::suggest;
 
@@ -34,10 +33,7 @@ impl Names {
                 Some(meant) => format!("did you mean {meant}?"),
                 None => format!("add it to receivers; there are {}", self.known.join(", ")),
             };
-            node.error(Complaint::new(
-                format!("there is no receiver {name:?}"),
-                fix,
-            ));
+            node.error((format!("there is no receiver {name:?}"), fix));
         }
         Some(name)
     }

@@ -51,6 +51,13 @@ impl Complaint {
     }
 }
 
+/// What is wrong, and what to do.
+impl<W: Into<String>, F: Into<String>> From<(W, F)> for Complaint {
+    fn from((what, fix): (W, F)) -> Self {
+        Self::new(what, fix)
+    }
+}
+
 impl KeyPath {
     pub(super) fn key(&self, key: &str) -> Self {
         self.then(Step::Key(key.to_owned()))

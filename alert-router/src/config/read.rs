@@ -7,10 +7,11 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::time::Duration;
 
-use serde_yaml::{Mapping, Value};
+use serde_yaml::Value;
 
+use super::fields::Fields;
 use super::problem::{Complaint, KeyPath};
-use super::{Outside, Secret, duration, suggest};
+use super::{Outside, duration};
 
 /// More would not be read.
 const MAX_PROBLEMS: usize = 100;
@@ -31,37 +32,20 @@ pub(super) struct Context<'a> {
 pub(super) struct Node<'a> {
     cx: &'a Context<'a>,
     value: &'a Value,
-    pub(super) path: KeyPath,
-}
-
-/// A mapping of which every key must be asked for.
-pub(super) struct Fields<'a> {
-    cx: &'a Context<'a>,
-    map: &'a Mapping,
-    pub(super) path: KeyPath,
-    asked: Vec<&'static str>,
-    /// Known, but not offered.
-    refused: Vec<&'static str>,
-}
-
-/// A setting that may be absent, or present and wrong, which has been reported then.
-#[derive(Clone, Debug)]
-pub(super) struct Given<T> {
-    present: bool,
-    value: Option<T>,
+    path: KeyPath,
 }
 
 impl Context<'_> {
-    pub(super) fn error(&self, path: &KeyPath, complaint: Complaint) {
-        push(&self.errors, path, complaint);
+    pub(super) fn error(&self, path: &KeyPath, complaint: impl Into<Complaint>) {
+        push(&self.errors, path, complaint.into());
     }
 
-    pub(super) fn warn(&self, path: &KeyPath, complaint: Complaint) {
-        push(&self.warnings, path, complaint);
+    pub(super) fn warn(&self, path: &KeyPath, complaint: impl Into<Complaint>) {
+        push(&self.warnings, path, complaint.into());
     }
 
     /// The content of a file that the config names, without blanks around it.
-    fn file(&self, name: &str) -> Result<String, Complaint> {
+    pub(super) fn file(&self, name: &str) -> Result<String, Complaint> {
         let path = self.folder.join(name);
         let text = (self.outside.read)(&path).map_err(|error| {
             let what = format!("cannot read {}: {error}", path.display());
@@ -81,20 +65,16 @@ impl Context<'_> {
 }
 
 impl<'a> Node<'a> {
-    pub(super) fn root(cx: &'a Context<'a>, value: &'a Value) -> Self {
-        Self {
-            cx,
-            value,
-            path: KeyPath::default(),
-        }
+    pub(super) fn new(cx: &'a Context<'a>, value: &'a Value, path: KeyPath) -> Self {
+        Self { cx, value, path }
     }
 
-    pub(super) fn error(&self, complaint: Complaint) {
+    pub(super) fn error(&self, complaint: impl Into<Complaint>) {
         self.cx.error(&self.path, complaint);
     }
 
     /// Complains about a key of this mapping.
-    pub(super) fn error_at(&self, key: &str, complaint: Complaint) {
+    pub(super) fn error_at(&self, key: &str, complaint: impl Into<Complaint>) {
         self.cx.error(&self.path.key(key), complaint);
     }
 
@@ -104,13 +84,7 @@ impl<'a> Node<'a> {
         let Value::Mapping(map) = self.value else {
             return self.wrong_type("a mapping", "write `key: value` lines below it");
         };
-        let mut fields = Fields {
-            cx: self.cx,
-            map,
-            path: self.path.clone(),
-            asked: Vec::new(),
-            refused: Vec::new(),
-        };
+        let mut fields = Fields::new(self.cx, map, self.path.clone());
         let read = read(&mut fields);
         fields.refuse_unknown();
         read
@@ -136,7 +110,7 @@ impl<'a> Node<'a> {
                         },
                     ));
                 }
-                None => self.error(Complaint::new("a key is no text", "write a name as key")),
+                None => self.error(("a key is no text", "write a name as key")),
             }
         }
         entries
@@ -172,10 +146,7 @@ impl<'a> Node<'a> {
     pub(super) fn text(&self) -> Option<String> {
         match plain(self.value) {
             Some(text) if text.trim().is_empty() => {
-                self.error(Complaint::new(
-                    "it is empty",
-                    "write a value, or remove the key",
-                ));
+                self.error(("it is empty", "write a value, or remove the key"));
                 None
             }
             Some(text) => Some(text),
@@ -223,10 +194,7 @@ impl<'a> Node<'a> {
     pub(super) fn interval(&self) -> Option<Duration> {
         let duration = self.duration()?;
         if duration.is_zero() {
-            self.error(Complaint::new(
-                "it must be longer than zero",
-                "write such as 5m",
-            ));
+            self.error(("it must be longer than zero", "write such as 5m"));
             return None;
         }
         Some(duration)
@@ -252,7 +220,7 @@ impl<'a> Node<'a> {
         };
         if !(low..=high).contains(&number) {
             let fix = format!("write a number from {low} to {high}");
-            self.error(Complaint::new(format!("{number} is out of range"), fix));
+            self.error((format!("{number} is out of range"), fix));
             return None;
         }
         Some(number)
@@ -273,161 +241,8 @@ impl<'a> Node<'a> {
             Value::Mapping(_) => "a mapping",
             Value::Tagged(_) => "a YAML tag",
         };
-        self.error(Complaint::new(
-            format!("expected {wanted}, found {found}"),
-            fix,
-        ));
+        self.error((format!("expected {wanted}, found {found}"), fix));
         None
-    }
-}
-
-impl<'a> Fields<'a> {
-    /// The value of a key, if it is there. An empty value counts as absent.
-    pub(super) fn get(&mut self, key: &'static str) -> Option<Node<'a>> {
-        self.asked.push(key);
-        let value = self.map.get(key).filter(|value| !value.is_null())?;
-        Some(Node {
-            cx: self.cx,
-            value,
-            path: self.path.key(key),
-        })
-    }
-
-    /// The value of a key, read.
-    pub(super) fn read<T>(
-        &mut self,
-        key: &'static str,
-        read: impl FnOnce(&Node<'a>) -> Option<T>,
-    ) -> Option<T> {
-        self.given(key, read).value
-    }
-
-    /// The value of a key, read, and whether there was one.
-    pub(super) fn given<T>(
-        &mut self,
-        key: &'static str,
-        read: impl FnOnce(&Node<'a>) -> Option<T>,
-    ) -> Given<T> {
-        let node = self.get(key);
-        Given {
-            present: node.is_some(),
-            value: node.and_then(|node| read(&node)),
-        }
-    }
-
-    /// A secret: `key`, with `${NAME}` taken from the environment, or `key_file`.
-    pub(super) fn secret(&mut self, key: &'static str, key_file: &'static str) -> Given<Secret> {
-        let (inline, file) = (self.get(key), self.get(key_file));
-        let present = inline.is_some() || file.is_some();
-        let value = match (inline, file) {
-            (Some(_), Some(file)) => {
-                let what = format!("both {key} and {key_file} are set");
-                file.error(Complaint::new(what, "keep one of them"));
-                None
-            }
-            (Some(inline), None) => inline.parse(|text| expand(text, self.cx.outside)),
-            (None, Some(file)) => file.parse(|name| self.cx.file(name)),
-            (None, None) => None,
-        };
-        Given {
-            present,
-            value: value.map(|text| Secret::new(&text)),
-        }
-    }
-
-    /// The content of a file that the config names.
-    pub(super) fn file(&mut self, key: &'static str) -> Option<String> {
-        self.read(key, |node| node.parse(|name| self.cx.file(name)))
-    }
-
-    /// Refuses keys that Alertmanager knows and this version does not.
-    pub(super) fn refuse(&mut self, keys: &[&'static str], fix: &str) {
-        self.refused.extend(keys);
-        for key in keys.iter().filter(|key| self.map.contains_key(**key)) {
-            self.error_at(key, Complaint::new("this version cannot do that", fix));
-        }
-    }
-
-    pub(super) fn error(&self, complaint: Complaint) {
-        self.cx.error(&self.path, complaint);
-    }
-
-    /// Complains about a key, or about the mapping if the value is inherited.
-    pub(super) fn error_at(&self, key: &str, complaint: Complaint) {
-        self.cx.error(&self.path.key(key), complaint);
-    }
-
-    pub(super) fn warn_at(&self, key: &str, complaint: Complaint) {
-        self.cx.warn(&self.path.key(key), complaint);
-    }
-
-    fn refuse_unknown(&self) {
-        for key in self.map.keys() {
-            let Some(key) = plain(key) else {
-                self.error(Complaint::new("a key is no text", "write a name as key"));
-                continue;
-            };
-            let known = |keys: &[&str]| keys.contains(&key.as_str());
-            if known(&self.asked) || known(&self.refused) {
-                continue;
-            }
-            let fix = match suggest::nearest(&key, self.asked.iter().copied()) {
-                Some(meant) => format!("did you mean {meant}?"),
-                None => {
-                    let mut known = self.asked.clone();
-                    known.sort_unstable();
-                    known.dedup();
-                    format!("remove it; known here: {}", known.join(", "))
-                }
-            };
-            self.cx
-                .error(&self.path.key(&key), Complaint::new("unknown key", fix));
-        }
-    }
-}
-
-impl<T> Given<T> {
-    pub(super) fn absent() -> Self {
-        Self {
-            present: false,
-            value: None,
-        }
-    }
-
-    pub(super) fn is_present(&self) -> bool {
-        self.present
-    }
-
-    /// This, or what is inherited.
-    pub(super) fn or(self, inherited: &Self) -> Self
-    where
-        T: Clone,
-    {
-        if self.present {
-            self
-        } else {
-            inherited.clone()
-        }
-    }
-
-    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Given<U> {
-        Given {
-            present: self.present,
-            value: self.value.map(change),
-        }
-    }
-
-    /// The value, if there is a correct one.
-    pub(super) fn optional(self) -> Option<T> {
-        self.value
-    }
-
-    /// The value; that it is missing is an error.
-    pub(super) fn required(self, fields: &Fields<'_>, key: &str, fix: &str) -> Option<T> {
-        if !self.present {
-            fields.error(Complaint::new(format!("{key} is missing"), fix));
-        }
-        self.value
     }
 }
 
@@ -439,7 +254,7 @@ fn push(to: &RefCell<Vec<(KeyPath, Complaint)>>, path: &KeyPath, complaint: Comp
 }
 
 /// A text or a whole number as text.
-fn plain(value: &Value) -> Option<String> {
+pub(super) fn plain(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) if number.is_u64() => Some(number.to_string()),
@@ -450,34 +265,4 @@ fn plain(value: &Value) -> Option<String> {
         | Value::Mapping(_)
         | Value::Tagged(_) => None,
     }
-}
-
-/// Replaces `${NAME}` by the environment's value; `$${` stands for `${`.
-fn expand(text: &str, outside: &Outside<'_>) -> Result<String, Complaint> {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("${") {
-        if rest[..at].ends_with('$') {
-            out.push_str(&rest[..at]);
-            out.push('{');
-            rest = &rest[at + 2..];
-            continue;
-        }
-        out.push_str(&rest[..at]);
-        let Some((name, after)) = rest[at + 2..].split_once('}') else {
-            return Err(Complaint::new(
-                "${ is never closed",
-                "write ${NAME}, or $${ for a plain ${",
-            ));
-        };
-        let value = (outside.env)(name).filter(|value| !value.is_empty());
-        let value = value.ok_or_else(|| {
-            let what = format!("the environment variable {name} is not set");
-            Complaint::new(what, "set it, or use the form with _file")
-        })?;
-        out.push_str(&value);
-        rest = after;
-    }
-    out.push_str(rest);
-    Ok(out)
 }

@@ -1,11 +1,12 @@
 //! `receivers`: a name, the channels behind it, and who is asked when they fail.
 
+use std::fmt;
 use std::time::Duration;
 
-use super::email::SmtpDefaults;
+use super::fields::Fields;
 use super::names::Names;
-use super::problem::Complaint;
-use super::read::{Fields, Node};
+use super::read::Node;
+use super::smtp::SmtpDefaults;
 use super::wecom::{self, WecomDefaults};
 use super::{Email, Webhook, WecomApp, WecomBot, server};
 use crate::render::Locale;
@@ -55,6 +56,36 @@ pub struct Fallback {
     pub receiver: String,
     /// After the channel has owed something for so long: `fallback_after`, default 5 m.
     pub after: Duration,
+}
+
+/// As people see it in reports: whom it reaches, and no secret.
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Email(mail) => {
+                let to: Vec<String> = mail.to.iter().map(|m| m.email.to_string()).collect();
+                write!(f, "email {} through {}", to.join(", "), mail.smarthost)
+            }
+            Self::WecomBot(bot) => {
+                let host = bot.api_url.host_str().unwrap_or_default();
+                write!(f, "wecom robot at {host}")
+            }
+            Self::WecomApp(app) => {
+                let to = [
+                    ("", &app.to_user),
+                    ("party ", &app.to_party),
+                    ("tag ", &app.to_tag),
+                ];
+                let to = to
+                    .iter()
+                    .flat_map(|(kind, ids)| ids.iter().map(move |id| (kind, id)));
+                let to: Vec<String> = to.map(|(kind, id)| format!("{kind}{id}")).collect();
+                write!(f, "wecom application {} to {}", app.agent_id, to.join(", "))
+            }
+            Self::Webhook(hook) => write!(f, "webhook {}", hook.url),
+            Self::Inbox => f.write_str("inbox"),
+        }
+    }
 }
 
 /// What the entries of all receivers inherit.
@@ -144,10 +175,7 @@ impl Fallback {
         let after = f.read("fallback_after", Node::duration);
         if receiver.is_none() && after.is_some() {
             let what = "fallback_after without fallback";
-            f.error(Complaint::new(
-                what,
-                "name the receiver in fallback, or remove it",
-            ));
+            f.error((what, "name the receiver in fallback, or remove it"));
         }
         Some(Self {
             receiver: receiver?,
@@ -166,10 +194,7 @@ pub(super) fn read(node: &Node<'_>, names: &Names, defaults: &Defaults) -> Vec<R
         };
         if receivers.iter().any(|known| known.name == receiver.name) {
             let what = format!("there are two receivers {:?}", receiver.name);
-            node.error(Complaint::new(
-                what,
-                "rename one, or put their channels together",
-            ));
+            node.error((what, "rename one, or put their channels together"));
             continue;
         }
         receivers.push(receiver);
@@ -178,7 +203,7 @@ pub(super) fn read(node: &Node<'_>, names: &Names, defaults: &Defaults) -> Vec<R
     for (receiver, node) in receivers.iter().zip(&nodes) {
         if let Some(circle) = circle(receiver, &receivers) {
             let what = format!("fallbacks in a circle: {}", circle.join(" → "));
-            node.error_at("fallback", Complaint::new(what, "remove one of them"));
+            node.error_at("fallback", (what, "remove one of them"));
         }
     }
     receivers

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use alert_engine::{GroupBy, MatchOp, Matcher, Matchers, RouteSpec, Timing};
 
+use super::fields::Fields;
 use super::names::Names;
 use super::problem::Complaint;
-use super::read::{Fields, Node};
+use super::read::Node;
 
 const TIMINGS: &[(&str, Timing)] = &[("settled", Timing::Settled), ("ticking", Timing::Ticking)];
 
@@ -30,7 +31,7 @@ pub(super) fn read(node: &Node<'_>, names: &Names) -> Option<RouteSpec> {
             let what = "repeat_interval is shorter than group_interval";
             f.warn_at(
                 "repeat_interval",
-                Complaint::new(what, "messages stay group_interval apart: make it longer"),
+                (what, "messages stay group_interval apart: make it longer"),
             );
         }
         Some(RouteSpec {
@@ -85,7 +86,7 @@ fn group_by(node: &Node<'_>) -> Option<GroupBy> {
         let name = element.text()?;
         if !names.insert(name.clone()) {
             let what = format!("{name:?} is there twice");
-            element.error(Complaint::new(what, "keep one"));
+            element.error((what, "keep one"));
         }
     }
     if !names.remove("...") {
@@ -93,7 +94,7 @@ fn group_by(node: &Node<'_>) -> Option<GroupBy> {
     }
     if !names.is_empty() {
         let what = "\"...\" stands for all labels, and there are others beside it";
-        node.error(Complaint::new(what, "keep \"...\", or the others"));
+        node.error((what, "keep \"...\", or the others"));
     }
     Some(GroupBy::All)
 }

@@ -1,13 +1,15 @@
 //! What concerns this server as a whole: where it listens and keeps its data, how its people read,
 //! and how much it takes.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use super::fields::Fields;
 use super::problem::Complaint;
-use super::read::{Fields, Node};
+use super::read::Node;
 use crate::render::{Language, Locale};
 
 /// Where data is kept: `store`.
@@ -56,6 +58,16 @@ impl StorePlace {
     /// Reads `sqlite:PATH` or `memory:`. No error repeats the text: later places hold passwords.
     pub fn parse(text: &str) -> Result<Self, String> {
         place(text).map_err(|c| format!("{}: {}", c.what, c.fix))
+    }
+}
+
+/// As it is written.
+impl fmt::Display for StorePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Memory => f.write_str("memory:"),
+        }
     }
 }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use alert_engine::SourceName;
 
+use super::fields::{Fields, Given};
 use super::problem::Complaint;
-use super::read::{Fields, Given, Node};
+use super::read::Node;
 use super::{Secret, webhook};
 
 /// One entry of `sources`. The source `default` is whoever posts to `/webhook`.
@@ -73,7 +74,7 @@ impl Credential {
         let basic = f.given("basic_auth", webhook::basic_auth);
         if token.is_present() && basic.is_present() {
             let what = "both bearer_token and basic_auth";
-            f.error(Complaint::new(what, "keep one of them"));
+            f.error((what, "keep one of them"));
         }
         token.or(&basic.map(|(username, password)| Self::Basic { username, password }))
     }
@@ -97,10 +98,7 @@ pub(super) fn read(node: &Node<'_>) -> Option<BTreeMap<SourceName, Source>> {
         for former in &source.formerly {
             if let Some(other) = earlier.insert(former.clone(), name.clone()) {
                 let what = format!("{} already was {}", other.as_str(), former.as_str());
-                entry.error(Complaint::new(
-                    what,
-                    "keep that name in `formerly` of one source",
-                ));
+                entry.error((what, "keep that name in `formerly` of one source"));
             }
         }
         sources.insert(name, source);

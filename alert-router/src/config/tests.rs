@@ -1,6 +1,7 @@
 //! The file as a whole: what is read, what is inherited, what is refused and where.
 
 mod examples;
+mod hostile;
 mod wrong;
 
 use super::*;

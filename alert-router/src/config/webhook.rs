@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::email::Trust;
-use super::problem::Complaint;
-use super::read::{Fields, Node};
+use super::fields::Fields;
+use super::read::Node;
+use super::smtp::Trust;
 use super::{Secret, SecretUrl, address};
 
 /// One entry of `webhook_configs`.
@@ -105,7 +105,7 @@ impl HttpConfig {
             let what = "redirects are not followed";
             f.warn_at(
                 "follow_redirects",
-                Complaint::new(what, "remove follow_redirects, and use the final URL"),
+                (what, "remove follow_redirects, and use the final URL"),
             );
         }
         let _either = f.read("enable_http2", Node::flag);
@@ -123,10 +123,7 @@ impl HttpConfig {
         let mut given: Vec<HttpAuth> = given.collect();
         if given.len() > 1 {
             let what = "more than one kind of credentials";
-            f.error(Complaint::new(
-                what,
-                "keep one of authorization, bearer_token, basic_auth",
-            ));
+            f.error((what, "keep one of authorization, bearer_token, basic_auth"));
         }
         Some(Self {
             auth: given.pop(),

@@ -3,8 +3,9 @@
 
 use reqwest::Url;
 
+use super::fields::{Fields, Given};
 use super::problem::Complaint;
-use super::read::{Fields, Given, Node};
+use super::read::Node;
 use super::{Channel, Secret, SecretUrl, address, webhook};
 
 /// The vendor's API; what paths are appended to.
@@ -133,15 +134,12 @@ pub(super) fn read(f: &mut Fields<'_>, global: &WecomDefaults) -> Option<Channel
             Some(Channel::WecomApp(app))
         }
         (Some(_), Some(app)) => {
-            app.error(Complaint::new(
-                "both bot and app",
-                "make two entries of them",
-            ));
+            app.error(("both bot and app", "make two entries of them"));
             None
         }
         (None, None) => {
             let fix = "add bot: {key_file: …} or app: {corp_id: …}";
-            f.error(Complaint::new("neither bot nor app", fix));
+            f.error(("neither bot nor app", fix));
             None
         }
     }
@@ -165,7 +163,7 @@ impl BotPlace {
                 "no key"
             };
             let fix = "set one of webhook_url, webhook_url_file, key, key_file";
-            f.error(Complaint::new(what, fix));
+            f.error((what, fix));
             return None;
         }
         if !url.is_present() {
@@ -260,13 +258,13 @@ impl WecomApp {
         let to = ["to_user", "to_party", "to_tag"].map(|key| f.given(key, |n| n.parse(ids)));
         if !to.iter().any(Given::is_present) {
             let fix = "add to_user, to_party or to_tag";
-            f.error(Complaint::new("it is sent to nobody", fix));
+            f.error(("it is sent to nobody", fix));
         }
         let [to_user, to_party, to_tag] = to.map(|ids| ids.optional().unwrap_or_default());
         if to_user.len() > 1 && to_user.iter().any(|user| user == "@all") {
             f.error_at(
                 "to_user",
-                Complaint::new("@all and others in to_user", "keep @all, or the others"),
+                ("@all and others in to_user", "keep @all, or the others"),
             );
         }
         Some(Self {

@@ -16,6 +16,20 @@ const FILES: &[(&str, &str)] = &[
     ("/etc/ar/ca.pem", "-----BEGIN CERTIFICATE-----"),
 ];
 
+fn email(channel: Channel) -> Email {
+    let Channel::Email(mail) = channel else {
+        panic!("{channel}");
+    };
+    mail
+}
+
+fn robot(channel: Channel) -> WecomBot {
+    let Channel::WecomBot(bot) = channel else {
+        panic!("{channel}");
+    };
+    bot
+}
+
 #[test]
 fn a_file_with_everything_is_read_and_prints_no_secret() {
     let config = parse_with(FULL, &Flags::default(), FILES).unwrap_or_else(|e| panic!("{e}"));
@@ -91,10 +105,7 @@ fn mail_settings_are_inherited_and_tls_follows_the_port() {
              receivers: [{{name: ops, email_configs: [{{to: x@y.test, {entry}}}]}}]"
         );
         let mut config = parse(&complete(&text)).unwrap_or_else(|e| panic!("{e}"));
-        match config.receivers.remove(0).integrations.remove(0).channel {
-            Channel::Email(mail) => mail,
-            other => panic!("{other:?}"),
-        }
+        email(config.receivers.remove(0).integrations.remove(0).channel)
     };
     for (globals, entry, tls, place) in [
         (
@@ -176,17 +187,10 @@ fn a_robot_is_named_by_its_address_or_its_key() {
             "http://proxy.test/wecom/cgi-bin/",
         ),
     ] {
-        match channel("wecom_configs", &format!("{{bot: {bot}}}")).unwrap_or_else(|e| panic!("{e}"))
-        {
-            Channel::WecomBot(read) => {
-                assert_eq!(
-                    (read.key.expose(), read.api_url.as_str()),
-                    ("abc", base),
-                    "{bot}"
-                );
-            }
-            other => panic!("{other:?}"),
-        }
+        let read = channel("wecom_configs", &format!("{{bot: {bot}}}"));
+        let read = robot(read.unwrap_or_else(|e| panic!("{e}")));
+        let place = (read.key.expose(), read.api_url.as_str());
+        assert_eq!(place, ("abc", base), "{bot}");
     }
 }
 
@@ -266,8 +270,39 @@ fn anchors_and_merges_are_read() {
         - name: ops\n  email_configs:\n  - &mail {to: a@x.test, from: b@x.test, smarthost: h.test}\n\
         - name: other\n  email_configs:\n  - {<<: *mail, to: c@x.test}\n";
     let config = parse(&complete(text)).unwrap_or_else(|e| panic!("{e}"));
-    match &config.receivers[1].integrations[0].channel {
-        Channel::Email(mail) => assert_eq!(mail.to[0].to_string(), "c@x.test"),
-        other => panic!("{other:?}"),
-    }
+    let mail = email(config.receivers[1].integrations[0].channel.clone());
+    assert_eq!(mail.to[0].to_string(), "c@x.test");
+}
+
+#[test]
+fn a_reload_says_what_it_changes_and_what_waits_for_a_restart() {
+    let old = parse_with(FULL, &Flags::default(), FILES).unwrap();
+    let text = FULL
+        .replace("name: night", "name: late")
+        .replace("receiver: night", "receiver: late")
+        .replace("group_wait: 10s", "group_wait: 20s")
+        .replace("to: ops@example.com", "to: team@example.com")
+        .replace("doubt: 1m", "doubt: 2m")
+        .replace("listen: 0.0.0.0:9095", "listen: 0.0.0.0:9096");
+    let new = parse_with(&text, &Flags::default(), FILES).unwrap_or_else(|e| panic!("{e}"));
+    let changes = Changes::between(&old, &new);
+    assert_eq!(
+        changes.applied,
+        [
+            "routes",
+            "receiver late added",
+            "receiver night removed",
+            "receiver ops-mail changed",
+            "source prod-sh changed",
+        ]
+    );
+    assert_eq!(changes.after_restart, ["listen"]);
+    assert!(Changes::between(&old, &old).is_empty());
+    assert_eq!(
+        old.routes.hash(),
+        parse_with(FULL, &Flags::default(), FILES)
+            .unwrap()
+            .routes
+            .hash()
+    );
 }

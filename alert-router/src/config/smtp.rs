@@ -1,0 +1,233 @@
+//! How a mail relay is reached: place, protection, credentials. Apart from whom mails go to, because
+//! all of it is inherited from `global`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use lettre::message::Mailbox;
+
+use super::fields::{Fields, Given};
+use super::read::Node;
+use super::{Secret, address};
+
+/// Host and port of a mail relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Smarthost {
+    /// A name or an address, without brackets.
+    pub host: String,
+    /// By default 465 with implicit TLS, else 587.
+    pub port: u16,
+}
+
+/// How an SMTP connection is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SmtpTls {
+    /// From the first byte: port 465, or `force_implicit_tls: true`.
+    Implicit,
+    /// By STARTTLS, without which nothing is sent. The default on other ports.
+    StartTls,
+    /// Not at all: `require_tls: false`. With credentials to this machine only.
+    Plain,
+}
+
+/// Which certificates a TLS client accepts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// PEM of further roots: the content of `tls_config.ca_file`.
+    pub ca_pem: Option<Arc<str>>,
+    /// The name to expect instead of the host: `tls_config.server_name`.
+    pub server_name: Option<String>,
+}
+
+/// Credentials for AUTH.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SmtpAuth {
+    /// `auth_username`, or `global.smtp_auth_username`.
+    pub username: String,
+    /// `auth_password`, `auth_password_file`, or `global`'s.
+    pub password: Secret,
+    /// `auth_identity`, for PLAIN; usually none.
+    pub identity: Option<String>,
+}
+
+/// `global`'s SMTP settings, which every entry inherits.
+pub(super) struct SmtpDefaults {
+    pub(super) from: Given<Mailbox>,
+    smarthost: Given<(String, Option<u16>)>,
+    hello: Given<String>,
+    username: Given<String>,
+    password: Given<Secret>,
+    identity: Given<String>,
+    require_tls: Given<bool>,
+    force_implicit_tls: Given<bool>,
+    trust: Given<Trust>,
+}
+
+impl fmt::Display for Smarthost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl SmtpDefaults {
+    pub(super) fn none() -> Self {
+        Self {
+            from: Given::absent(),
+            smarthost: Given::absent(),
+            hello: Given::absent(),
+            username: Given::absent(),
+            password: Given::absent(),
+            identity: Given::absent(),
+            require_tls: Given::absent(),
+            force_implicit_tls: Given::absent(),
+            trust: Given::absent(),
+        }
+    }
+
+    pub(super) fn read(global: &mut Fields<'_>) -> Self {
+        global.refuse(&["smtp_auth_secret", "smtp_auth_secret_file"], NO_CRAM);
+        Self {
+            from: global.given("smtp_from", |n| n.parse(address::mailbox)),
+            smarthost: global.given("smtp_smarthost", |n| n.parse(address::host_and_port)),
+            hello: global.given("smtp_hello", Node::text),
+            username: global.given("smtp_auth_username", Node::text),
+            password: global.secret("smtp_auth_password", "smtp_auth_password_file"),
+            identity: global.given("smtp_auth_identity", Node::text),
+            require_tls: global.given("smtp_require_tls", Node::flag),
+            force_implicit_tls: global.given("smtp_force_implicit_tls", Node::flag),
+            trust: global.given("smtp_tls_config", Trust::read),
+        }
+    }
+}
+
+/// Why there is no CRAM-MD5.
+pub(super) const NO_CRAM: &str = "remove it, and use PLAIN or LOGIN with auth_password over TLS";
+
+impl Trust {
+    /// Reads a `tls_config`.
+    pub(super) fn read(node: &Node<'_>) -> Option<Self> {
+        node.fields(|f| {
+            let verify = "remove it: certificates are verified; name your own CA with ca_file";
+            f.refuse(
+                &[
+                    "cert",
+                    "cert_file",
+                    "key",
+                    "key_file",
+                    "key_ref",
+                    "ca",
+                    "ca_ref",
+                ],
+                verify,
+            );
+            f.refuse(&["max_version"], "remove it: TLS 1.2 and 1.3 are spoken");
+            // Nothing older than TLS 1.2 is spoken anyway.
+            let old = [("TLS10", ()), ("TLS11", ()), ("TLS12", ())];
+            let _floor = f.read("min_version", |n| n.choice(&old));
+            if f.read("insecure_skip_verify", Node::flag) == Some(true) {
+                f.error_at("insecure_skip_verify", ("that is not possible", verify));
+            }
+            let server_name = f.read("server_name", |n| n.parse(address::domain));
+            let ca_pem = f.file("ca_file").map(Arc::from);
+            Some(Self {
+                ca_pem,
+                server_name,
+            })
+        })
+    }
+}
+
+/// How a relay is reached.
+pub(super) struct Connection {
+    pub(super) smarthost: Smarthost,
+    pub(super) hello: Option<String>,
+    pub(super) tls: SmtpTls,
+    pub(super) trust: Trust,
+    pub(super) auth: Option<SmtpAuth>,
+}
+
+impl Connection {
+    pub(super) fn read(f: &mut Fields<'_>, global: &SmtpDefaults) -> Option<Self> {
+        let place = f.given("smarthost", |n| n.parse(address::host_and_port));
+        let fix = "add it here, or smtp_smarthost in global";
+        let place = place.or(&global.smarthost).required(f, "smarthost", fix);
+        let hello = f
+            .given("hello", |n| n.parse(address::domain))
+            .or(&global.hello)
+            .optional();
+        let required = f.given("require_tls", Node::flag).or(&global.require_tls);
+        let implicit = f
+            .given("force_implicit_tls", Node::flag)
+            .or(&global.force_implicit_tls);
+        let trust = f.given("tls_config", Trust::read).or(&global.trust);
+        let auth = auth(f, global);
+        let (host, port) = place?;
+        let implicit = implicit.optional().unwrap_or(port == Some(465));
+        let tls = match (implicit, required.optional().unwrap_or(true)) {
+            (true, _) => SmtpTls::Implicit,
+            (false, true) => SmtpTls::StartTls,
+            (false, false) => SmtpTls::Plain,
+        };
+        let connection = Self {
+            smarthost: Smarthost {
+                host,
+                port: port.unwrap_or(if implicit { 465 } else { 587 }),
+            },
+            hello,
+            tls,
+            trust: trust.optional().unwrap_or_default(),
+            auth: auth?,
+        };
+        connection.check(f);
+        Some(connection)
+    }
+
+    fn check(&self, f: &Fields<'_>) {
+        let near = address::is_loopback(&self.smarthost.host);
+        if self.tls == SmtpTls::Plain && self.auth.is_some() && !near {
+            let what = format!(
+                "the password would travel unprotected to {}",
+                self.smarthost.host
+            );
+            f.error_at(
+                "require_tls",
+                (what, "remove require_tls: false, or auth_username"),
+            );
+        }
+        if self.hello.as_deref() == Some("localhost") && !near {
+            let what = "many relays refuse the name localhost";
+            f.error_at("hello", (what, "set hello to this machine's full name"));
+        }
+    }
+}
+
+/// The credentials: `None` if they are wrong, `Some(None)` if there are none.
+fn auth(f: &mut Fields<'_>, global: &SmtpDefaults) -> Option<Option<SmtpAuth>> {
+    let own_username = f.given("auth_username", Node::text);
+    let own_password = f.secret("auth_password", "auth_password_file");
+    let identity = f.given("auth_identity", Node::text).or(&global.identity);
+    let username = own_username.or(&global.username);
+    let password = own_password.or(&global.password);
+    if !username.is_present() {
+        if password.is_present() {
+            let what = "a password without auth_username";
+            f.error_at(
+                "auth_password",
+                (what, "add auth_username, or remove the password"),
+            );
+            return None;
+        }
+        return Some(None);
+    }
+    let fix = "add auth_password or auth_password_file, or remove auth_username";
+    let password = password.required(f, "auth_password", fix);
+    Some(Some(SmtpAuth {
+        username: username.optional()?,
+        password: password?,
+        identity: identity.optional(),
+    }))
+}
