@@ -1,0 +1,315 @@
+//! An alert and its voices: what the upstream copies say, and what that makes of it.
+//!
+//! Peers of a cluster lag, replicas differ by seconds, notices overtake each other. The rules here
+//! turn all of that into one of three standings: firing, in doubt, ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::episode::{EndReason, EpisodeId};
+use crate::id::{AlertKey, BodyHash};
+use crate::label::Fingerprint;
+use crate::limits::VOICES_PER_ALERT;
+use crate::source::Source;
+use crate::time::Timestamp;
+
+/// One observation of one upstream copy of an alert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// Which alert.
+    pub key: AlertKey,
+    /// Which copy: the fingerprint of the full labels.
+    pub voice: Fingerprint,
+    /// What it says.
+    pub says: Says,
+    /// Its text, stored elsewhere.
+    pub body: BodyHash,
+    /// Its `alertname`, by which it is counted where its text is not kept.
+    pub name: Arc<str>,
+    /// Whether it matches the route's `priority` matchers.
+    pub priority: bool,
+}
+
+/// What an observation says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Says {
+    /// It fires since `start`.
+    Firing {
+        /// The upstream's `startsAt`.
+        start: Timestamp,
+        /// Until when this holds if it is not renewed: `endsAt` of `/api/v2/alerts`, or
+        /// `resolve_timeout` from now. `None` for webhooks, which tell the end.
+        expires: Option<Timestamp>,
+    },
+    /// It ended.
+    Resolved {
+        /// The upstream's `endsAt`.
+        end: Timestamp,
+    },
+}
+
+/// An alert of a group. Its current episode is found under `episode`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Alert {
+    /// Its upstream copies, sorted by key, at most [`VOICES_PER_ALERT`].
+    pub voices: Vec<Voice>,
+    /// Its latest occurrence.
+    pub episode: EpisodeId,
+    /// What is known of its text.
+    pub text: Text,
+    /// Whether it goes before others.
+    pub priority: bool,
+    /// It left the group by a config change: it may be closed here, it is never news here.
+    pub departed: bool,
+}
+
+/// What is known of an alert's text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Text {
+    /// Stored under this hash.
+    Body(BodyHash),
+    /// Not kept, because the group is too large: the `alertname`, to count it by.
+    Name(Arc<str>),
+}
+
+/// One upstream copy of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Voice {
+    /// The fingerprint of the full labels.
+    pub key: Fingerprint,
+    /// What it says now.
+    pub state: VoiceState,
+    /// The latest end that it told.
+    pub known_end: Option<Timestamp>,
+    /// When it last said that it fires.
+    pub seen: Timestamp,
+    /// `seen` as of the last change that was worth a write.
+    pub written: Timestamp,
+    /// How long after `seen` it ends by itself.
+    pub expires: Option<Duration>,
+}
+
+/// What a voice says now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum VoiceState {
+    /// It fires.
+    Firing {
+        /// The latest start that it told.
+        start: Timestamp,
+    },
+    /// It said that it fires, but not later than its known end: a lagging peer, or the truth.
+    Doubted {
+        /// The start that it told.
+        start: Timestamp,
+        /// When it said so first.
+        raised: Timestamp,
+    },
+    /// It ended.
+    Ended,
+}
+
+/// What the voices together say. The order matters: the strongest voice wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Standing {
+    Ended,
+    Doubted,
+    Firing,
+}
+
+/// How much an observation moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Moved {
+    Nothing,
+    Seen,
+    State,
+}
+
+impl Alert {
+    pub(crate) fn standing(&self) -> Standing {
+        let standings = self.voices.iter().map(Voice::standing);
+        standings.max().unwrap_or(Standing::Ended)
+    }
+
+    /// The latest end that any voice told.
+    pub(crate) fn known_end(&self) -> Option<Timestamp> {
+        self.voices.iter().filter_map(|voice| voice.known_end).max()
+    }
+
+    /// Takes in what one voice says; `None` if there are too many voices to remember this one.
+    pub(crate) fn hear(
+        &mut self,
+        key: Fingerprint,
+        says: Says,
+        source: &Source,
+        now: Timestamp,
+    ) -> Option<Moved> {
+        match self.voices.binary_search_by_key(&key, |voice| voice.key) {
+            Ok(at) => Some(self.voices[at].hear(says, source, now)),
+            Err(_) => {
+                self.make_room()?;
+                let at = self.voices.partition_point(|voice| voice.key < key);
+                self.voices.insert(at, Voice::begin(key, says, now));
+                Some(Moved::State)
+            }
+        }
+    }
+
+    /// Drops the longest unseen ended voice if there are too many to add one.
+    fn make_room(&mut self) -> Option<()> {
+        if self.voices.len() < VOICES_PER_ALERT {
+            return Some(());
+        }
+        let ended = self.voices.iter().enumerate();
+        let ended = ended.filter(|(_, voice)| voice.state == VoiceState::Ended);
+        let (at, _) = ended.min_by_key(|(_, voice)| voice.seen)?;
+        self.voices.remove(at);
+        Some(())
+    }
+}
+
+impl Voice {
+    pub(crate) fn begin(key: Fingerprint, says: Says, now: Timestamp) -> Self {
+        let (state, known_end, expires) = match says {
+            Says::Firing { start, expires } => (
+                VoiceState::Firing { start },
+                None,
+                expires.map(|at| at.since(now)),
+            ),
+            Says::Resolved { end } => (VoiceState::Ended, Some(end), None),
+        };
+        Self {
+            key,
+            state,
+            known_end,
+            seen: now,
+            written: now,
+            expires,
+        }
+    }
+
+    fn standing(&self) -> Standing {
+        match self.state {
+            VoiceState::Firing { .. } => Standing::Firing,
+            VoiceState::Doubted { .. } => Standing::Doubted,
+            VoiceState::Ended => Standing::Ended,
+        }
+    }
+
+    fn hear(&mut self, says: Says, source: &Source, now: Timestamp) -> Moved {
+        let before = self.state;
+        match says {
+            Says::Firing { start, expires } => {
+                self.fire(start, now);
+                let refreshed = self.refresh(expires, source, now);
+                let changed = std::mem::discriminant(&before) != std::mem::discriminant(&self.state)
+                    || self.start() != start_of(before);
+                if changed { Moved::State } else { refreshed }
+            }
+            Says::Resolved { end } => self.resolve(end),
+        }
+    }
+
+    fn fire(&mut self, told: Timestamp, now: Timestamp) {
+        let later = self.known_end.is_none_or(|end| told > end);
+        self.state = match self.state {
+            VoiceState::Firing { start } => VoiceState::Firing {
+                start: start.max(told),
+            },
+            VoiceState::Doubted { .. } | VoiceState::Ended if later => {
+                VoiceState::Firing { start: told }
+            }
+            VoiceState::Doubted { start, raised } => VoiceState::Doubted {
+                start: start.max(told),
+                raised,
+            },
+            VoiceState::Ended => VoiceState::Doubted {
+                start: told,
+                raised: now,
+            },
+        };
+    }
+
+    fn resolve(&mut self, end: Timestamp) -> Moved {
+        if let VoiceState::Firing { start } = self.state
+            && end < start
+        {
+            return Moved::Nothing;
+        }
+        let before = (self.state, self.known_end);
+        self.state = VoiceState::Ended;
+        self.known_end = self.known_end.max(Some(end));
+        if before == (self.state, self.known_end) {
+            Moved::Nothing
+        } else {
+            Moved::State
+        }
+    }
+
+    /// Notes that it was seen. Worth a write only when what is stored is older than an eighth of
+    /// the limit that it counts against.
+    fn refresh(&mut self, expires: Option<Timestamp>, source: &Source, now: Timestamp) -> Moved {
+        self.seen = now;
+        self.expires = expires.map(|at| at.since(now));
+        let limit = self.expires.unwrap_or_else(|| source.stale_after());
+        if now.since(self.written) <= limit / 8 {
+            return Moved::Nothing;
+        }
+        self.written = now;
+        Moved::Seen
+    }
+
+    pub(crate) fn start(&self) -> Option<Timestamp> {
+        start_of(self.state)
+    }
+
+    /// When its doubt is over.
+    pub(crate) fn doubt_over(&self, source: &Source) -> Option<Timestamp> {
+        match self.state {
+            VoiceState::Doubted { raised, .. } => Some(raised + self.doubt(source)),
+            VoiceState::Firing { .. } | VoiceState::Ended => None,
+        }
+    }
+
+    /// Where alerts expire the last word counts, as in Alertmanager.
+    fn doubt(&self, source: &Source) -> Duration {
+        match self.expires {
+            Some(_) => Duration::ZERO,
+            None => source.rules.doubt,
+        }
+    }
+
+    /// When it ends because nobody mentions it any more, and how that is called.
+    pub(crate) fn gives_up(&self, source: &Source) -> Option<(Timestamp, EndReason)> {
+        let (limit, why) = match self.expires {
+            Some(limit) => (limit, EndReason::Expired),
+            None => (source.stale_after(), EndReason::Stale),
+        };
+        let from = self.seen.max(source.alive_since());
+        match self.state {
+            VoiceState::Firing { .. } | VoiceState::Doubted { .. } => Some((from + limit, why)),
+            VoiceState::Ended => None,
+        }
+    }
+
+    /// Ends it at `at`.
+    pub(crate) fn end(&mut self, at: Timestamp) {
+        self.state = VoiceState::Ended;
+        self.known_end = self.known_end.max(Some(at));
+    }
+
+    /// Pulls instants that a clock which stepped back left in the future.
+    pub(crate) fn not_after(&mut self, now: Timestamp) {
+        self.seen = self.seen.min(now);
+        self.written = self.written.min(now);
+        if let VoiceState::Doubted { raised, .. } = &mut self.state {
+            *raised = (*raised).min(now);
+        }
+    }
+}
+
+fn start_of(state: VoiceState) -> Option<Timestamp> {
+    match state {
+        VoiceState::Firing { start } | VoiceState::Doubted { start, .. } => Some(start),
+        VoiceState::Ended => None,
+    }
+}
