@@ -201,7 +201,8 @@ impl Voice {
             Says::Firing { start, expires } => {
                 self.fire(start, now);
                 let refreshed = self.refresh(expires, source, now);
-                let changed = std::mem::discriminant(&before) != std::mem::discriminant(&self.state)
+                let changed = std::mem::discriminant(&before)
+                    != std::mem::discriminant(&self.state)
                     || self.start() != start_of(before);
                 if changed { Moved::State } else { refreshed }
             }

@@ -95,6 +95,8 @@ impl Content {
 
     fn of_kinds(&self, wanted: impl Fn(LineKind) -> bool) -> impl Iterator<Item = EpisodeId> {
         let lines = self.lines.iter();
-        lines.filter(move |line| wanted(line.kind)).map(|line| line.episode)
+        lines
+            .filter(move |line| wanted(line.kind))
+            .map(|line| line.episode)
     }
 }

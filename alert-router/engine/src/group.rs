@@ -22,6 +22,8 @@ pub struct Group {
     pub(crate) state: GroupState,
     /// Until when a look would find nothing new; `None`: unknown. Derived, so not stored.
     pub(crate) quiet_until: Option<Timestamp>,
+    /// The latest instant of any call: an earlier one means that the clock stepped back.
+    pub(crate) latest: Timestamp,
     pub(crate) notes: Vec<Note>,
 }
 
@@ -170,6 +172,7 @@ impl Group {
     #[must_use]
     pub fn from_state(state: GroupState) -> Self {
         Self {
+            latest: state.looked,
             state,
             quiet_until: None,
             notes: Vec::new(),
@@ -245,20 +248,23 @@ impl Group {
     /// nothing, so reporting twice is harmless.
     pub fn settle(&mut self, id: DeliveryId, outcome: Outcome, ctx: &Context<'_>) -> Record {
         self.let_time_pass_if_due(ctx);
-        let mut lanes = self.state.lanes.iter_mut();
-        let flown = lanes.find_map(|(key, lane)| {
-            let flight = lane.flight.take_if(|flight| flight.id == id)?;
-            Some(lane.land(*key, flight, outcome, ctx))
-        });
         self.quiet_until = None;
-        flown.unwrap_or(Record {
-            at: ctx.now,
-            lane: None,
-            id,
-            attempt: 0,
-            content: None,
-            became: Became::Late,
-        })
+        let lanes = self.state.lanes.iter_mut();
+        let mut flights = lanes.filter_map(|(key, lane)| {
+            let flight = lane.flight.take_if(|flight| flight.id == id)?;
+            Some((*key, lane, flight))
+        });
+        match flights.next() {
+            Some((key, lane, flight)) => lane.land(key, flight, outcome, ctx),
+            None => Record {
+                at: ctx.now,
+                lane: None,
+                id,
+                attempt: 0,
+                content: None,
+                became: Became::Late,
+            },
+        }
     }
 
     /// Ends a lane's cool-down and back-off: it says the present truth at the next look. For a

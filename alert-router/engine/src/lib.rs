@@ -44,9 +44,7 @@ pub use content::{Content, Line, LineKind};
 pub use context::{Context, Incarnation, Owners};
 pub use digest::{Candidate, Plan, Slots, digest_id, plan};
 pub use episode::{End, EndReason, Episode, EpisodeId, Phase};
-pub use group::{
-    Change, Claim, Due, Group, LaneMoved, Observed, TooMany, Wake, WakeReason,
-};
+pub use group::{Change, Claim, Due, Group, LaneMoved, Observed, TooMany, Wake, WakeReason};
 pub use id::{
     AlertKey, BodyHash, ConfigHash, ContentHash, DeliveryId, GroupId, LaneKey, RouteId, SourceName,
 };

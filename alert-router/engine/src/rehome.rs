@@ -58,7 +58,11 @@ pub fn rehome(
         };
         let new = to.state.lanes.entry(*key).or_default();
         for (id, _) in &episodes {
-            let target = if Some(*id) == joined.merged { joined.current } else { *id };
+            let target = if Some(*id) == joined.merged {
+                joined.current
+            } else {
+                *id
+            };
             move_knowledge(*id, old, target, new);
         }
     }
@@ -88,12 +92,18 @@ fn join(left: crate::alert::Alert, episodes: &[(EpisodeId, Episode)], to: &mut G
     let Some((_, last)) = episodes.iter().find(|(id, _)| *id == moved) else {
         // Without a current episode there is nothing to merge; only earlier ones move.
         to.state.episodes.extend(episodes.iter().cloned());
-        return Joined { current: moved, merged: None };
+        return Joined {
+            current: moved,
+            merged: None,
+        };
     };
     let Some(present) = to.state.alerts.get_mut(&last.alert) else {
         to.state.alerts.insert(last.alert.clone(), left);
         to.state.episodes.extend(episodes.iter().cloned());
-        return Joined { current: moved, merged: None };
+        return Joined {
+            current: moved,
+            merged: None,
+        };
     };
     present.departed = false;
     let current = present.episode;
@@ -108,7 +118,10 @@ fn join(left: crate::alert::Alert, episodes: &[(EpisodeId, Episode)], to: &mut G
     };
     let others = episodes.iter().filter(|(id, _)| Some(*id) != merged);
     for (id, episode) in others {
-        to.state.episodes.entry(*id).or_insert_with(|| episode.clone());
+        to.state
+            .episodes
+            .entry(*id)
+            .or_insert_with(|| episode.clone());
     }
     Joined { current, merged }
 }
@@ -146,6 +159,8 @@ fn depart(alert: &AlertKey, episodes: &[(EpisodeId, Episode)], from: &mut Group)
         return Rehomed::Departed;
     }
     from.state.alerts.remove(alert);
-    from.state.episodes.retain(|_, episode| episode.alert != *alert);
+    from.state
+        .episodes
+        .retain(|_, episode| episode.alert != *alert);
     Rehomed::Gone
 }

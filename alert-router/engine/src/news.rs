@@ -1,0 +1,262 @@
+//! What a lane has not been told, gathered from its group: the facts that the verdict needs and the
+//! lines that a message would have.
+
+use crate::content::{Content, Line, LineKind};
+use crate::context::Context;
+use crate::episode::{End, Episode, EpisodeId, Phase};
+use crate::group::{Due, Group};
+use crate::id::{DeliveryId, LaneKey};
+use crate::lane::{Heard, Lane};
+use crate::limits::DELAY_WORTH_TELLING;
+use crate::policy::{Opens, Policy, WhenMuted};
+use crate::rhythm::Rhythm;
+use crate::state::GroupState;
+use crate::time::Timestamp;
+use crate::verdict::{Facts, Verdict, verdict};
+
+/// What a lane wants to hear of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ear {
+    /// News, repeats and ends.
+    All,
+    /// As `All`; what there is to say when it opened, at this instant, is said at once.
+    OpenedAt(Timestamp),
+    /// Only the ends of what it heard.
+    Ends,
+}
+
+/// What a lane has not been told.
+#[derive(Default)]
+pub(crate) struct News {
+    pub(crate) facts: Facts,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) muted: u32,
+    /// Since when the oldest of it is unsaid.
+    first: Option<Timestamp>,
+    /// Since when something is owed that has ended: that is due at once.
+    missed_since: Option<Timestamp>,
+    /// Ends that are never told, because the alert is muted and the policy says so.
+    pub(crate) silent: Vec<EpisodeId>,
+}
+
+/// A lane that will want to speak.
+pub(crate) struct Wish {
+    /// When.
+    pub(crate) at: Timestamp,
+    pub(crate) verdict: Verdict,
+    content: Content,
+    priority: bool,
+    since: Timestamp,
+}
+
+impl Ear {
+    pub(crate) fn of(key: &LaneKey, lane: &Lane, policy: &Policy) -> Self {
+        match policy.lanes.get(key).map(|lane| lane.opens) {
+            Some(Opens::AtOnce) => Self::All,
+            Some(Opens::WhenFailing { .. } | Opens::Unacknowledged { .. }) => {
+                match (lane.opened, lane.last) {
+                    (Some(opened), Some(last)) if last >= opened => Self::All,
+                    (Some(opened), _) => Self::OpenedAt(opened),
+                    (None, _) => Self::Ends,
+                }
+            }
+            None => Self::Ends,
+        }
+    }
+}
+
+impl News {
+    pub(crate) fn gather(state: &GroupState, lane: &Lane, ear: Ear, policy: &Policy) -> Self {
+        let mut news = Self::default();
+        for (id, episode) in &state.episodes {
+            let alert = state.alerts.get(&episode.alert);
+            let at_home = alert.is_some_and(|a| !a.departed && a.episode == *id);
+            let heard = lane.heard.get(id).copied();
+            news.facts.heard |= matches!(heard, Some(Heard::Sure | Heard::MaybeOver));
+            match episode.phase {
+                Phase::Firing if at_home => news.firing(*id, episode, lane, ear),
+                Phase::Firing => news.facts.left |= heard.is_some(),
+                Phase::Doubted(_) => news.doubted(*id, episode, lane, at_home),
+                Phase::Ended(end) => news.ended(*id, episode, &end, lane, policy),
+            }
+        }
+        if lane.folded.count > 0 {
+            news.missed(lane.folded.since.unwrap_or(state.birth));
+        }
+        let start = |line: &Line| state.episodes.get(&line.episode).map(|e| e.start);
+        news.lines
+            .sort_by_key(|line| (line.kind, start(line), line.episode));
+        news
+    }
+
+    fn firing(&mut self, id: EpisodeId, episode: &Episode, lane: &Lane, ear: Ear) {
+        let heard = lane.heard.get(&id).copied();
+        self.facts.left |= heard.is_some();
+        if episode.muted.is_some() {
+            self.muted += 1;
+            return;
+        }
+        if heard == Some(Heard::Sure) {
+            self.facts.standing |= ear != Ear::Ends;
+            self.say(LineKind::Firing, id, episode);
+            return;
+        }
+        let since = match ear {
+            Ear::All => episode.since,
+            Ear::OpenedAt(opened) => opened,
+            Ear::Ends => return,
+        };
+        self.facts.news = true;
+        self.unsaid_since(since);
+        // Owed since before it was opened again: it never heard the end either.
+        let owed_all_along = lane.owed.get(&id).is_some_and(|owed| *owed < episode.since);
+        let again = heard == Some(Heard::MaybeOver) || (episode.reopened > 0 && !owed_all_along);
+        let kind = if again {
+            LineKind::Reopened
+        } else {
+            LineKind::New
+        };
+        self.say(kind, id, episode);
+    }
+
+    fn doubted(&mut self, id: EpisodeId, episode: &Episode, lane: &Lane, at_home: bool) {
+        let heard = lane.heard.get(&id);
+        self.facts.left |= heard.is_some();
+        if heard == Some(&Heard::Sure) && at_home && episode.muted.is_none() {
+            self.say(LineKind::Firing, id, episode);
+        }
+    }
+
+    fn ended(&mut self, id: EpisodeId, episode: &Episode, end: &End, lane: &Lane, policy: &Policy) {
+        let heard = lane.heard.contains_key(&id);
+        let owed = lane.owed.get(&id);
+        if !heard && owed.is_none() {
+            return;
+        }
+        match episode.muted.map(|mute| policy.when_muted(mute.by)) {
+            Some(WhenMuted::Later) => self.facts.left |= heard,
+            Some(WhenMuted::Never) => self.silent.push(id),
+            Some(WhenMuted::Now) | None if heard => {
+                self.facts.over = true;
+                self.unsaid_since(end.since);
+                self.say(LineKind::Over, id, episode);
+            }
+            Some(WhenMuted::Now) | None => {
+                self.say(LineKind::Missed, id, episode);
+                self.missed(owed.copied().unwrap_or(end.since));
+            }
+        }
+    }
+
+    fn missed(&mut self, owed: Timestamp) {
+        self.facts.missed = true;
+        self.unsaid_since(owed);
+        self.missed_since = Some(self.missed_since.map_or(owed, |first| first.min(owed)));
+    }
+
+    fn unsaid_since(&mut self, since: Timestamp) {
+        self.first = Some(self.first.map_or(since, |first| first.min(since)));
+    }
+
+    fn say(&mut self, kind: LineKind, episode: EpisodeId, told: &Episode) {
+        self.lines.push(Line {
+            kind,
+            episode,
+            reopened: told.reopened,
+        });
+    }
+
+    /// When the unsaid is due, as far as grouping goes; `None` if there is nothing unsaid.
+    pub(crate) fn opens_at(&self, lane: &Lane, ear: Ear, rhythm: &Rhythm<'_>) -> Option<Timestamp> {
+        let by_rhythm = rhythm.opens_at(lane, self.first?);
+        let at_once = match ear {
+            Ear::OpenedAt(opened) if self.facts.news => Some(opened),
+            Ear::OpenedAt(_) | Ear::All | Ear::Ends => None,
+        };
+        let sooner = [self.missed_since, at_once].into_iter().flatten();
+        sooner.fold(Some(by_rhythm), |at, other| at.min(Some(other)))
+    }
+}
+
+impl Group {
+    /// When and how a lane will want to speak if nothing else happens.
+    pub(crate) fn wish(&self, key: LaneKey, ctx: &Context<'_>) -> Option<Wish> {
+        let lane = self.state.lanes.get(&key)?;
+        if lane.flight.is_some() {
+            return None;
+        }
+        let ear = Ear::of(&key, lane, ctx.policy);
+        let news = News::gather(&self.state, lane, ear, ctx.policy);
+        let verdict = verdict(&news.facts)?;
+        let rhythm = Rhythm::of(&self.state, ctx.policy);
+        let opens = match news.opens_at(lane, ear, &rhythm) {
+            Some(at) => at,
+            None => rhythm.repeats_at(lane.last.unwrap_or(self.state.birth)),
+        };
+        let alerts = news
+            .lines
+            .iter()
+            .filter_map(|line| self.alert_of(line.episode));
+        let priority = alerts.fold(false, |any, alert| any || alert.priority);
+        let late = ctx.now.since(opens);
+        let content = Content {
+            verdict,
+            muted: news.muted,
+            expired: lane.folded.count,
+            delayed_by: Some(late).filter(|by| news.facts.unsaid() && *by >= DELAY_WORTH_TELLING),
+            failed_over_from: failed_over_from(&key, ctx.policy),
+            lines: news.lines,
+        };
+        let parked = lane
+            .parked
+            .filter(|parked| parked.content == content.hash());
+        let waits = [lane.pause, parked.map(|parked| parked.pause)];
+        let at = waits
+            .into_iter()
+            .flatten()
+            .fold(opens, |at, pause| at.max(pause.until));
+        Some(Wish {
+            at,
+            verdict,
+            content,
+            priority,
+            since: news.first.unwrap_or(opens),
+        })
+    }
+
+    fn alert_of(&self, episode: EpisodeId) -> Option<&crate::alert::Alert> {
+        let episode = self.state.episodes.get(&episode)?;
+        self.state.alerts.get(&episode.alert)
+    }
+
+    pub(crate) fn due_of(&self, key: LaneKey, wish: Wish) -> Due {
+        let lane = &self.state.lanes[&key];
+        let group = self.id();
+        let id = DeliveryId::of(&[
+            &group.0,
+            &self.state.birth.as_millis().to_le_bytes(),
+            &key.0,
+            &lane.serial.to_le_bytes(),
+            &wish.content.hash().0,
+        ]);
+        Due {
+            group,
+            lane: key,
+            verdict: wish.verdict,
+            content: wish.content,
+            priority: wish.priority,
+            since: wish.since,
+            id,
+            attempt: lane.attempts + 1,
+            birth: self.state.birth,
+            memory: lane.memory.clone(),
+        }
+    }
+}
+
+fn failed_over_from(key: &LaneKey, policy: &Policy) -> Option<LaneKey> {
+    match policy.lanes.get(key)?.opens {
+        Opens::WhenFailing { lane, .. } => Some(lane),
+        Opens::AtOnce | Opens::Unacknowledged { .. } => None,
+    }
+}
