@@ -119,25 +119,20 @@ mod tests {
         budget
     }
 
+    fn check(sends: &[(u32, u32)], now: u32, free: u32, next_free: u32) {
+        let budget = spent(ROBOT, sends);
+        assert_eq!(budget.free(ROBOT, at(now)), free, "{sends:?} at {now}");
+        let next = budget.next_free(ROBOT, at(now));
+        assert_eq!(next, at(next_free), "{sends:?} at {now}");
+    }
+
     #[test]
     fn a_window_rolls() {
-        let cases: &[(&[(u32, u32)], u32, u32, u32)] = &[
-            // sends (messages, second), asked at, free, next free
-            (&[], 0, 18, 0),
-            (&[(10, 0)], 30, 8, 30),
-            (&[(10, 0), (8, 30)], 59, 0, 60),
-            (&[(10, 0), (8, 30)], 60, 10, 60),
-            (&[(18, 0)], 10, 0, 60),
-        ];
-        for (sends, now, free, next) in cases {
-            let budget = spent(ROBOT, sends);
-            assert_eq!(budget.free(ROBOT, at(*now)), *free, "{sends:?} at {now}");
-            assert_eq!(
-                budget.next_free(ROBOT, at(*now)),
-                at(*next),
-                "{sends:?} at {now}"
-            );
-        }
+        check(&[], 0, 18, 0);
+        check(&[(10, 0)], 30, 8, 30);
+        check(&[(10, 0), (8, 30)], 59, 0, 60);
+        check(&[(10, 0), (8, 30)], 60, 10, 60);
+        check(&[(18, 0)], 10, 0, 60);
     }
 
     #[test]

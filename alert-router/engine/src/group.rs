@@ -11,6 +11,7 @@ use crate::context::{Context, Incarnation};
 use crate::episode::EpisodeId;
 use crate::id::{ConfigHash, DeliveryId, GroupId, LaneKey, RouteId};
 use crate::label::Labels;
+use crate::limits::LOOK_AGAIN;
 use crate::outcome::{Became, Note, Outcome, Record};
 use crate::state::{GroupState, Intake};
 use crate::time::Timestamp;
@@ -24,6 +25,10 @@ pub struct Group {
     pub(crate) quiet_until: Option<Timestamp>,
     /// The latest instant of any call: an earlier one means that the clock stepped back.
     pub(crate) latest: Timestamp,
+    /// When time last passed in this value; `None`: not since it was loaded.
+    pub(crate) passed: Option<Timestamp>,
+    /// The last call of [`due`](Self::due) on this value.
+    pub(crate) asked: Option<Timestamp>,
     pub(crate) notes: Vec<Note>,
 }
 
@@ -175,6 +180,8 @@ impl Group {
             latest: state.looked,
             state,
             quiet_until: None,
+            passed: None,
+            asked: None,
             notes: Vec::new(),
         }
     }
@@ -199,6 +206,7 @@ impl Group {
         self.let_time_pass_if_due(ctx);
         let observed = self.hear(seen, ctx);
         if let Observed::Changed { .. } = observed {
+            self.keep_lanes(ctx.policy);
             self.quiet_until = None;
         }
         observed
@@ -208,6 +216,7 @@ impl Group {
     /// alone changes. What is neither claimed nor [postponed](Self::postpone) is due again later.
     pub fn due(&mut self, ctx: &Context<'_>) -> Vec<Due> {
         self.let_time_pass(ctx);
+        self.asked = Some(ctx.now);
         let lanes = self.state.lanes.keys();
         let due = lanes.filter_map(|key| {
             let wish = self.wish(*key, ctx)?;
@@ -282,11 +291,13 @@ impl Group {
     #[must_use]
     pub fn next_wake(&self, ctx: &Context<'_>) -> Option<Wake> {
         let wake = self.first_wake(ctx)?;
-        if wake.at > self.state.looked {
-            return Some(wake);
+        match self.asked {
+            Some(asked) if wake.at <= asked => Some(Wake {
+                at: asked + LOOK_AGAIN,
+                ..wake
+            }),
+            Some(_) | None => Some(wake),
         }
-        let at = self.state.looked + crate::limits::LOOK_AGAIN;
-        Some(Wake { at, ..wake })
     }
 
     /// Whether nothing is left to remember: the stored group can be removed.

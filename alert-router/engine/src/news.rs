@@ -1,6 +1,7 @@
 //! What a lane has not been told, gathered from its group: the facts that the verdict needs and the
 //! lines that a message would have.
 
+use crate::alert::Alert;
 use crate::content::{Content, Line, LineKind};
 use crate::context::Context;
 use crate::episode::{End, Episode, EpisodeId, Phase};
@@ -173,8 +174,8 @@ impl News {
             Ear::OpenedAt(opened) if self.facts.news => Some(opened),
             Ear::OpenedAt(_) | Ear::All | Ear::Ends => None,
         };
-        let sooner = [self.missed_since, at_once].into_iter().flatten();
-        sooner.fold(Some(by_rhythm), |at, other| at.min(Some(other)))
+        let times = [Some(by_rhythm), self.missed_since, at_once];
+        times.into_iter().flatten().min()
     }
 }
 
@@ -193,11 +194,11 @@ impl Group {
             Some(at) => at,
             None => rhythm.repeats_at(lane.last.unwrap_or(self.state.birth)),
         };
-        let alerts = news
+        let mut alerts = news
             .lines
             .iter()
             .filter_map(|line| self.alert_of(line.episode));
-        let priority = alerts.fold(false, |any, alert| any || alert.priority);
+        let priority = alerts.any(|alert| alert.priority);
         let late = ctx.now.since(opens);
         let content = Content {
             verdict,
@@ -224,7 +225,7 @@ impl Group {
         })
     }
 
-    fn alert_of(&self, episode: EpisodeId) -> Option<&crate::alert::Alert> {
+    fn alert_of(&self, episode: EpisodeId) -> Option<&Alert> {
         let episode = self.state.episodes.get(&episode)?;
         self.state.alerts.get(&episode.alert)
     }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::alert::VoiceState;
 use crate::content::LineKind;
 use crate::context::Context;
 use crate::episode::{EpisodeId, Phase};
@@ -23,7 +24,7 @@ impl Group {
     pub(crate) fn let_time_pass_if_due(&mut self, ctx: &Context<'_>) {
         let quiet = self.quiet_until.is_some_and(|until| ctx.now < until);
         let stepped_back = ctx.now < self.latest;
-        if stepped_back || (self.state.looked != ctx.now && !quiet) {
+        if stepped_back || (self.passed != Some(ctx.now) && !quiet) {
             self.let_time_pass(ctx);
         }
         self.latest = ctx.now;
@@ -33,6 +34,7 @@ impl Group {
     /// is owed, whatever has become of it since.
     pub(crate) fn let_time_pass(&mut self, ctx: &Context<'_>) {
         self.state.not_after(ctx.now);
+        self.asked = self.asked.map(|asked| asked.min(ctx.now));
         self.keep_lanes(ctx.policy);
         self.lapse(ctx);
         self.owe(ctx);
@@ -44,11 +46,12 @@ impl Group {
         self.forget(ctx);
         self.state.looked = ctx.now;
         self.latest = ctx.now;
+        self.passed = Some(ctx.now);
         self.quiet_until = Some(self.next_wake(ctx).map_or(Timestamp::MAX, |wake| wake.at));
     }
 
     /// One lane per destination of the route; lanes whose destination left the config are closed.
-    fn keep_lanes(&mut self, policy: &Policy) {
+    pub(crate) fn keep_lanes(&mut self, policy: &Policy) {
         for key in policy.lanes.keys() {
             self.state.lanes.entry(*key).or_default();
         }
@@ -99,7 +102,7 @@ impl Group {
             let source = ctx.sources.get(&key.source);
             for voice in &mut alert.voices {
                 if let Some(at) = voice.doubt_over(&source).filter(|at| *at <= ctx.now) {
-                    voice.state = crate::alert::VoiceState::Firing {
+                    voice.state = VoiceState::Firing {
                         start: voice.start().unwrap_or(at),
                     };
                     moved.push((key.clone(), Cause::DoubtOver { at }));

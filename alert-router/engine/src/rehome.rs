@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::alert::Alert;
 use crate::episode::{Episode, EpisodeId};
 use crate::group::Group;
 use crate::id::{AlertKey, LaneKey};
@@ -53,10 +54,10 @@ pub fn rehome(
     let left = left.clone();
     let joined = join(left, &episodes, to);
     for key in lanes {
+        let new = to.state.lanes.entry(*key).or_default();
         let Some(old) = from.state.lanes.get_mut(key) else {
             continue;
         };
-        let new = to.state.lanes.entry(*key).or_default();
         for (id, _) in &episodes {
             let target = if Some(*id) == joined.merged {
                 joined.current
@@ -87,7 +88,7 @@ fn episodes_of(alert: &AlertKey, group: &Group) -> Vec<(EpisodeId, Episode)> {
 
 /// Puts the alert and its episodes into the new group. If it is known there already, because it
 /// was observed there before it moved, two open episodes are one.
-fn join(left: crate::alert::Alert, episodes: &[(EpisodeId, Episode)], to: &mut Group) -> Joined {
+fn join(left: Alert, episodes: &[(EpisodeId, Episode)], to: &mut Group) -> Joined {
     let moved = left.episode;
     let Some((_, last)) = episodes.iter().find(|(id, _)| *id == moved) else {
         // Without a current episode there is nothing to merge; only earlier ones move.

@@ -29,7 +29,10 @@ impl Group {
     fn lane_wake(&self, key: LaneKey, lane: &Lane, ctx: &Context<'_>) -> Option<Wake> {
         let speaks = match &lane.flight {
             Some(flight) => Some(Wake {
-                at: flight.deadline.until,
+                at: match ctx.owners.is_dead(flight.owner) {
+                    true => self.state.looked,
+                    false => flight.deadline.until,
+                },
                 why: WakeReason::Lapse,
             }),
             None => self.wish(key, ctx).map(|wish| Wake {

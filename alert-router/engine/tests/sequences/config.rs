@@ -1,0 +1,131 @@
+//! The config changes: nobody is told twice, and the end finds those who were told.
+
+use std::collections::BTreeSet;
+
+use alert_engine::{Intake, LaneKey, Rehomed, Says, StillInFlight, rehome};
+
+use crate::grouping::told_a;
+use crate::world::{Answer, Site, World, at, key, lane, policy};
+
+/// A was told from `G` to `room`; then it is routed to `H`, which tells `destination`.
+fn reload(world: &mut World, destination: &'static str) -> Result<Rehomed, StillInFlight> {
+    let mut to = policy(&[destination]);
+    to.destinations = world
+        .policy()
+        .destinations
+        .iter()
+        .copied()
+        .chain([lane(destination)])
+        .collect::<BTreeSet<LaneKey>>()
+        .into();
+    world.policy().destinations = to.destinations.clone();
+    if !world.sites.contains_key("H") {
+        world.add_group("H", to, Intake::Webhook);
+    }
+    let mut from: Site = world.sites.remove("G").unwrap();
+    let to = world.sites.get_mut("H").unwrap();
+    let lanes = to.policy.lanes.keys().copied().collect();
+    let rehomed = rehome(&key("A"), &mut from.group, &mut to.group, &lanes);
+    world.sites.insert("G", from);
+    rehomed
+}
+
+fn resolve_everywhere(world: &mut World) {
+    let end = world.now;
+    world.observe("G", "A", "A", Says::Resolved { end });
+    world.observe("H", "A", "A", Says::Resolved { end });
+}
+
+#[test]
+fn renamed_receiver_is_the_same_lane() {
+    let mut world = told_a();
+    // Names, order and passwords are no part of a lane's key, so the reloaded policy is equal.
+    *world.policy() = policy(&["room"]);
+    world.at("2:00:00").heard(&["0:05 First +A"]);
+}
+
+#[test]
+fn moved_to_another_group_of_the_same_destination_is_no_news() {
+    let mut world = told_a();
+    assert_eq!(reload(&mut world, "room"), Ok(Rehomed::Gone));
+    assert_eq!(reload(&mut world, "room"), Ok(Rehomed::NotHere));
+    world.at("10:00");
+    assert!(world.group().is_over());
+    resolve_everywhere(&mut world);
+    world
+        .at("60:00")
+        .heard(&["0:05 First +A", "10:05 AllResolved -A"]);
+}
+
+#[test]
+fn moved_elsewhere_is_told_there_and_closed_here() {
+    let mut world = told_a();
+    assert_eq!(reload(&mut world, "mail"), Ok(Rehomed::Departed));
+    world.lanes_are(&["room", "mail"]);
+    world.at("10:00");
+    resolve_everywhere(&mut world);
+    world.at("60:00").heard(&[
+        "0:05 First +A",
+        "0:10 mail First +A",
+        "10:05 room AllResolved -A",
+        "10:05 mail AllResolved -A",
+    ]);
+}
+
+#[test]
+fn moved_in_flight_waits_for_the_delivery() {
+    let mut world = World::new();
+    world.fires("A", "0:00");
+    world.at("0:05");
+    assert_eq!(reload(&mut world, "room"), Err(StillInFlight));
+    world.at("0:06");
+    assert_eq!(reload(&mut world, "room"), Ok(Rehomed::Gone));
+    world.at("10:00");
+    resolve_everywhere(&mut world);
+    world
+        .at("60:00")
+        .heard(&["0:05 First +A", "10:05 AllResolved -A"]);
+}
+
+#[test]
+fn moved_while_owed_is_still_owed() {
+    let mut world = World::new();
+    world.channel("room", "0:00", Answer::HasNoSlot);
+    world.channel("room", "20:00", Answer::Delivers);
+    world.fires("A", "0:00");
+    world.at("1:00");
+    assert_eq!(reload(&mut world, "room"), Ok(Rehomed::Gone));
+    world.at("2:00");
+    resolve_everywhere(&mut world);
+    world.at("60:00").heard(&["20:00 Missed !A late by 1195s"]);
+}
+
+#[test]
+fn moved_after_it_was_seen_in_its_new_group_is_one_alert() {
+    let mut world = told_a();
+    let says = Says::Firing {
+        start: at("-1:00"),
+        expires: None,
+    };
+    world.add_group("H", policy(&["room"]), Intake::Webhook);
+    world.at("1:00").observe("H", "A", "A", says);
+    assert_eq!(reload(&mut world, "room"), Ok(Rehomed::Gone));
+    world.at("10:00");
+    resolve_everywhere(&mut world);
+    world
+        .at("60:00")
+        .heard(&["0:05 First +A", "10:05 AllResolved -A"]);
+}
+
+#[test]
+fn a_destination_that_left_the_config_closes_its_lane_with_a_record() {
+    let mut world = told_a();
+    *world.policy() = policy(&["mail"]);
+    world.at("1:00").turn("G");
+    assert!(!world.group().state().lanes.contains_key(&lane("room")));
+    let closed = alert_engine::Note::LaneClosed {
+        lane: lane("room"),
+        unfinished: 1,
+    };
+    assert!(world.notes.contains(&closed), "{:?}", world.notes);
+}
