@@ -7,6 +7,8 @@ use std::time::Duration;
 use crate::id::{ConfigHash, GroupId, RouteId};
 use crate::label::Labels;
 use crate::matcher::{Matcher, Matchers};
+use crate::policy::Timing;
+use crate::state::group_id;
 
 /// A route as it is written: what is `None` is inherited.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,15 +40,6 @@ pub enum GroupBy {
     Labels(BTreeSet<String>),
     /// All of them (`...`): every alert is a group.
     All,
-}
-
-/// In which rhythm a group speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Timing {
-    /// News after it settled: for what comes from an Alertmanager, which has waited already.
-    Settled,
-    /// At ticks of `group_interval`, as Alertmanager itself: for what comes to `/api/v2/alerts`.
-    Ticking,
 }
 
 /// A tree that was checked, with everything inherited.
@@ -191,11 +184,7 @@ impl Route {
     /// The group of this route with these group labels.
     #[must_use]
     pub fn group(&self, group_labels: &Labels) -> GroupId {
-        let mut parts: Vec<&[u8]> = vec![&self.id.0];
-        for (name, value) in group_labels.iter() {
-            parts.extend([name.as_bytes(), value.as_bytes()]);
-        }
-        GroupId::of(&parts)
+        group_id(self.id, group_labels)
     }
 }
 
