@@ -31,7 +31,7 @@ pub struct Observation {
 }
 
 /// What an observation says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Says {
     /// It fires since `start`.
     Firing {
@@ -49,7 +49,7 @@ pub enum Says {
 }
 
 /// An alert of a group. Its current episode is found under `episode`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Alert {
     /// Its upstream copies, sorted by key, at most [`VOICES_PER_ALERT`].
     pub voices: Vec<Voice>,
@@ -64,7 +64,7 @@ pub struct Alert {
 }
 
 /// What is known of an alert's text.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Text {
     /// Stored under this hash.
     Body(BodyHash),
@@ -73,7 +73,7 @@ pub enum Text {
 }
 
 /// One upstream copy of an alert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Voice {
     /// The fingerprint of the full labels.
     pub key: Fingerprint,
@@ -90,7 +90,7 @@ pub struct Voice {
 }
 
 /// What a voice says now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum VoiceState {
     /// It fires.
     Firing {
@@ -109,7 +109,7 @@ pub enum VoiceState {
 }
 
 /// What the voices together say. The order matters: the strongest voice wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Standing {
     Ended,
     Doubted,
@@ -117,7 +117,7 @@ pub(crate) enum Standing {
 }
 
 /// How much an observation moved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Moved {
     Nothing,
     Seen,
@@ -312,5 +312,102 @@ fn start_of(state: VoiceState) -> Option<Timestamp> {
     match state {
         VoiceState::Firing { start } | VoiceState::Doubted { start, .. } => Some(start),
         VoiceState::Ended => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_millis(second * 1000)
+    }
+
+    /// `f10` fires since 10, `r10` ended at 10. What is said later is heard a second later.
+    fn told(words: &str) -> Voice {
+        let mut voice: Option<Voice> = None;
+        for (second, word) in (100..).zip(words.split_whitespace()) {
+            let time = at(word[1..].parse().unwrap());
+            let says = match word.starts_with('f') {
+                true => Says::Firing {
+                    start: time,
+                    expires: None,
+                },
+                false => Says::Resolved { end: time },
+            };
+            match &mut voice {
+                Some(voice) => _ = voice.hear(says, &Source::default(), at(second)),
+                None => voice = Some(Voice::begin(Fingerprint(0), says, at(second))),
+            }
+        }
+        voice.unwrap()
+    }
+
+    fn check(words: &str, state: VoiceState, known_end: Option<i64>) {
+        let voice = told(words);
+        assert_eq!(voice.state, state, "{words}");
+        assert_eq!(voice.known_end, known_end.map(at), "{words}");
+    }
+
+    fn fires(start: i64) -> VoiceState {
+        VoiceState::Firing { start: at(start) }
+    }
+
+    fn doubted(start: i64, raised: i64) -> VoiceState {
+        VoiceState::Doubted {
+            start: at(start),
+            raised: at(raised),
+        }
+    }
+
+    #[test]
+    fn a_voice_takes_its_peers_lag_into_account() {
+        check("f10", fires(10), None);
+        check("f10 f12", fires(12), None);
+        check("f12 f10", fires(12), None);
+        check("f10 r20", VoiceState::Ended, Some(20));
+        check("f10 r20 r15", VoiceState::Ended, Some(20));
+        check("f10 r20 r25", VoiceState::Ended, Some(25));
+        check("f10 r20 f30", fires(30), Some(20));
+        // Not later than the known end: a lagging peer, or the truth.
+        check("f10 r20 f10", doubted(10, 102), Some(20));
+        check("f10 r20 f20", doubted(20, 102), Some(20));
+        check("f10 r20 f10 f10", doubted(10, 102), Some(20));
+        check("f10 r20 f10 r20", VoiceState::Ended, Some(20));
+        check("f10 r20 f10 f30", fires(30), Some(20));
+        // An end before the start of what fires is an older occurrence's.
+        check("f10 r20 f30 r20", fires(30), Some(20));
+        check("f10 r20 f30 f10 r20", fires(30), Some(20));
+        check("f10 r20 f30 r40", VoiceState::Ended, Some(40));
+        check("r20", VoiceState::Ended, Some(20));
+    }
+
+    #[test]
+    fn of_too_many_voices_the_longest_unseen_ended_one_goes() {
+        let mut alert = Alert {
+            voices: Vec::new(),
+            episode: EpisodeId(0),
+            text: Text::Name("A".into()),
+            priority: false,
+            departed: false,
+        };
+        let source = Source::default();
+        let firing = Says::Firing {
+            start: at(1),
+            expires: None,
+        };
+        let mut hear = |key, says, second| {
+            let moved = alert.hear(Fingerprint(key), says, &source, at(second));
+            (moved.is_some(), alert.voices.len())
+        };
+        for (key, second) in (0..16).zip(1..) {
+            assert!(hear(key, firing, second).0);
+        }
+        assert_eq!(hear(16, firing, 20), (false, 16));
+        hear(3, Says::Resolved { end: at(21) }, 21);
+        hear(2, Says::Resolved { end: at(22) }, 22);
+        assert_eq!(hear(16, firing, 23), (true, 16));
+        let keys = alert.voices.iter().map(|voice| voice.key.0);
+        assert!(keys.eq([0, 1, 3].into_iter().chain(4..=16)));
     }
 }

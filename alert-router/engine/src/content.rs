@@ -7,7 +7,7 @@ use crate::id::{ContentHash, LaneKey};
 use crate::verdict::Verdict;
 
 /// What a delivery says.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Content {
     /// Why it is said.
     pub verdict: Verdict,
@@ -24,7 +24,7 @@ pub struct Content {
 }
 
 /// What is said about one episode. An alert whose text is not kept is counted by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Line {
     /// What is said.
     pub kind: LineKind,
@@ -35,7 +35,7 @@ pub struct Line {
 }
 
 /// What is said about one episode, in reading order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LineKind {
     /// It fires, and was not told before.
     New,

@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 pub struct EpisodeId(pub u64);
 
 /// One occurrence of an alert.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Episode {
     /// Which alert.
     pub alert: AlertKey,
@@ -30,7 +30,7 @@ pub struct Episode {
 }
 
 /// Whether an episode goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
     /// It does.
     Firing,
@@ -41,7 +41,7 @@ pub enum Phase {
 }
 
 /// The end of an episode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct End {
     /// The latest end that was told.
     pub at: Timestamp,
@@ -56,7 +56,7 @@ pub struct End {
 }
 
 /// How we know that an episode ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EndReason {
     /// Its source said so.
     Resolved,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// A set of labels or annotations, sorted by name, cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Labels(Arc<[(Box<str>, Box<str>)]>);
 
 impl Labels {
@@ -94,5 +94,37 @@ impl fmt::Display for Fingerprint {
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_are_those_that_alertmanagers_sent() {
+        let recorded = include_str!("../testdata/fingerprints.json");
+        let rows: Vec<serde_json::Value> = serde_json::from_str(recorded).unwrap();
+        assert!(rows.len() > 10);
+        for row in rows {
+            let labels = row["labels"].as_object().unwrap();
+            let pairs = labels
+                .iter()
+                .map(|(n, v)| (n.as_str(), v.as_str().unwrap()));
+            let labels = Labels::from_iter(pairs);
+            assert_eq!(
+                labels.fingerprint().to_string(),
+                row["fingerprint"],
+                "{labels:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn of_a_name_that_comes_twice_the_last_value_holds() {
+        let labels = Labels::from_iter([("b", "1"), ("a", "2"), ("b", "3")]);
+        assert_eq!(labels.iter().collect::<Vec<_>>(), [("a", "2"), ("b", "3")]);
+        assert_eq!(labels.get("b"), Some("3"));
+        assert_eq!(labels.get("c"), None);
     }
 }

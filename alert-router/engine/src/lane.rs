@@ -10,7 +10,7 @@ use crate::id::{ContentHash, DeliveryId};
 use crate::time::Timestamp;
 
 /// What one destination knows of one group.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Lane {
     /// What it has heard as firing, and has not surely heard the end of.
     pub heard: BTreeMap<EpisodeId, Heard>,
@@ -37,7 +37,7 @@ pub struct Lane {
 }
 
 /// How surely an episode was heard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Heard {
     /// As firing, surely.
     Sure,
@@ -48,7 +48,7 @@ pub enum Heard {
 }
 
 /// Missed episodes that are only counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Folded {
     /// How many.
     pub count: u32,
@@ -57,7 +57,7 @@ pub struct Folded {
 }
 
 /// A wait that knows its own length, so that a clock which steps back cannot stretch it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pause {
     /// Its end.
     pub until: Timestamp,
@@ -66,7 +66,7 @@ pub struct Pause {
 }
 
 /// A content that was given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Parked {
     /// Which.
     pub content: ContentHash,
@@ -75,7 +75,7 @@ pub struct Parked {
 }
 
 /// A delivery under way.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Flight {
     /// Its id; the id of the digest if it is part of one.
     pub id: DeliveryId,

@@ -6,7 +6,7 @@ use crate::id::AlertKey;
 use crate::time::Timestamp;
 
 /// Why an alert is not to be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MutedBy {
     /// A silence.
     Silence,
@@ -19,7 +19,7 @@ pub enum MutedBy {
 }
 
 /// An alert is not to be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mute {
     /// What mutes it.
     pub by: MutedBy,

@@ -10,7 +10,7 @@ use crate::lane::Lane;
 use crate::time::Timestamp;
 
 /// A group as plain data.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupState {
     /// The route that made it.
     pub route: RouteId,
@@ -35,7 +35,7 @@ pub struct GroupState {
 }
 
 /// How alerts reach us, which decides the rhythm of the group that they open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Intake {
     /// From an Alertmanager or a Grafana, which have grouped and waited already.
     Webhook,

@@ -1,7 +1,7 @@
 //! Why a lane speaks. One pure function, one table.
 
 /// Why a lane speaks: chooses the content, names the message, labels the metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
     /// It has surely heard nothing that still stands, and something fires.
     First,
@@ -57,5 +57,54 @@ pub(crate) fn verdict(facts: &Facts) -> Option<Verdict> {
         Some(Verdict::Repeat)
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `facts`: **h**eard, **n**ews, **o**ver, **l**eft, **m**issed, **s**tanding.
+    fn check(facts: &str, expected: Option<Verdict>) {
+        let has = |letter| facts.contains(letter);
+        let got = verdict(&Facts {
+            heard: has('h'),
+            news: has('n'),
+            over: has('o'),
+            left: has('l'),
+            missed: has('m'),
+            standing: has('s'),
+        });
+        assert_eq!(got, expected, "{facts:?}");
+    }
+
+    #[test]
+    fn the_first_row_that_fits_names_the_verdict() {
+        // Nothing surely heard, something fires.
+        check("n", Some(Verdict::First));
+        check("nl", Some(Verdict::First));
+        check("no", Some(Verdict::First));
+        check("nom", Some(Verdict::First));
+        // Some heard, and something fires that was not.
+        check("hn", Some(Verdict::NewAlerts));
+        check("hnls", Some(Verdict::NewAlerts));
+        check("hnolms", Some(Verdict::NewAlerts));
+        // Some of what may have been heard ended.
+        check("hols", Some(Verdict::SomeResolved));
+        check("ol", Some(Verdict::SomeResolved));
+        check("holm", Some(Verdict::SomeResolved));
+        // All of it ended.
+        check("ho", Some(Verdict::AllResolved));
+        check("o", Some(Verdict::AllResolved));
+        check("hom", Some(Verdict::AllResolved));
+        // Something ended before it could be told.
+        check("m", Some(Verdict::Missed));
+        check("hlms", Some(Verdict::Missed));
+        // Everything that fires was heard.
+        check("hls", Some(Verdict::Repeat));
+        // Muted, in doubt, or nothing at all.
+        check("hl", None);
+        check("l", None);
+        check("", None);
     }
 }

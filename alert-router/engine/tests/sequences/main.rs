@@ -12,4 +12,5 @@ mod grouping;
 mod muting;
 mod sources;
 mod timing;
+mod union;
 mod world;

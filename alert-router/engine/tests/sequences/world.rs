@@ -324,6 +324,12 @@ impl World {
         assert_eq!(self.heard, expected);
     }
 
+    /// What people heard, without the instants.
+    pub(crate) fn story(&self) -> Vec<String> {
+        let untimed = self.heard.iter().filter_map(|told| told.split_once(' '));
+        untimed.map(|(_, told)| told.to_owned()).collect()
+    }
+
     /// Runs until this instant, and stays there.
     pub(crate) fn run_to(&mut self, until: Timestamp) {
         self.run(until);
