@@ -34,8 +34,16 @@ fn main() {
     let folder = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
     let folder = folder.map_or_else(std::env::temp_dir, PathBuf::from);
     println!(
-        "{:34} {:>9} {:>10} {:>10} {:>10} {:>9} {:>9}",
-        "load", "units/s", "calls/s", "log B/unit", "disk B/unit", "cpu us/u", "ms/call"
+        "{:34} {:>9} {:>10} {:>10} {:>10} {:>9} {:>8} {:>8} {:>8}",
+        "load",
+        "units/s",
+        "calls/s",
+        "log B/unit",
+        "disk B/unit",
+        "cpu us/u",
+        "ms p50",
+        "p99",
+        "max"
     );
     let load = |name, callers, units, create, history| Load {
         name,
@@ -55,6 +63,33 @@ fn main() {
     ] {
         measure(&load, &folder);
     }
+    restart(&folder);
+}
+
+/// How long the start takes when much is stored.
+fn restart(folder: &std::path::Path) {
+    let folder = tempfile::tempdir_in(folder).unwrap();
+    let settings = SqliteSettings {
+        path: folder.path().join("bench.db"),
+        max_bytes: None,
+    };
+    let open = || SqliteStore::open(&settings, Arc::new(SystemClock)).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = open();
+    for chunk in 0..100 {
+        let docs = chunk * 1_000..(chunk + 1) * 1_000;
+        let units = docs.map(|doc| unit(doc, Revision::NONE, 0, true));
+        runtime.block_on(store.commit(units.collect())).unwrap();
+    }
+    drop(store);
+    let start = Instant::now();
+    let store = open();
+    let opened = start.elapsed();
+    let due = runtime.block_on(store.due(5_000)).unwrap().docs.len();
+    let read = start.elapsed() - opened;
+    println!(
+        "open with 100,000 documents: {opened:?}; reading {due} of them that are due: {read:?}"
+    );
 }
 
 fn measure(load: &Load, folder: &std::path::Path) {
@@ -81,22 +116,27 @@ fn measure(load: &Load, folder: &std::path::Path) {
             runtime.spawn(async move { call(store, docs, units, create, history, caller).await })
         })
         .collect();
-    let calls: u64 = callers
+    let mut times: Vec<Duration> = callers
         .into_iter()
-        .map(|caller| runtime.block_on(caller).unwrap())
-        .sum();
+        .flat_map(|caller| runtime.block_on(caller).unwrap())
+        .collect();
+    times.sort_unstable();
+    let calls = times.len() as u64;
+    let millis = |share: f64| times[(share * (calls - 1) as f64) as usize].as_secs_f64() * 1e3;
     let seconds = start.elapsed().as_secs_f64();
     drop(store);
     let units = (calls * load.units) as f64;
     println!(
-        "{:34} {:>9.0} {:>10.0} {:>10.0} {:>10.0} {:>9.1} {:>9.2}",
+        "{:34} {:>9.0} {:>10.0} {:>10.0} {:>10.0} {:>9.1} {:>8.2} {:>8.2} {:>8.1}",
         load.name,
         units / seconds,
         calls as f64 / seconds,
         (written().0 - bytes.0) as f64 / units,
         (written().1 - bytes.1) as f64 / units,
         (self::cpu() - cpu) * 1e6 / units,
-        seconds * 1e3 * load.callers as f64 / calls as f64,
+        millis(0.5),
+        millis(0.99),
+        millis(1.0),
     );
 }
 
@@ -113,8 +153,9 @@ async fn call(
     create: bool,
     history: bool,
     caller: u64,
-) -> u64 {
+) -> Vec<Duration> {
     let start = Instant::now();
+    let mut times = Vec::new();
     let (mut calls, mut next) = (0, 0);
     while start.elapsed() < TIME {
         let picked: Vec<usize> = (0..units)
@@ -128,7 +169,10 @@ async fn call(
             }
             unit(docs[at].0, docs[at].1, calls, history)
         });
-        let done = store.commit(batch.collect()).await.unwrap();
+        let batch = batch.collect();
+        let called = Instant::now();
+        let done = store.commit(batch).await.unwrap();
+        times.push(called.elapsed());
         if !create {
             picked
                 .into_iter()
@@ -137,7 +181,7 @@ async fn call(
         }
         calls += 1;
     }
-    calls
+    times
 }
 
 fn unit(doc: u64, expected: Revision, round: u64, history: bool) -> Unit {

@@ -4,6 +4,7 @@
 pub mod check;
 pub mod clock;
 pub mod config;
+pub mod history;
 pub mod message;
 pub mod metrics;
 pub mod receiver;

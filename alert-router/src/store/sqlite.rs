@@ -11,8 +11,10 @@ pub(super) mod tests;
 mod worker;
 mod write;
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
+#[cfg(unix)]
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -213,7 +215,7 @@ impl Store for SqliteStore {
     }
 
     fn commit(&self, units: Vec<Unit>) -> BoxFuture<'_, Result<Vec<Committed>, StoreError>> {
-        let commit = |answer| Job::Commit { units, answer };
+        let commit = |answer| Job::commit(units, answer);
         Box::pin(async { self.shared.writer.ask(commit).await? })
     }
 
@@ -224,7 +226,7 @@ impl Store for SqliteStore {
     }
 
     fn sweep(&self, keep: Keep) -> BoxFuture<'_, Result<u64, StoreError>> {
-        let sweep = |answer| Job::Sweep { keep, answer };
+        let sweep = |answer| Job::sweep(keep, answer);
         Box::pin(async { self.shared.writer.ask(sweep).await? })
     }
 
@@ -277,12 +279,17 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Makes the folder durable too: a power cut must not take it with all that is in it.
+/// Makes the folder, for us alone: alerts and unreadable bodies are nobody else's business. It is
+/// synced, so that a power cut cannot take it with all that is in it.
 fn create(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(folder)?;
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    builder.mode(0o700);
+    builder.create(folder)?;
     File::open(folder_of(folder))?.sync_all()
 }
 

@@ -131,6 +131,33 @@ async fn a_second_opener_is_refused_until_the_last_handle_is_gone() {
 }
 
 #[test]
+fn the_log_is_synced_before_a_commit_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = Connection::open(folder.path().join("store.db")).unwrap();
+    schema::set_up_writer(&connection, &Tuning::default()).unwrap();
+    let pragma = |name| {
+        connection
+            .pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
+            .unwrap()
+    };
+    let full = 2;
+    assert_eq!(pragma("journal_mode"), "wal".to_owned().into());
+    assert_eq!(pragma("synchronous"), full.into());
+    assert_eq!(pragma("fullfsync"), 1.into());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_we_make_is_for_us_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let made = folder.path().join("data");
+    drop(open(&made.join("store.db")).unwrap());
+    let mode = fs::metadata(&made).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
 fn closing_ends_the_threads_and_folds_the_log_into_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
@@ -255,7 +282,7 @@ async fn calls_that_wait_share_a_transaction() {
             }
             let units = vec![unit];
             let (answer, answered) = tokio::sync::oneshot::channel();
-            assert!(jobs.try_send(Job::Commit { units, answer }).is_ok());
+            assert!(jobs.try_send(Job::commit(units, answer)).is_ok());
             answered
         })
         .collect();

@@ -20,25 +20,21 @@ const MAX_BATCH_WRITES: usize = 4_096;
 /// writes a second, 63 bits last for ten thousands of years.
 const RESERVE: i64 = 1 << 20;
 
-/// What the writer is asked for.
+/// What the writer is asked for, with what came of it before it is durable.
 pub(super) enum Job {
     Commit {
         units: Vec<Unit>,
+        outcomes: Vec<Committed>,
         answer: oneshot::Sender<Answer<Vec<Committed>>>,
     },
     Sweep {
         keep: Keep,
+        rows: u64,
         answer: oneshot::Sender<Answer<u64>>,
     },
 }
 
 pub(super) type Answer<T> = std::result::Result<T, StoreError>;
-
-/// What a job came to, before it is durable.
-enum Outcome {
-    Committed(Vec<Committed>),
-    Swept(u64),
-}
 
 /// The connection that writes, and the counter of revisions and positions.
 pub(super) struct Writer {
@@ -100,11 +96,8 @@ impl Writer {
     /// Answers every job. If they cannot be done together, each is tried alone, so that one that
     /// cannot succeed does not fail the others for ever.
     fn process(&mut self, path: &Path, mut jobs: Vec<Job>) {
-        match self.transact(&jobs) {
-            Ok(outcomes) => jobs
-                .into_iter()
-                .zip(outcomes)
-                .for_each(|(job, outcome)| job.succeed(outcome)),
+        match self.transact(&mut jobs) {
+            Ok(()) => jobs.into_iter().for_each(Job::succeed),
             Err(error) if jobs.len() == 1 => {
                 if let Some(job) = jobs.pop() {
                     job.fail(sorted(path, error));
@@ -116,7 +109,7 @@ impl Writer {
         }
     }
 
-    fn transact(&mut self, jobs: &[Job]) -> Result<Vec<Outcome>> {
+    fn transact(&mut self, jobs: &mut [Job]) -> Result<()> {
         let mut batch = Batch {
             transaction: self
                 .connection
@@ -124,16 +117,32 @@ impl Writer {
             counter: self.counter,
             growth: BTreeMap::new(),
         };
-        let outcomes = jobs
-            .iter()
-            .map(|job| batch.perform(job))
-            .collect::<Result<_>>()?;
+        for job in jobs {
+            batch.perform(job)?;
+        }
         self.counter = batch.finish()?;
-        Ok(outcomes)
+        Ok(())
     }
 }
 
 impl Job {
+    pub(super) fn commit(
+        units: Vec<Unit>,
+        answer: oneshot::Sender<Answer<Vec<Committed>>>,
+    ) -> Self {
+        let outcomes = Vec::new();
+        Self::Commit {
+            units,
+            outcomes,
+            answer,
+        }
+    }
+
+    pub(super) fn sweep(keep: Keep, answer: oneshot::Sender<Answer<u64>>) -> Self {
+        let rows = 0;
+        Self::Sweep { keep, rows, answer }
+    }
+
     fn writes(&self) -> usize {
         match self {
             Self::Commit { units, .. } => units
@@ -145,16 +154,12 @@ impl Job {
     }
 
     // A caller that went away meanwhile wants no answer, hence the `drop`s.
-    fn succeed(self, outcome: Outcome) {
-        match (self, outcome) {
-            (Self::Commit { answer, .. }, Outcome::Committed(units)) => {
-                drop(answer.send(Ok(units)));
-            }
-            (Self::Sweep { answer, .. }, Outcome::Swept(rows)) => drop(answer.send(Ok(rows))),
-            (Self::Commit { .. }, Outcome::Swept(_))
-            | (Self::Sweep { .. }, Outcome::Committed(_)) => {
-                unreachable!("`perform` answers a job with its own outcome")
-            }
+    fn succeed(self) {
+        match self {
+            Self::Commit {
+                outcomes, answer, ..
+            } => drop(answer.send(Ok(outcomes))),
+            Self::Sweep { rows, answer, .. } => drop(answer.send(Ok(rows))),
         }
     }
 
@@ -167,14 +172,19 @@ impl Job {
 }
 
 impl Batch<'_> {
-    fn perform(&mut self, job: &Job) -> Result<Outcome> {
+    fn perform(&mut self, job: &mut Job) -> Result<()> {
         match job {
-            Job::Commit { units, .. } => {
-                let committed = units.iter().map(|unit| self.apply(unit));
-                Ok(Outcome::Committed(committed.collect::<Result<_>>()?))
+            Job::Commit {
+                units, outcomes, ..
+            } => {
+                *outcomes = units
+                    .iter()
+                    .map(|unit| self.apply(unit))
+                    .collect::<Result<_>>()?
             }
-            Job::Sweep { keep, .. } => Ok(Outcome::Swept(self.sweep(keep)?)),
+            Job::Sweep { keep, rows, .. } => *rows = self.sweep(keep)?,
         }
+        Ok(())
     }
 
     /// Checks all, then writes all: a conflict has nothing to undo.

@@ -1,0 +1,168 @@
+//! Every event is written as people and later binaries read it, reads back the same, and is bounded.
+
+use alert_engine::{Fingerprint, SourceName};
+use bytes::Bytes;
+
+use super::*;
+use crate::store::Kind;
+
+/// What the first version wrote. Never edit it: records of that version are on disks.
+const WRITTEN: &str = include_str!("../../testdata/history/v1.json");
+
+fn alert(fingerprint: u64) -> AlertKey {
+    AlertKey {
+        source: SourceName::new("prod-sh"),
+        fingerprint: Fingerprint(fingerprint),
+    }
+}
+
+fn alerts(fingerprints: impl IntoIterator<Item = u64>) -> Alerts {
+    let keys: Vec<AlertKey> = fingerprints.into_iter().map(alert).collect();
+    keys.iter().collect()
+}
+
+fn delivery(answer: &str) -> Delivery {
+    Delivery {
+        id: "0123456789abcdef0123456789abcdef".to_owned(),
+        attempt: 2,
+        receiver: "db-team".to_owned(),
+        channel: "wecom_bot".to_owned(),
+        destination: "bot …f3a9".to_owned(),
+        reason: Some(Reason::NewAlerts.into()),
+        alerts: alerts([1, 2]),
+        answer: answer.to_owned(),
+    }
+}
+
+fn about() -> DocKey {
+    DocKey {
+        kind: Kind::Group,
+        id: Bytes::from_static(b"group"),
+    }
+}
+
+fn written(events: Vec<Event>) -> Record {
+    record(Timestamp::from_millis(0), about(), events).unwrap()
+}
+
+fn every_event() -> Vec<Event> {
+    let group = GroupId([7; 16]);
+    vec![
+        Event::Observed(Observed {
+            began: alerts([1, 2]),
+            ended: alerts([3]),
+            ..Observed::default()
+        }),
+        Event::Told {
+            delivery: delivery("{\"errcode\":0}"),
+            refused: 1,
+        },
+        Event::Failed {
+            delivery: delivery("no answer within 10 s"),
+            retry_at: 1_700_000_010_000,
+            lapsed: true,
+        },
+        Event::HeldBack {
+            delivery: delivery("45009"),
+            until: Some(1_700_000_060_000),
+        },
+        Event::GaveUp {
+            delivery: delivery("40058"),
+            until: 1_700_014_400_000,
+        },
+        Event::Late {
+            delivery: Delivery {
+                reason: None,
+                alerts: Alerts::default(),
+                ..delivery("{\"errcode\":0}")
+            },
+        },
+        Event::moved(&[alert(1)], group),
+        Event::joined(&[alert(1)], group),
+        Event::Departed {
+            alerts: alerts([2]),
+        },
+        Event::config(ConfigHash([9; 16])),
+        Event::Opened {
+            lane: "ops-mail".to_owned(),
+        },
+        Event::Closed {
+            lane: "ops-mail".to_owned(),
+            unfinished: 3,
+        },
+        Event::Folded {
+            lane: "ops-mail".to_owned(),
+            count: 12,
+        },
+    ]
+}
+
+#[test]
+fn what_the_first_version_wrote_is_still_written_and_read() {
+    let record = written(every_event());
+    let lines = String::from_utf8(record.bytes.to_vec()).unwrap();
+    assert_eq!(
+        lines.replace("},{\"event\"", "},\n{\"event\"") + "\n",
+        WRITTEN
+    );
+    assert_eq!(read(&record).unwrap(), every_event());
+}
+
+#[test]
+fn what_a_newer_binary_wrote_is_unknown_and_hides_nothing_else() {
+    let mut record = written(vec![Event::Unknown]);
+    record.bytes = Bytes::from_static(
+        br#"[{"event":"escalated","to":"x"},{"event":"departed","alerts":{},"new_field":1}]"#,
+    );
+    let departed = Event::Departed {
+        alerts: Alerts::default(),
+    };
+    assert_eq!(read(&record).unwrap(), [Event::Unknown, departed]);
+}
+
+#[test]
+fn a_damaged_record_is_an_error() {
+    let mut record = written(vec![Event::Unknown]);
+    record.bytes = Bytes::from_static(b"[{");
+    assert!(read(&record).is_err());
+}
+
+#[test]
+fn a_commit_in_which_nothing_happened_leaves_no_record() {
+    assert_eq!(record(Timestamp::from_millis(0), about(), vec![]), None);
+}
+
+#[test]
+fn a_record_is_bounded_whatever_comes_in() {
+    let told = Event::Told {
+        delivery: Delivery {
+            alerts: alerts(0..20_000),
+            ..delivery(&"字".repeat(100_000))
+        },
+        refused: 0,
+    };
+    let record = written(vec![told; 1_000]);
+    assert!(record.bytes.len() < 1 << 20, "{}", record.bytes.len());
+    let events = read(&record).unwrap();
+    assert_eq!(events.len(), MAX_EVENTS);
+    let Event::Told { delivery, .. } = &events[0] else {
+        panic!("{:?}", events[0]);
+    };
+    assert_eq!(delivery.answer, "字".repeat(MAX_TEXT_BYTES / 3));
+    assert_eq!(delivery.alerts.by_source["prod-sh"].len(), MAX_ALERTS);
+    assert_eq!(delivery.alerts.more, 19_500);
+}
+
+#[test]
+fn an_alert_is_found_where_it_is_named_or_only_counted() {
+    let named = Event::Departed {
+        alerts: alerts([1]),
+    };
+    assert!(named.may_concern(&alert(1)));
+    assert!(!named.may_concern(&alert(2)));
+    let counted = Event::Departed {
+        alerts: alerts(0..501),
+    };
+    assert!(counted.may_concern(&alert(9_999)));
+    assert!(Event::config(ConfigHash([0; 16])).may_concern(&alert(1)));
+}
