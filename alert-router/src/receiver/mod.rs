@@ -1,6 +1,19 @@
 //! The seam to people: a receiver renders a message for its channel and carries it, within a
 //! deadline. A new receiver is one file and three adjacent lines here.
 
+mod http;
+mod redact;
+mod wecom;
+mod wecom_app;
+mod wecom_bot;
+
+#[cfg(test)]
+mod scripted;
+
+pub use http::BuildError;
+pub use wecom_app::{Applications, WecomApp};
+pub use wecom_bot::WecomBot;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -13,15 +13,19 @@ enum Escape {
     Html,
     /// Markdown as chat rooms understand it.
     Markdown,
+    /// Text of chat rooms, in which tags make links and mentions.
+    Chat,
 }
 
 const MARKDOWN: &str = "markdown";
+const CHAT: &str = "chat";
 
 impl Escape {
     fn of(template: &str) -> Self {
         match template.rsplit('.').next() {
             Some("html") => Self::Html,
             Some("md") => Self::Markdown,
+            Some("chat") => Self::Chat,
             Some(_) | None => Self::Plain,
         }
     }
@@ -33,6 +37,7 @@ pub(super) fn auto_escape(template: &str) -> AutoEscape {
         Escape::Plain => AutoEscape::None,
         Escape::Html => AutoEscape::Html,
         Escape::Markdown => AutoEscape::Custom(MARKDOWN.into()),
+        Escape::Chat => AutoEscape::Custom(CHAT.into()),
     }
 }
 
@@ -42,12 +47,16 @@ pub(super) fn format(out: &mut Output, state: &mut State, value: &Value) -> Resu
         html
     } else if matches!(state.auto_escape(), AutoEscape::Custom(kind) if kind == MARKDOWN) {
         markdown
+    } else if matches!(state.auto_escape(), AutoEscape::Custom(kind) if kind == CHAT) {
+        chat
     } else {
         return escape_formatter(out, state, value);
     };
     match value.as_str() {
-        Some(text) if !value.is_safe() => out.write_str(&escape(text)).map_err(Error::from),
-        Some(_) | None => escape_formatter(out, state, value),
+        Some(text) if value.is_safe() => out.write_str(text).map_err(Error::from),
+        Some(_) | None => out
+            .write_str(&escape(&value.to_string()))
+            .map_err(Error::from),
     }
 }
 
@@ -71,23 +80,25 @@ pub(super) fn html(text: &str) -> String {
 /// Takes the meaning from characters that markdown gives one.
 ///
 /// Chat rooms know no backslash escape, so a special character becomes its full-width twin,
-/// which reads the same.
+/// which reads the same. The underscore stays: it means nothing there, and names are full of it.
 pub(super) fn markdown(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '*' => '＊',
-            '_' => '＿',
             '`' => '｀',
             '[' => '［',
             ']' => '］',
             '<' => '＜',
             '>' => '＞',
             '#' => '＃',
-            '|' => '｜',
-            '~' => '～',
             other => other,
         })
         .collect()
+}
+
+/// Takes the meaning from tags (`<a href=…>`, `<@userid>`), as [`markdown`] does.
+pub(super) fn chat(text: &str) -> String {
+    text.replace('<', "＜")
 }
 
 #[cfg(test)]
@@ -100,6 +111,7 @@ mod tests {
             ("email.html", Escape::Html),
             ("email.txt", Escape::Plain),
             ("wecom.md", Escape::Markdown),
+            ("wecom.chat", Escape::Chat),
             ("words.en.txt", Escape::Plain),
             ("html", Escape::Html),
             ("", Escape::Plain),

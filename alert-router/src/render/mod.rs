@@ -21,7 +21,7 @@ mod tests;
 
 pub(crate) use clean::{clean, cut};
 pub use renderer::{Rendered, Renderer, TemplateError};
-pub use view::{AlertView, Counts, GroupView, Kind, Links, Pair, State, View};
+pub use view::{AlertView, CountedView, Counts, GroupView, Kind, Links, Pair, State, View};
 
 /// How a receiver's people read: language and time zone.
 #[derive(Clone, Debug, PartialEq)]

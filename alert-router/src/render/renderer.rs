@@ -18,12 +18,14 @@ const FUEL: u64 = 2_000_000;
 const LARGEST: usize = 2 * 1024 * 1024;
 
 /// The default templates; their names end in their escaping.
-const BUILT_IN: [(&str, &str); 5] = [
+const BUILT_IN: [(&str, &str); 7] = [
     ("words.en.txt", include_str!("templates/words.en.txt")),
     ("words.zh.txt", include_str!("templates/words.zh.txt")),
     ("subject.txt", include_str!("templates/subject.txt")),
     ("email.txt", include_str!("templates/email.txt")),
     ("email.html", include_str!("templates/email.html")),
+    ("wecom.md", include_str!("templates/wecom.md")),
+    ("wecom.chat", include_str!("templates/wecom.chat")),
 ];
 
 /// Turns views into text.
@@ -92,19 +94,22 @@ impl Renderer {
     pub fn render(&self, name: &str, view: &View) -> Rendered {
         match self.try_render(name, view) {
             Ok(text) => Rendered { text, failed: None },
-            Err(error) => {
-                self.failures.fetch_add(1, Ordering::Relaxed);
-                let text = fallback::text(view, &error);
-                let text = if name.ends_with(".html") {
-                    fallback::html(&text)
-                } else {
-                    text
-                };
-                Rendered {
-                    text,
-                    failed: Some(error.to_string()),
-                }
-            }
+            Err(error) => Rendered {
+                text: self.substitute(name, view, &error),
+                failed: Some(error.to_string()),
+            },
+        }
+    }
+
+    /// The text that takes the place of the template `name`, which failed with `error`; counts it.
+    pub(crate) fn substitute(&self, name: &str, view: &View, error: &TemplateError) -> String {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        let text = fallback::text(view, error);
+        match name.rsplit('.').next() {
+            Some("html") => fallback::html(&text),
+            Some("md") => escape::markdown(&text),
+            Some("chat") => escape::chat(&text),
+            Some(_) | None => text,
         }
     }
 

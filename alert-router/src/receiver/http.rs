@@ -1,0 +1,224 @@
+//! The one outgoing HTTP client, for WeCom and webhooks. Apart, because what is allowed on the way
+//! out stands here once: TLS with given roots, deadlines, no redirects, bounded answers, and errors
+//! that hold neither URLs nor bodies.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, header};
+use reqwest::{NoProxy, Proxy, Url, redirect};
+
+use crate::config::{SecretUrl, Trust};
+
+/// For name resolution, TCP and TLS together.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Providers answer in a few hundred bytes; a captive portal may not.
+const MAX_ANSWER: usize = 64 * 1024;
+/// A hint longer than this is not a hint for us.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// A client with its own connections, proxy and roots. Cloning shares them.
+#[derive(Clone)]
+pub(super) struct HttpClient(reqwest::Client);
+
+/// One request. The URL may hold secrets, so this has no `Debug`.
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    /// From connecting to the last byte of the answer.
+    pub(super) deadline: Duration,
+}
+
+/// A complete answer that is no redirect.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    /// The header of that name, in seconds; a date is ignored.
+    pub(super) retry_after: Option<Duration>,
+    pub(super) body: Vec<u8>,
+}
+
+/// Why there is no answer. Never names more than the host.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HttpError {
+    /// Nothing was sent.
+    #[error("could not connect to {host}: {why}")]
+    Connect { host: String, why: String },
+    /// It may have arrived.
+    #[error("no answer from {host} within {deadline:?}")]
+    Timeout { host: String, deadline: Duration },
+    /// It may have arrived.
+    #[error("the connection to {host} broke before the answer was complete: {why}")]
+    Lost { host: String, why: String },
+    /// Following it could carry the secret to another host, and would turn POST into GET.
+    #[error("{host} answered with a redirect ({status}), which is not followed")]
+    Redirect { host: String, status: StatusCode },
+    /// It arrived, but whoever answered is hardly the provider.
+    #[error("{host} answered with more than {MAX_ANSWER} bytes")]
+    TooLong { host: String },
+}
+
+/// Why a receiver cannot be built from its settings.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BuildError {
+    /// Certificates that cannot be read.
+    #[error("tls_config.ca_file holds no usable certificate: {0}")]
+    Roots(String),
+    /// A proxy that cannot be used.
+    #[error("proxy_url is not usable: {0}; write http://, https:// or socks5:// and a host")]
+    Proxy(String),
+    /// A base URL that paths cannot be appended to.
+    #[error("api_url cannot be a base: write an http or https URL that ends with /cgi-bin/")]
+    ApiUrl,
+    /// Something that this receiver does not do.
+    #[error("{what} is not supported here: {fix}")]
+    Unsupported {
+        /// The setting.
+        what: &'static str,
+        /// What to write instead.
+        fix: &'static str,
+    },
+    /// The client library refused the settings.
+    #[error("the HTTP client could not be built: {0}")]
+    Client(String),
+}
+
+impl HttpClient {
+    /// Builds a client. Starts no connection.
+    ///
+    /// Nothing is read from the environment; the proxy is the given one or none, and loopback
+    /// addresses never go through it.
+    pub(super) fn new(proxy: Option<&SecretUrl>, trust: &Trust) -> Result<Self, BuildError> {
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls(trust)?)
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .connect_timeout(CONNECT)
+            .user_agent(concat!("alert-router/", env!("CARGO_PKG_VERSION")))
+            .no_proxy();
+        if let Some(proxy) = proxy {
+            let proxy = Proxy::all(proxy.expose().clone())
+                .map_err(|error| BuildError::Proxy(error.without_url().to_string()))?;
+            let loopback = NoProxy::from_string("localhost,127.0.0.0/8,::1");
+            builder = builder.proxy(proxy.no_proxy(loopback));
+        }
+        let client = builder.build();
+        client
+            .map(Self)
+            .map_err(|error| BuildError::Client(causes(error)))
+    }
+
+    /// Sends one request and reads the whole answer, within the call's deadline.
+    pub(super) async fn call(&self, call: Call) -> Result<Answer, HttpError> {
+        let host = call.url.host_str().unwrap_or_default().to_owned();
+        let deadline = call.deadline;
+        tokio::time::timeout(deadline, self.exchange(&host, call))
+            .await
+            .unwrap_or(Err(HttpError::Timeout { host, deadline }))
+    }
+
+    async fn exchange(&self, host: &str, call: Call) -> Result<Answer, HttpError> {
+        let request = self.0.request(call.method, call.url);
+        let sent = request.headers(call.headers).body(call.body).send().await;
+        let mut response = sent.map_err(|error| broken(host, error))?;
+        let status = response.status();
+        if status.is_redirection() {
+            let host = host.to_owned();
+            return Err(HttpError::Redirect { host, status });
+        }
+        let retry_after = retry_after(response.headers());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|e| broken(host, e))? {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                let host = host.to_owned();
+                return Err(HttpError::TooLong { host });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer {
+            status,
+            retry_after,
+            body,
+        })
+    }
+}
+
+impl HttpError {
+    /// A bounded reason for metrics.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Connect { .. } => "connect",
+            Self::Timeout { .. } => "timeout",
+            Self::Lost { .. } => "lost",
+            Self::Redirect { .. } => "redirect",
+            Self::TooLong { .. } => "answer_too_long",
+        }
+    }
+}
+
+fn tls(trust: &Trust) -> Result<rustls::ClientConfig, BuildError> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+
+    if trust.server_name.is_some() {
+        return Err(BuildError::Unsupported {
+            what: "tls_config.server_name",
+            fix: "use a URL whose host is the name in the certificate",
+        });
+    }
+    let mut roots = rustls::RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
+    if let Some(pem) = &trust.ca_pem {
+        let bad = |why: &dyn std::fmt::Display| BuildError::Roots(why.to_string());
+        let mut found = 0;
+        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+            let certificate = certificate.map_err(|error| bad(&error))?;
+            roots.add(certificate).map_err(|error| bad(&error))?;
+            found += 1;
+        }
+        if found == 0 {
+            return Err(bad(&"no CERTIFICATE block"));
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| BuildError::Client(error.to_string()))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn broken(host: &str, error: reqwest::Error) -> HttpError {
+    let host = host.to_owned();
+    let connecting = error.is_connect();
+    let why = causes(error);
+    if connecting {
+        HttpError::Connect { host, why }
+    } else {
+        HttpError::Lost { host, why }
+    }
+}
+
+/// The chain of causes without the URL, which the outermost error would print.
+fn causes(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
+    let seconds = value.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,288 @@
+//! A group robot of WeCom: one key, one room, 20 messages a minute, no idempotency and no message
+//! ids. What the codes mean stands in `wecom/classify.rs`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alert_engine::LaneKey;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use reqwest::Url;
+use serde_json::{Value, json};
+
+use super::http::{BuildError, HttpClient};
+use super::redact::Redaction;
+use super::wecom::content::{Content, Markup, Room};
+use super::wecom::reply::{Accepted, Trouble};
+use super::wecom::{self, CALL, Hold, Post};
+use super::{
+    Delivery, Destination, Limits, Part, Receipt, Receiver, RenderError, Rendering, SendError,
+    Window,
+};
+use crate::clock::Clock;
+use crate::config::{self, BotFormat, Trust};
+use crate::render::Renderer;
+
+const CHANNEL: &str = "wecom_bot";
+/// Messages of one delivery, the one that mentions included.
+const PARTS: usize = 3;
+/// The vendor allows 20; two are left for a message that must be halved, and for clocks that
+/// disagree.
+const WINDOW: Window = Window {
+    messages: 18,
+    per: Duration::from_secs(60),
+};
+/// Each part once, and one of them in halves.
+const DEADLINE: Duration = CALL.saturating_mul(PARTS as u32 + 2);
+/// What is sent as markdown may have so many bytes.
+const MARKDOWN_BYTES: usize = 4096;
+/// What is sent as text may have so many bytes.
+const TEXT_BYTES: usize = 2048;
+/// Ids in one list of mentions: more would be a mistake, and cost more bytes than the message.
+const MAX_MENTIONS: usize = 100;
+
+/// A robot, ready to send.
+#[derive(Debug)]
+pub struct WecomBot {
+    destination: Destination,
+    limits: Limits,
+    format: Format,
+    mentions: Mentions,
+    renderer: Arc<Renderer>,
+    robot: Robot,
+}
+
+/// The formats that this receiver writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Markdown,
+    MarkdownV2,
+    Text,
+}
+
+#[derive(Debug)]
+struct Mentions {
+    users: Vec<String>,
+    mobiles: Vec<String>,
+    /// Whether a text of its own mentions where the format cannot.
+    as_text: bool,
+}
+
+/// The way to the provider.
+struct Robot {
+    http: HttpClient,
+    /// Holds the key.
+    url: Url,
+    redaction: Redaction,
+    hold: Hold,
+    clock: Arc<dyn Clock>,
+}
+
+impl WecomBot {
+    /// Builds the receiver; starts nothing.
+    pub fn new(
+        config: &config::WecomBot,
+        renderer: Arc<Renderer>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, BuildError> {
+        let key = LaneKey::of(&[CHANNEL.as_bytes(), config.key.expose().as_bytes()]);
+        Ok(Self {
+            destination: Destination {
+                channel: CHANNEL,
+                key,
+                label: format!("WeCom robot {}", &key.to_string()[..8]),
+            },
+            limits: Limits {
+                windows: vec![WINDOW],
+                shared: vec![key],
+                deadline: DEADLINE,
+                priority_exempt_hourly: false,
+            },
+            format: Format::of(config.format)?,
+            mentions: Mentions::of(config),
+            renderer,
+            robot: Robot::new(config, clock)?,
+        })
+    }
+}
+
+impl Receiver for WecomBot {
+    fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    fn render(&self, rendering: &Rendering<'_>) -> Result<Vec<Part>, RenderError> {
+        let content = Content::of(rendering.message, rendering.locale, &self.renderer);
+        let mentions = Some(&self.mentions).filter(|m| content.is_urgent() && !m.is_empty());
+        // What cannot mention is followed by a text that can; it takes one of the parts.
+        let follows = mentions.filter(|m| m.as_text && self.format != Format::Text);
+        let within = mentions.filter(|_| follows.is_none());
+        let prefix = within.map_or(String::new(), |m| m.inline(self.format));
+        let texts = content.fit(&Room {
+            markup: self.format.markup(),
+            bytes: self.format.bytes() - prefix.len(),
+            parts: PARTS - usize::from(follows.is_some()),
+        });
+        let mut parts: Vec<Part> = (1..)
+            .zip(texts)
+            .map(|(n, text)| match (n, within) {
+                (1, Some(mentions)) => {
+                    let text = prefix.clone() + &text;
+                    part(
+                        "1".to_owned(),
+                        mentions.listed(self.format, body(self.format, &text)),
+                    )
+                }
+                _ => part(n.to_string(), body(self.format, &text)),
+            })
+            .collect();
+        if let Some(mentions) = follows {
+            let text = body(Format::Text, &content.title(TEXT_BYTES));
+            parts.push(part(
+                "mention".to_owned(),
+                mentions.listed(Format::Text, text),
+            ));
+        }
+        Ok(parts)
+    }
+
+    fn send<'a>(&'a self, delivery: &'a Delivery) -> BoxFuture<'a, Result<Receipt, SendError>> {
+        let redaction = &self.robot.redaction;
+        Box::pin(wecom::deliver(&self.robot, delivery, DEADLINE, redaction))
+    }
+}
+
+impl Format {
+    fn of(format: BotFormat) -> Result<Self, BuildError> {
+        match format {
+            BotFormat::Markdown => Ok(Self::Markdown),
+            BotFormat::MarkdownV2 => Ok(Self::MarkdownV2),
+            BotFormat::Text => Ok(Self::Text),
+            BotFormat::TemplateCard => Err(BuildError::Unsupported {
+                what: "format: template_card",
+                fix: "write markdown, markdown_v2 or text",
+            }),
+        }
+    }
+
+    /// As `msgtype` names it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Markdown => "markdown",
+            Self::MarkdownV2 => "markdown_v2",
+            Self::Text => "text",
+        }
+    }
+
+    fn markup(self) -> Markup {
+        match self {
+            Self::Markdown => Markup::Coloured,
+            Self::MarkdownV2 => Markup::Plain,
+            Self::Text => Markup::None,
+        }
+    }
+
+    fn bytes(self) -> usize {
+        match self {
+            Self::Markdown | Self::MarkdownV2 => MARKDOWN_BYTES,
+            Self::Text => TEXT_BYTES,
+        }
+    }
+}
+
+impl Mentions {
+    fn of(config: &config::WecomBot) -> Self {
+        let some = |ids: &[String]| ids.iter().take(MAX_MENTIONS).cloned().collect();
+        Self {
+            users: some(&config.mention),
+            mobiles: some(&config.mention_mobile),
+            as_text: config.mention_text,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.mobiles.is_empty()
+    }
+
+    /// Mentions as markdown writes them: users only, and nobody knows whether a phone rings.
+    fn inline(&self, format: Format) -> String {
+        let plain = |id: &&String| !id.is_empty() && !id.contains(['<', '>', '\n', ' ']);
+        match format {
+            Format::MarkdownV2 | Format::Text => String::new(),
+            Format::Markdown => {
+                let users = self.users.iter().filter(plain).filter(|id| *id != "@all");
+                let mentions: String = users.map(|id| format!("<@{id}>")).collect();
+                if mentions.is_empty() || mentions.len() > MARKDOWN_BYTES / 4 {
+                    return String::new();
+                }
+                mentions + "\n"
+            }
+        }
+    }
+
+    /// Adds the lists that only a text may have.
+    fn listed(&self, format: Format, mut body: Value) -> Value {
+        if format == Format::Text {
+            body["text"]["mentioned_list"] = json!(self.users);
+            body["text"]["mentioned_mobile_list"] = json!(self.mobiles);
+        }
+        body
+    }
+}
+
+fn body(format: Format, content: &str) -> Value {
+    let name = format.name();
+    json!({"msgtype": name, name: {"content": content}})
+}
+
+fn part(id: String, body: Value) -> Part {
+    Part {
+        id,
+        body: body.to_string().into(),
+        recipients: Vec::new(),
+    }
+}
+
+impl Robot {
+    fn new(config: &config::WecomBot, clock: Arc<dyn Clock>) -> Result<Self, BuildError> {
+        let mut url = config
+            .api_url
+            .join("webhook/send")
+            .map_err(|_| BuildError::ApiUrl)?;
+        url.query_pairs_mut()
+            .append_pair("key", config.key.expose());
+        Ok(Self {
+            http: HttpClient::new(config.proxy_url.as_ref(), &Trust::default())?,
+            url,
+            redaction: Redaction::of(wecom::secrets(&config.key, config.proxy_url.as_ref())),
+            hold: Hold::default(),
+            clock,
+        })
+    }
+}
+
+impl Post for Robot {
+    async fn post(&self, body: Bytes) -> Result<Accepted, Trouble> {
+        self.hold.check(self.clock.now())?;
+        let answer = wecom::post_json(&self.http, self.url.clone(), body).await;
+        self.hold.note(&answer, self.clock.now());
+        answer
+    }
+}
+
+/// Without the URL and the key in it.
+impl fmt::Debug for Robot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Robot")
+            .field("hold", &self.hold)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
