@@ -2,7 +2,9 @@
 //! deadline. A new receiver is one file and three adjacent lines here.
 
 mod http;
+mod inbox;
 mod redact;
+mod webhook;
 mod wecom;
 mod wecom_app;
 mod wecom_bot;
@@ -11,6 +13,8 @@ mod wecom_bot;
 mod scripted;
 
 pub use http::BuildError;
+pub use inbox::{Entry, Inbox, newest};
+pub use webhook::Webhook;
 pub use wecom_app::{Applications, WecomApp};
 pub use wecom_bot::WecomBot;
 
