@@ -10,6 +10,8 @@ mod wecom_app;
 mod wecom_bot;
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod scripted;
 
 pub use http::BuildError;
