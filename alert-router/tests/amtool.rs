@@ -1,6 +1,7 @@
 //! Routes exactly as Alertmanager does: its own `amtool` is asked the same questions about the same
 //! file. Without `amtool` this says NOT RUN; where `CI` is set, that is a failure.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -62,7 +63,9 @@ fn routes_are_those_that_amtool_names() {
             std::env::var_os("CI").is_none(),
             "amtool is missing, and CI is set"
         );
-        println!("NOT RUN: amtool is not installed (package prometheus-alertmanager)");
+        // Past the harness, which hides what a passing test prints.
+        let said = "\nNOT RUN: amtool is not installed (package prometheus-alertmanager)";
+        writeln!(std::io::stderr(), "{said}").expect("stderr is open");
         return;
     };
     let folder = tempfile::tempdir().expect("a temporary folder");

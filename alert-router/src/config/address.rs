@@ -134,15 +134,9 @@ pub(super) fn listen(text: &str) -> Result<SocketAddr, Complaint> {
     text.parse().map_err(|_| bad())
 }
 
-/// An http or https URL. The text may be a secret, so no error repeats it.
+/// An http or https URL.
 pub(super) fn http_url(text: &str) -> Result<Url, Complaint> {
-    templates(text)?;
-    let url = Url::parse(text.trim()).map_err(|error| {
-        Complaint::new(
-            format!("no URL: {error}"),
-            "write such as https://example.com/path",
-        )
-    })?;
+    let url = url(text)?;
     if !matches!(url.scheme(), "http" | "https") {
         let what = format!("{:?} is no way to send", url.scheme());
         return Err(Complaint::new(what, "use http:// or https://"));
@@ -159,6 +153,30 @@ pub(super) fn http_url(text: &str) -> Result<Url, Complaint> {
 /// An http or https URL that may hold credentials.
 pub(super) fn secret_url(secret: &Secret) -> Result<SecretUrl, Complaint> {
     http_url(secret.expose()).map(SecretUrl::new)
+}
+
+/// A proxy's URL, which may hold credentials.
+pub(super) fn proxy_url(secret: &Secret) -> Result<SecretUrl, Complaint> {
+    let url = url(secret.expose())?;
+    if !matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") || !url.has_host() {
+        let what = format!("{:?} is no kind of proxy, or no host follows", url.scheme());
+        return Err(Complaint::new(
+            what,
+            "use http://, https:// or socks5:// and a host",
+        ));
+    }
+    Ok(SecretUrl::new(url))
+}
+
+/// Any URL. The text may be a secret, so no error repeats it.
+fn url(text: &str) -> Result<Url, Complaint> {
+    templates(text)?;
+    Url::parse(text.trim()).map_err(|error| {
+        Complaint::new(
+            format!("no URL: {error}"),
+            "write such as https://example.com/path",
+        )
+    })
 }
 
 /// A base to which paths are appended: ends with a slash, has no query.
@@ -236,6 +254,19 @@ mod tests {
             ("https://example.com/#x", false),
         ] {
             assert_eq!(http_url(text).is_ok(), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_may_speak_socks() {
+        for (text, good) in [
+            ("http://proxy.test:3128", true),
+            ("socks5://user:s3cret@proxy.test:1080", true),
+            ("socks5h://proxy.test", true),
+            ("socks5:proxy.test", false),
+            ("ftp://proxy.test", false),
+        ] {
+            assert_eq!(proxy_url(&Secret::new(text)).is_ok(), good, "{text}");
         }
     }
 }

@@ -145,8 +145,8 @@ impl Config {
 
     /// The settings of a source. One that is not listed has the defaults.
     #[must_use]
-    pub fn source(&self, name: &SourceName) -> Source {
-        self.sources.get(name).cloned().unwrap_or_default()
+    pub fn source(&self, name: &SourceName) -> &Source {
+        self.sources.get(name).unwrap_or(&source::PLAIN)
     }
 
     /// What a post of this source must show: its own credential, or `auth`.

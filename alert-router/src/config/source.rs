@@ -42,6 +42,16 @@ pub enum Credential {
     },
 }
 
+/// What holds for a source that the file does not name.
+pub(super) static PLAIN: Source = Source {
+    credential: None,
+    ignore_labels: BTreeSet::new(),
+    formerly: Vec::new(),
+    doubt: None,
+    silent_after: None,
+    stale_after: None,
+};
+
 impl Source {
     fn read(f: &mut Fields<'_>) -> Option<Self> {
         let credential = Credential::read(f).optional();

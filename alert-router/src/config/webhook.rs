@@ -67,7 +67,7 @@ impl Webhook {
 /// `proxy_url`.
 pub(super) fn proxy(f: &mut Fields<'_>) -> Option<SecretUrl> {
     let url = f.secret("proxy_url", "proxy_url_file").optional()?;
-    address::secret_url(&url)
+    address::proxy_url(&url)
         .map_err(|complaint| f.error_at("proxy_url", complaint))
         .ok()
 }

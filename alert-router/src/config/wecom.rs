@@ -67,7 +67,7 @@ pub enum BotFormat {
     MarkdownV2,
     /// Readable in personal WeChat too.
     Text,
-    /// A card with a link.
+    /// A card with a link. No file can ask for it yet: no receiver renders it.
     TemplateCard,
 }
 
@@ -110,7 +110,6 @@ const BOT_FORMATS: &[(&str, BotFormat)] = &[
     ("markdown", BotFormat::Markdown),
     ("markdown_v2", BotFormat::MarkdownV2),
     ("text", BotFormat::Text),
-    ("template_card", BotFormat::TemplateCard),
 ];
 
 const APP_FORMATS: &[(&str, AppFormat)] =
