@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use lettre::Address;
 use lettre::message::{Mailbox, Mailboxes};
 use reqwest::Url;
 
@@ -33,21 +34,35 @@ pub(super) fn mailboxes(text: &str) -> Result<Vec<Mailbox>, Complaint> {
     if all.is_empty() {
         return Err(bad());
     }
-    for mailbox in &all {
-        let address = &mailbox.email;
-        if !address.user().is_ascii() {
-            let what = format!("{address} has special characters before the @");
-            return Err(Complaint::new(
-                what,
-                "use an ASCII address: few servers take others",
-            ));
-        }
-        if !address.domain().is_ascii() {
-            let what = format!("the domain of {address} is not ASCII");
-            return Err(Complaint::new(what, "write its xn-- form"));
+    let mut kept: Vec<Mailbox> = Vec::new();
+    for mailbox in all {
+        ascii(&mailbox.email)?;
+        // Written twice, it still is one mailbox.
+        let same = |other: &Mailbox| {
+            let (a, b) = (other.email.as_ref(), mailbox.email.as_ref());
+            str::eq_ignore_ascii_case(a, b)
+        };
+        if !kept.iter().any(same) {
+            kept.push(mailbox);
         }
     }
-    Ok(all)
+    Ok(kept)
+}
+
+/// Other addresses need extensions that few servers have.
+fn ascii(address: &Address) -> Result<(), Complaint> {
+    if !address.user().is_ascii() {
+        let what = format!("{address} has special characters before the @");
+        return Err(Complaint::new(
+            what,
+            "use an ASCII address: few servers take others",
+        ));
+    }
+    if !address.domain().is_ascii() {
+        let what = format!("the domain of {address} is not ASCII");
+        return Err(Complaint::new(what, "write its xn-- form"));
+    }
+    Ok(())
 }
 
 /// Refuses Go's template actions where this version takes a plain text.
@@ -207,6 +222,10 @@ mod tests {
             (
                 "\"Ops, Night\" <n@x.test>",
                 Some("\"Ops, Night\" <n@x.test>"),
+            ),
+            (
+                "a@x.test, A <A@X.test>, b@x.test",
+                Some("a@x.test|b@x.test"),
             ),
             ("a@example.com\r\nBcc: b@x.test", None),
             ("a", None),

@@ -44,7 +44,12 @@ pub(super) fn parse(
     match config {
         Some(mut config) if errors.is_empty() => {
             config.warnings = problems(text, cx.warnings.into_inner());
-            refuse_open_doors(&config, flags).map_err(|e| refuse(e.problems))?;
+            refuse_open_doors(&config, flags).map_err(|mut error| {
+                for problem in error.problems.iter_mut().filter(|_| flags.listen.is_none()) {
+                    problem.line = locate::line_of(text, &KeyPath::default().key("listen"));
+                }
+                refuse(error.problems)
+            })?;
             Ok(config)
         }
         _ => Err(refuse(errors)),

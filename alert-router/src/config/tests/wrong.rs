@@ -283,6 +283,8 @@ fn an_open_door_is_refused_unless_asked_for() {
     assert!(!open("\":9095\"", "", false));
     assert!(open("0.0.0.0:9095", "auth: {bearer_token: x}", false));
     assert!(open("0.0.0.0:9095", "", true));
+    let error = parse(&complete("# 1\n# 2\nlisten: 0.0.0.0:9095")).unwrap_err();
+    assert_eq!(error.problems[0].line, 3);
     let flags = Flags {
         listen: Some(([0, 0, 0, 0], 80).into()),
         ..Flags::default()
