@@ -99,7 +99,7 @@ impl WecomDefaults {
 
     pub(super) fn read(global: &mut Fields<'_>) -> Self {
         Self {
-            api_url: global.given("wechat_api_url", |n| n.parse(address::base_url)),
+            api_url: api_url(global, "wechat_api_url"),
             secret: global.secret("wechat_api_secret", "wechat_api_secret_file"),
             corp_id: global.given("wechat_api_corp_id", Node::text),
         }
@@ -117,20 +117,32 @@ const APP_FORMATS: &[(&str, AppFormat)] =
 
 /// Reads one entry of `wecom_configs`: a robot or an application.
 pub(super) fn read(f: &mut Fields<'_>, global: &WecomDefaults) -> Option<Channel> {
-    match (f.get("bot"), f.get("app")) {
+    let (bot, app, format) = (f.get("bot"), f.get("app"), f.get("format"));
+    let mentions = Mentions::read(f);
+    let proxy_url = webhook::proxy(f);
+    match (bot, app) {
         (Some(bot), None) => {
-            let place = bot.fields(BotPlace::read);
-            WecomBot::read(f, place).map(Channel::WecomBot)
+            let format = format.and_then(|n| n.choice(BOT_FORMATS));
+            let place = bot.fields(BotPlace::read)?;
+            Some(Channel::WecomBot(WecomBot {
+                key: place.key,
+                api_url: place.api_url,
+                format: format.unwrap_or_default(),
+                mention: mentions.users,
+                mention_mobile: mentions.mobiles,
+                mention_text: mentions.text.unwrap_or(true),
+                proxy_url,
+            }))
         }
         (None, Some(app)) => {
-            let format = f
-                .read("format", |n| n.choice(APP_FORMATS))
-                .unwrap_or_default();
-            let proxy_url = webhook::proxy(f);
-            let fix = "remove it: an application writes to the members in to_user";
-            f.refuse(&["mention", "mention_mobile", "mention_text"], fix);
-            let app = app.fields(|f| WecomApp::read(f, global, format, proxy_url))?;
-            Some(Channel::WecomApp(app))
+            mentions.refuse(f);
+            let format = format.and_then(|n| n.choice(APP_FORMATS));
+            let app = app.fields(|f| WecomApp::read(f, global))?;
+            Some(Channel::WecomApp(WecomApp {
+                format: format.unwrap_or_default(),
+                proxy_url,
+                ..app
+            }))
         }
         (Some(_), Some(app)) => {
             app.error(("both bot and app", "make two entries of them"));
@@ -140,6 +152,31 @@ pub(super) fn read(f: &mut Fields<'_>, global: &WecomDefaults) -> Option<Channel
             let fix = "add bot: {key_file: …} or app: {corp_id: …}";
             f.error(("neither bot nor app", fix));
             None
+        }
+    }
+}
+
+/// Whom a robot mentions.
+struct Mentions {
+    users: Vec<String>,
+    mobiles: Vec<String>,
+    text: Option<bool>,
+}
+
+impl Mentions {
+    fn read(f: &mut Fields<'_>) -> Self {
+        let list = |node: &Node<'_>| Some(node.texts());
+        Self {
+            users: f.read("mention", list).unwrap_or_default(),
+            mobiles: f.read("mention_mobile", list).unwrap_or_default(),
+            text: f.read("mention_text", Node::flag),
+        }
+    }
+
+    fn refuse(&self, f: &Fields<'_>) {
+        if !self.users.is_empty() || !self.mobiles.is_empty() || self.text.is_some() {
+            let fix = "remove it: an application writes to the members in to_user";
+            f.error_at("mention", ("an application mentions nobody", fix));
         }
     }
 }
@@ -154,7 +191,7 @@ impl BotPlace {
     fn read(f: &mut Fields<'_>) -> Option<Self> {
         let url = f.secret("webhook_url", "webhook_url_file");
         let key = f.secret("key", "key_file");
-        let api_url = f.read("api_url", |n| n.parse(address::base_url));
+        let api_url = api_url(f, "api_url").optional();
         if url.is_present() == key.is_present() {
             let what = if key.is_present() {
                 "both a URL and a key"
@@ -182,48 +219,15 @@ impl BotPlace {
     }
 }
 
-impl WecomBot {
-    fn read(f: &mut Fields<'_>, place: Option<BotPlace>) -> Option<Self> {
-        let format = f
-            .read("format", |n| n.choice(BOT_FORMATS))
-            .unwrap_or_default();
-        let mention = f.read("mention", |n| Some(n.texts())).unwrap_or_default();
-        let mention_mobile = f
-            .read("mention_mobile", |n| Some(n.texts()))
-            .unwrap_or_default();
-        let mention_text = f.read("mention_text", Node::flag).unwrap_or(true);
-        let proxy_url = webhook::proxy(f);
-        let place = place?;
-        Some(Self {
-            key: place.key,
-            api_url: place.api_url,
-            format,
-            mention,
-            mention_mobile,
-            mention_text,
-            proxy_url,
-        })
-    }
-}
-
 impl WecomApp {
-    fn read(
-        f: &mut Fields<'_>,
-        global: &WecomDefaults,
-        format: AppFormat,
-        proxy_url: Option<SecretUrl>,
-    ) -> Option<Self> {
+    /// Reads an `app`; what stands beside it is the caller's.
+    fn read(f: &mut Fields<'_>, global: &WecomDefaults) -> Option<Self> {
         let secret = f.secret("secret", "secret_file").or(&global.secret);
         let fix = "add secret or secret_file, or wechat_api_secret in global";
         let secret = secret.required(f, "secret", fix);
         let text_copy = f.read("text_copy", |n| Some(n.texts())).unwrap_or_default();
         let app = Self::common(f, global, secret)?;
-        Some(Self {
-            text_copy,
-            format,
-            proxy_url,
-            ..app
-        })
+        Some(Self { text_copy, ..app })
     }
 
     /// Reads one entry of upstream's `wechat_configs`.
@@ -251,9 +255,7 @@ impl WecomApp {
         let corp_id = corp_id.required(f, "corp_id", fix);
         let agent_id = f.given("agent_id", |n| n.number(1, u64::from(u32::MAX)));
         let agent_id = agent_id.required(f, "agent_id", "add the application's number");
-        let api_url = f
-            .given("api_url", |n| n.parse(address::base_url))
-            .or(&global.api_url);
+        let api_url = api_url(f, "api_url").or(&global.api_url);
         let to = ["to_user", "to_party", "to_tag"].map(|key| f.given(key, |n| n.parse(ids)));
         if !to.iter().any(Given::is_present) {
             let fix = "add to_user, to_party or to_tag";
@@ -279,6 +281,17 @@ impl WecomApp {
             proxy_url: None,
         })
     }
+}
+
+/// The base of the API. The vendor's paths begin with `/cgi-bin/`, which is easily left out.
+fn api_url(f: &mut Fields<'_>, key: &'static str) -> Given<Url> {
+    let url = f.given(key, |n| n.parse(address::base_url));
+    let odd = |url: &Url| !url.path().ends_with("/cgi-bin/");
+    if url.clone().optional().is_some_and(|url| odd(&url)) {
+        let fix = "add cgi-bin/ at its end, unless a proxy does";
+        f.warn_at(key, ("the base of the API does not end in /cgi-bin/", fix));
+    }
+    url
 }
 
 fn vendor() -> Url {

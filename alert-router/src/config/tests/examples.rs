@@ -195,6 +195,19 @@ fn a_robot_is_named_by_its_address_or_its_key() {
 }
 
 #[test]
+fn a_base_without_cgi_bin_is_a_warning() {
+    let warned = |base: &str| {
+        let text = format!(
+            "receivers: [{{name: ops, wecom_configs: [{{bot: {{key: k, api_url: '{base}'}}}}]}}]"
+        );
+        let config = parse(&complete(&text)).unwrap_or_else(|e| panic!("{e}"));
+        config.warnings.len()
+    };
+    assert_eq!(warned("https://proxy.test/cgi-bin"), 0);
+    assert_eq!(warned("https://proxy.test/"), 1);
+}
+
+#[test]
 fn an_author_that_the_relay_refuses_is_a_warning() {
     let warned = |host: &str, from: &str| {
         let text = format!(

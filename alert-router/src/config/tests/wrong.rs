@@ -132,6 +132,7 @@ const WRONG_CHANNELS: &[(&str, &str)] = &[
     ),
     ("wecom_configs", "{}"),
     ("wecom_configs", "{bot: {key: a}, app: {corp_id: x}}"),
+    ("wecom_configs", "{format: text, mention: [a]}"),
     ("wecom_configs", "{bot: {}}"),
     ("wecom_configs", "{bot: {key: a, webhook_url: b}}"),
     ("wecom_configs", "{bot: {key: 'hunter2 hunter2'}}"),
