@@ -1,12 +1,16 @@
 //! What is remembered of what happened, as JSON: one record per group and commit. These are stored
 //! types: a field may be added with a default, none may be renamed or removed.
 
+mod report;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
-use alert_engine::{AlertKey, ConfigHash, GroupId, Timestamp};
+use alert_engine::{AlertKey, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::message::Reason;
+pub use self::report::Carried;
 use crate::store::{DocKey, Record};
 
 /// Alerts named in one list; more are counted. As many as a group keeps texts of.
@@ -162,17 +166,17 @@ pub struct Delivery {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
-    /// [`Reason::First`]
+    /// Its first message.
     First,
-    /// [`Reason::NewAlerts`]
+    /// Alerts joined that were not told yet.
     NewAlerts,
-    /// [`Reason::SomeResolved`]
+    /// Some are over, others still fire.
     SomeResolved,
-    /// [`Reason::AllResolved`]
+    /// All that was told is over.
     AllResolved,
-    /// [`Reason::Missed`]
+    /// All of it began and ended before it could be told.
     Missed,
-    /// [`Reason::Repeat`]
+    /// Nothing changed; a reminder.
     Repeat,
     /// Something that a newer binary wrote.
     #[serde(other)]
@@ -214,32 +218,6 @@ pub fn read(record: &Record) -> Result<Vec<Event>, Unreadable> {
 }
 
 impl Event {
-    /// Alerts that went on in the group `to`.
-    #[must_use]
-    pub fn moved<'a>(alerts: impl IntoIterator<Item = &'a AlertKey>, to: GroupId) -> Self {
-        Self::Moved {
-            alerts: alerts.into_iter().collect(),
-            to: to.to_string(),
-        }
-    }
-
-    /// Alerts that came from the group `from`.
-    #[must_use]
-    pub fn joined<'a>(alerts: impl IntoIterator<Item = &'a AlertKey>, from: GroupId) -> Self {
-        Self::Joined {
-            alerts: alerts.into_iter().collect(),
-            from: from.to_string(),
-        }
-    }
-
-    /// The group was routed with the config of that hash.
-    #[must_use]
-    pub fn config(hash: ConfigHash) -> Self {
-        Self::Config {
-            hash: hash.to_string(),
-        }
-    }
-
     /// Whether it is about `alert`, or may be because not all alerts are named.
     #[must_use]
     pub fn may_concern(&self, alert: &AlertKey) -> bool {
@@ -336,31 +314,11 @@ impl Delivery {
     }
 }
 
-impl From<Reason> for Why {
-    fn from(reason: Reason) -> Self {
-        match reason {
-            Reason::First => Self::First,
-            Reason::NewAlerts => Self::NewAlerts,
-            Reason::SomeResolved => Self::SomeResolved,
-            Reason::AllResolved => Self::AllResolved,
-            Reason::Missed => Self::Missed,
-            Reason::Repeat => Self::Repeat,
-        }
-    }
-}
-
 fn cut(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
     text
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes a reference"
-)]
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,6 +1,6 @@
 //! Every event is written as people and later binaries read it, reads back the same, and is bounded.
 
-use alert_engine::{Fingerprint, SourceName};
+use alert_engine::{ConfigHash, Fingerprint, GroupId, SourceName};
 use bytes::Bytes;
 
 use super::*;
@@ -28,7 +28,7 @@ fn delivery(answer: &str) -> Delivery {
         receiver: "db-team".to_owned(),
         channel: "wecom_bot".to_owned(),
         destination: "bot …f3a9".to_owned(),
-        reason: Some(Reason::NewAlerts.into()),
+        reason: Some(Why::NewAlerts),
         alerts: alerts([1, 2]),
         answer: answer.to_owned(),
     }
