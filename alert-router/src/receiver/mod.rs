@@ -1,6 +1,7 @@
 //! The seam to people: a receiver renders a message for its channel and carries it, within a
 //! deadline. A new receiver is one file and three adjacent lines here.
 
+mod build;
 mod http;
 mod inbox;
 mod redact;
@@ -14,6 +15,8 @@ mod conformance;
 #[cfg(test)]
 mod scripted;
 
+pub(crate) use build::Builder;
+pub use build::Materials;
 pub use http::BuildError;
 pub use inbox::{Entry, Inbox, newest};
 pub use webhook::Webhook;

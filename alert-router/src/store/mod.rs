@@ -1,6 +1,7 @@
 //! The seam to durable storage: versioned documents with a wake-up time, and a history of what
 //! happened. A new kind of document needs no new method and no new SQL.
 
+pub(crate) mod codec;
 #[cfg(test)]
 mod conformance;
 mod lock;

@@ -9,7 +9,7 @@ use crate::config::Credential;
 
 /// Whether `headers` show `credential`. Takes the same time wherever a wrong one differs.
 #[must_use]
-pub fn shows(credential: &Credential, headers: &HeaderMap) -> bool {
+pub(crate) fn shows(credential: &Credential, headers: &HeaderMap) -> bool {
     let Some((scheme, given)) = authorization(headers) else {
         return false;
     };

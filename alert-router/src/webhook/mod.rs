@@ -1,8 +1,11 @@
 //! Where alerts come in: `POST /webhook` and `/webhook/{source}`. A 2xx means that the alerts are
 //! durable; whatever a retry can mend is a 503, because Alertmanager retries nothing else.
 
-mod auth;
+pub(crate) mod auth;
 pub mod payload;
+mod sources;
+
+pub use sources::KnownSources;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +46,8 @@ pub struct Intake {
     pub metrics: Arc<Metrics>,
     /// Stamps what goes to quarantine.
     pub clock: Arc<dyn Clock>,
+    /// The sources that posted without being in the config.
+    pub sources: KnownSources,
 }
 
 /// How a request ended, for people who look at the answer.
@@ -66,6 +71,7 @@ struct RefusedLine {
 /// Why a request was not taken.
 enum Refusal {
     Unauthorized,
+    UnknownSource(String),
     Rejected(Rejection),
     TooSlow,
     Unavailable(String),
@@ -90,7 +96,12 @@ pub async fn post_source(
 pub async fn wrong_method() -> Response {
     let hint = "post webhooks here with POST; a redirect on the way turns POST into GET, so point \
                 Alertmanager's `url` at the final address\n";
-    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")], hint).into_response()
+    (
+        StatusCode::METHOD_NOT_ALLOWED,
+        [(header::ALLOW, "POST")],
+        hint,
+    )
+        .into_response()
 }
 
 async fn post(
@@ -103,7 +114,7 @@ async fn post(
     let outcome = match &result {
         Ok(_) => RequestOutcome::Accepted,
         Err(Refusal::Unauthorized) => RequestOutcome::Unauthorized,
-        Err(Refusal::Rejected(_)) => RequestOutcome::Rejected,
+        Err(Refusal::Rejected(_) | Refusal::UnknownSource(_)) => RequestOutcome::Rejected,
         Err(Refusal::TooSlow | Refusal::Unavailable(_)) => RequestOutcome::Unavailable,
     };
     intake.metrics.count_request(outcome);
@@ -120,10 +131,15 @@ async fn take(
     body: Body,
 ) -> Result<Answer, Refusal> {
     let plan = intake.plan.borrow().clone();
-    let settings = plan.source(source).ok_or(Refusal::Unauthorized)?;
-    if settings.credential.as_ref().is_some_and(|wanted| !auth::shows(wanted, headers)) {
+    let wanted = plan.config().credential(source);
+    if wanted.is_some_and(|wanted| !auth::shows(wanted, headers)) {
         return Err(Refusal::Unauthorized);
     }
+    intake
+        .sources
+        .admit(plan.config(), source)
+        .map_err(Refusal::UnknownSource)?;
+    let settings = plan.config().source(source);
     let limits = plan.body_limits();
     let body = read(body, limits.body_bytes).await?;
     let timer = intake.metrics.webhook_seconds.start_timer();
@@ -141,11 +157,18 @@ async fn take(
     } else {
         let observed = intake.step.observe(source.clone(), batch);
         let observed = tokio::time::timeout(ANSWER_WITHIN, observed).await;
-        observed.map_err(|_| Refusal::Unavailable(format!("no answer within {ANSWER_WITHIN:?}")))??
+        observed
+            .map_err(|_| Refusal::Unavailable(format!("no answer within {ANSWER_WITHIN:?}")))??
     };
     timer.observe_duration();
     let Taken { changed, unchanged } = taken;
-    Ok(Answer { status: "accepted", error: None, changed, unchanged, refused })
+    Ok(Answer {
+        status: "accepted",
+        error: None,
+        changed,
+        unchanged,
+        refused,
+    })
 }
 
 async fn read(body: Body, limit: usize) -> Result<Bytes, Refusal> {
@@ -171,7 +194,15 @@ async fn reject(
     rejection: Rejection,
     body: &Bytes,
 ) -> Refusal {
-    match quarantine(intake, source, rejection.reason(), rejection.to_string(), body).await {
+    match quarantine(
+        intake,
+        source,
+        rejection.reason(),
+        rejection.to_string(),
+        body,
+    )
+    .await
+    {
         Ok(()) => Refusal::Rejected(rejection),
         Err(refusal) => refusal,
     }
@@ -190,16 +221,29 @@ async fn quarantine(
 }
 
 fn count_alerts(metrics: &Metrics, source: &SourceName, batch: &Batch) {
-    let firing = batch.alerts.iter().filter(|alert| alert.ends_at.is_none()).count();
-    for (status, count) in [("firing", firing), ("resolved", batch.alerts.len() - firing)] {
+    let firing = batch
+        .alerts
+        .iter()
+        .filter(|alert| alert.ends_at.is_none())
+        .count();
+    for (status, count) in [
+        ("firing", firing),
+        ("resolved", batch.alerts.len() - firing),
+    ] {
         let labels = [source.as_str(), status];
-        metrics.alerts_received.with_label_values(&labels).inc_by(count as u64);
+        metrics
+            .alerts_received
+            .with_label_values(&labels)
+            .inc_by(count as u64);
     }
 }
 
 impl From<&RefusedAlert> for RefusedLine {
     fn from(refused: &RefusedAlert) -> Self {
-        Self { alert: refused.index, why: refused.why.clone() }
+        Self {
+            alert: refused.index,
+            why: refused.why.clone(),
+        }
     }
 }
 
@@ -217,6 +261,7 @@ impl IntoResponse for Refusal {
                 "unauthorized",
                 "this source asks for a credential: set `http_config.authorization` or `basic_auth` in Alertmanager's webhook_configs".to_owned(),
             ),
+            Self::UnknownSource(why) => (StatusCode::NOT_FOUND, "rejected", why),
             Self::Rejected(rejection) => (rejection_code(&rejection), "rejected", rejection.to_string()),
             Self::TooSlow => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -225,8 +270,13 @@ impl IntoResponse for Refusal {
             ),
             Self::Unavailable(why) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", why),
         };
-        let answer =
-            Answer { status, error: Some(error), changed: 0, unchanged: 0, refused: Vec::new() };
+        let answer = Answer {
+            status,
+            error: Some(error),
+            changed: 0,
+            unchanged: 0,
+            refused: Vec::new(),
+        };
         (code, Json(answer)).into_response()
     }
 }

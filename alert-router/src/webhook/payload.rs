@@ -3,7 +3,7 @@
 //! alert does not cost the others.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alert_engine::{BodyHash, Fingerprint, Labels, Timestamp};
 use bytes::Bytes;
@@ -165,7 +165,11 @@ impl Rejection {
 /// # Errors
 ///
 /// Only what makes the whole body useless; an odd alert is listed in [`Batch::refused`].
-pub fn parse(body: &Bytes, ignore: &[String], limits: &BodyLimits) -> Result<Batch, Rejection> {
+pub fn parse(
+    body: &Bytes,
+    ignore: &BTreeSet<String>,
+    limits: &BodyLimits,
+) -> Result<Batch, Rejection> {
     if body.is_empty() {
         return Err(Rejection::Empty);
     }
@@ -236,7 +240,7 @@ impl SeenAlert {
 fn read_alert(
     text: &str,
     raw: Bytes,
-    ignore: &[String],
+    ignore: &BTreeSet<String>,
     limits: &BodyLimits,
 ) -> Result<SeenAlert, String> {
     if text.len() > limits.alert_bytes {
@@ -277,7 +281,7 @@ fn read_alert(
         WireStatus::Firing => None,
         WireStatus::Resolved => Some(ends_at.ok_or("a resolved alert without endsAt")?),
     };
-    let kept = labels().filter(|(name, _)| !ignore.iter().any(|ignored| ignored == name));
+    let kept = labels().filter(|(name, _)| !ignore.contains::<str>(name));
     Ok(SeenAlert {
         voice: Fingerprint::of_sorted(labels()),
         identity: Fingerprint::of_sorted(kept),

@@ -1,5 +1,6 @@
 //! Bodies of real Alertmanagers, and bodies that nobody should send.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::*;
@@ -12,7 +13,7 @@ fn body(alerts: &str) -> Bytes {
 }
 
 fn read(body: &Bytes) -> Result<Batch, Rejection> {
-    parse(body, &[], &BodyLimits::default())
+    parse(body, &BTreeSet::new(), &BodyLimits::default())
 }
 
 #[test]
@@ -110,7 +111,12 @@ fn ignored_labels_make_one_alert_of_two_voices() {
         )
     };
     let both = body(&format!("{},{}", replica(0), replica(1)));
-    let batch = parse(&both, &["replica".to_owned()], &BodyLimits::default()).unwrap();
+    let batch = parse(
+        &both,
+        &BTreeSet::from(["replica".to_owned()]),
+        &BodyLimits::default(),
+    )
+    .unwrap();
     assert_ne!(batch.alerts[0].voice, batch.alerts[1].voice);
     assert_eq!(batch.alerts[0].identity, batch.alerts[1].identity);
 }
@@ -173,7 +179,7 @@ fn limits_hold_for_bodies_alerts_and_labels() {
         labels: 2,
         alert_bytes: 300,
     };
-    let check = |bytes: Bytes| parse(&bytes, &[], &limits);
+    let check = |bytes: Bytes| parse(&bytes, &BTreeSet::new(), &limits);
     assert_eq!(
         check(vec![b' '; 4001].into()).unwrap_err().reason(),
         "too_large"

@@ -1,0 +1,266 @@
+//! The life of the server: config, store, receivers, listener, then work until a signal, then an
+//! orderly stop. Everything is built before anything starts.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alert_engine::Incarnation;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Changes, Config, Flags, StorePlace};
+use crate::metrics::Metrics;
+use crate::plan::Plan;
+use crate::quarantine::Quarantine;
+use crate::receiver::Materials;
+use crate::reload::{self, ReloadError, Reloader};
+use crate::render::Renderer;
+use crate::step::{Deps, Step};
+use crate::store::{MemoryStore, OpenError, SqliteSettings, SqliteStore, Store, StoreError};
+use crate::web::{self, Web};
+use crate::webhook::{Intake, KnownSources};
+
+/// How long deliveries and requests under way may take after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// What the command line says.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The config file; `None`: the built-in inbox.
+    pub config: Option<PathBuf>,
+    /// What wins over the file.
+    pub flags: Flags,
+}
+
+/// Why the server does not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The config is wrong.
+    #[error(transparent)]
+    Config(#[from] ReloadError),
+    /// A receiver cannot work.
+    #[error("{0}")]
+    Receiver(#[from] crate::receiver::BuildError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The address cannot be used.
+    #[error("cannot listen on {address}: {source}; {fix}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+        /// What to do.
+        fix: &'static str,
+    },
+    /// The system refused something that it always grants.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+/// A server that is built, and has not started.
+pub struct App {
+    step: Step,
+    router: axum::Router,
+    listener: TcpListener,
+    reloader: Arc<Reloader>,
+    ready: watch::Sender<bool>,
+    clock: Arc<dyn Clock>,
+    url: Arc<str>,
+}
+
+impl App {
+    /// Builds the server and takes its address; no work begins.
+    ///
+    /// # Errors
+    ///
+    /// Each says what to do.
+    pub async fn build(options: Options) -> Result<Self, ServeError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let config = reload::read(options.config.as_deref(), &options.flags)?;
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
+        let listener = listen(config.listen).await?;
+        let url: Arc<str> = format!("http://{}", listener.local_addr()?).into();
+        let store = open_store(&config, &clock, &url)?;
+        let metrics = Arc::new(Metrics::new());
+        let materials = Materials {
+            renderer: Arc::new(Renderer::built_in()),
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+        };
+        let plan = Plan::new(config, &materials)?;
+        let (plans, plan) = watch::channel(Arc::new(plan));
+        let (changes, changed) = watch::channel(0);
+        let (ready, is_ready) = watch::channel(false);
+        let deps = Deps {
+            store: Arc::clone(&store),
+            plan: plan.clone(),
+            metrics: Arc::clone(&metrics),
+            incarnation: Incarnation(u64::try_from(clock.now().as_millis()).unwrap_or(0)),
+            changes,
+        };
+        let (step, handle) = Step::open(deps).await?;
+        let Options {
+            config: file,
+            flags,
+        } = options;
+        let reloader = Reloader::new(file, flags, materials, plans, Arc::clone(&metrics));
+        let reloader = Arc::new(reloader);
+        let quarantine = Quarantine::open(Arc::clone(&store), Arc::clone(&metrics)).await?;
+        let intake = Intake {
+            plan,
+            step: handle.clone(),
+            quarantine: quarantine.clone(),
+            metrics: Arc::clone(&metrics),
+            clock: Arc::clone(&clock),
+            sources: KnownSources::default(),
+        };
+        let router = web::router(Web {
+            intake,
+            store,
+            step: handle,
+            quarantine,
+            metrics,
+            changes: changed,
+            url: Arc::clone(&url),
+            ready: is_ready,
+            reloader: Arc::clone(&reloader),
+        });
+        Ok(Self {
+            step,
+            router,
+            listener,
+            reloader,
+            ready,
+            clock,
+            url,
+        })
+    }
+
+    /// Where it listens, as people reach it.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Works until SIGTERM or SIGINT, then lets what is under way end, for at most 20 s.
+    ///
+    /// # Errors
+    ///
+    /// If signals or the listener fail.
+    pub async fn run(self) -> Result<(), ServeError> {
+        let Self {
+            step,
+            router,
+            listener,
+            reloader,
+            ready,
+            clock,
+            url,
+        } = self;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let (stop, stopping) = watch::channel(false);
+        let stopped = |mut stopping: watch::Receiver<bool>| async move {
+            // An error means that nobody can ask any more.
+            let _asked = stopping.wait_for(|stop| *stop).await;
+        };
+        let (stop_step, step_stopping) = watch::channel(false);
+        let work = tokio::spawn(step.run(clock, stopped(step_stopping), DRAIN));
+        let server = axum::serve(listener, router).with_graceful_shutdown(stopped(stopping));
+        let server = tokio::spawn(async move { server.await });
+        ready.send_replace(true);
+        tracing::info!(url = %url, "listening; open the address in a browser, post webhooks to /webhook");
+        let mut asked = std::pin::pin!(asked_to_stop()?);
+        loop {
+            tokio::select! {
+                () = &mut asked => break,
+                Some(()) = hangup.recv() => report_reload(reloader.reload()),
+            }
+        }
+        tracing::info!("stopping: requests and deliveries under way may end");
+        ready.send_replace(false);
+        stop.send_replace(true);
+        // Requests need the step to be answered, so it stops after them.
+        let served = tokio::time::timeout(DRAIN, server).await;
+        stop_step.send_replace(true);
+        let worked = work.await;
+        if served.is_err() || worked.is_err() {
+            tracing::warn!("some requests were not answered in time");
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn report_reload(done: Result<Changes, ReloadError>) {
+    match done {
+        Ok(Changes {
+            applied,
+            after_restart,
+        }) => {
+            tracing::info!(?applied, ?after_restart, "config reloaded");
+        }
+        Err(error) => tracing::error!("the old config stays: {error}"),
+    }
+}
+
+fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| {
+        let fix = if source.kind() == io::ErrorKind::AddrInUse {
+            "another program has this port: stop it, or choose another with --listen"
+        } else if source.kind() == io::ErrorKind::PermissionDenied {
+            "ports below 1024 need a privilege: choose another with --listen"
+        } else {
+            "choose an address of this machine with --listen"
+        };
+        ServeError::Listen {
+            address,
+            source,
+            fix,
+        }
+    })
+}
+
+fn open_store(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    url: &str,
+) -> Result<Arc<dyn Store>, ServeError> {
+    match &config.store {
+        StorePlace::Memory => {
+            tracing::warn!("store: memory: everything is lost when this process ends");
+            Ok(Arc::new(MemoryStore::new(Arc::clone(clock))))
+        }
+        StorePlace::Sqlite(path) => {
+            let settings = SqliteSettings {
+                path: path.clone(),
+                max_bytes: None,
+            };
+            let store = SqliteStore::open(&settings, Arc::clone(clock))?;
+            store.announce(url.trim_start_matches("http://"))?;
+            Ok(Arc::new(store))
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Deliveries that were given up, kept with all that a person needs to judge and replay them.
+
+use alert_engine::{DeliveryId, GroupId, LaneKey, Timestamp};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::store::{Doc, DocKey, Kind, Scan, Store, StoreError, Write};
+use crate::turn::deliver::Settled;
+
+/// A delivery that was given up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The delivery.
+    pub id: String,
+    /// When it was given up, in milliseconds since the epoch.
+    pub at_ms: i64,
+    /// The receiver's name.
+    pub receiver: String,
+    /// Its channel.
+    pub channel: String,
+    /// The destination as people may see it.
+    pub destination: String,
+    /// A bounded reason.
+    pub reason: String,
+    /// The provider's code.
+    pub code: Option<String>,
+    /// The provider's answer, redacted.
+    pub answer: String,
+    /// What to do about it.
+    pub fix: Option<String>,
+    /// The lanes that it spoke for: group and lane, in hex.
+    pub lanes: Vec<(String, String)>,
+    /// What would have been sent, as stored.
+    pub rendered: Option<serde_json::Value>,
+}
+
+pub(crate) fn letter_key(id: DeliveryId) -> DocKey {
+    DocKey {
+        kind: Kind::DeadLetter,
+        id: Bytes::copy_from_slice(&id.0),
+    }
+}
+
+/// The dead letter of a delivery. Given up twice (after a replay), it is kept once.
+pub(crate) fn write(settled: &Settled, stored: Option<&Doc>, now: Timestamp) -> Write {
+    let destination = settled.outlet.receiver.destination();
+    let error = settled.result.as_ref().err();
+    let lane = |(group, lane): &(GroupId, LaneKey)| (group.to_string(), lane.to_string());
+    let letter = DeadLetter {
+        id: settled.id.to_string(),
+        at_ms: now.as_millis(),
+        receiver: settled.outlet.name.to_string(),
+        channel: destination.channel.to_owned(),
+        destination: destination.label.clone(),
+        reason: error.map_or("attempts", |error| error.reason).to_owned(),
+        code: error.and_then(|error| error.code.clone()),
+        answer: error.map_or_else(String::new, |error| error.answer.clone()),
+        fix: error.and_then(|error| error.fix.clone()),
+        lanes: settled.lanes.iter().map(lane).collect(),
+        rendered: stored.and_then(|doc| serde_json::from_slice(&doc.bytes).ok()),
+    };
+    let bytes = serde_json::to_vec(&letter)
+        .expect("strings and numbers always serialise")
+        .into();
+    Write::Keep {
+        key: letter_key(settled.id),
+        wake_at: None,
+        bytes,
+    }
+}
+
+/// The dead letters, at most 200.
+///
+/// # Errors
+///
+/// If the store does not answer.
+pub async fn list(store: &dyn Store) -> Result<Vec<DeadLetter>, StoreError> {
+    let scan = Scan {
+        kind: Kind::DeadLetter,
+        after: Bytes::new(),
+        limit: 200,
+    };
+    let docs = store.scan(scan).await?.docs.into_iter().flatten();
+    Ok(docs
+        .filter_map(|doc| serde_json::from_slice(&doc.bytes).ok())
+        .collect())
+}
+
+/// One dead letter, with its document.
+///
+/// # Errors
+///
+/// If the store does not answer.
+pub async fn find(
+    store: &dyn Store,
+    id: DeliveryId,
+) -> Result<Option<(DeadLetter, Doc)>, StoreError> {
+    let doc = store
+        .load(vec![letter_key(id)])
+        .await?
+        .docs
+        .into_iter()
+        .flatten()
+        .next();
+    Ok(doc.and_then(|doc| Some((serde_json::from_slice(&doc.bytes).ok()?, doc))))
+}

@@ -1,0 +1,279 @@
+//! The config as it takes effect: each route with its policy, each destination with the receiver
+//! that reaches it. Built once per config, then only read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use alert_engine::{
+    ConfigHash, Labels, LaneKey, LanePolicy, Opens, Policy, Route, RouteId, RouteSpec, RouteTree,
+    SourceName, SourceRules, Timing,
+};
+
+use crate::config::{self, Config, Integration};
+use crate::receiver::{self, BuildError, Materials, Receiver};
+use crate::render::Locale;
+use crate::webhook::payload::BodyLimits;
+
+/// A receiver's way to one destination.
+pub struct Outlet {
+    /// What carries messages there.
+    pub receiver: Arc<dyn Receiver>,
+    /// The receiver's name in the config.
+    pub name: Arc<str>,
+    /// How its people read.
+    pub locale: Locale,
+    send_resolved: bool,
+}
+
+/// Everything that follows from one config.
+pub struct Plan {
+    config: Config,
+    hash: ConfigHash,
+    limits: BodyLimits,
+    routes: BTreeMap<RouteId, RoutePlan>,
+    /// For groups whose route left the config: nobody hears news of them, those who were told hear
+    /// the end.
+    closing: Policy,
+    outlets: BTreeMap<LaneKey, Arc<Outlet>>,
+    /// Where our own troubles go.
+    operators: Option<RouteTree>,
+}
+
+struct RoutePlan {
+    policy: Policy,
+    outlets: BTreeMap<LaneKey, Arc<Outlet>>,
+}
+
+impl Plan {
+    /// Builds all receivers of a config. Connects nowhere.
+    ///
+    /// # Errors
+    /// A receiver's settings cannot work, such as a certificate that is none.
+    pub fn new(config: Config, materials: &Materials) -> Result<Self, BuildError> {
+        let mut by_receiver = BTreeMap::new();
+        let builder = receiver::Builder::of(&config, materials)?;
+        for receiver in &config.receivers {
+            by_receiver.insert(receiver.name.clone(), outlets(receiver, &builder)?);
+        }
+        let all = by_receiver.values().flatten();
+        let outlets: BTreeMap<LaneKey, Arc<Outlet>> = all
+            .map(|outlet| (outlet.key(), Arc::clone(outlet)))
+            .collect();
+        let destinations = Arc::new(outlets.keys().copied().collect::<BTreeSet<_>>());
+        let policies = PolicyBuilder {
+            config: &config,
+            by_receiver: &by_receiver,
+            destinations,
+        };
+        let operators = config.operators.as_deref().map(operators_tree);
+        let trees = std::iter::once(&config.routes).chain(&operators);
+        let routes = trees
+            .flat_map(RouteTree::routes)
+            .map(|r| (r.id, policies.route(r)))
+            .collect();
+        let closing = policies.policy(Duration::from_secs(300), Duration::from_secs(4 * 3600));
+        let limits = BodyLimits {
+            body_bytes: config.limits.body_bytes,
+            alerts: config.limits.alerts_per_request,
+            labels: config.limits.labels_per_alert,
+            ..BodyLimits::default()
+        };
+        let hash = hash(&config);
+        Ok(Self {
+            hash,
+            limits,
+            routes,
+            closing,
+            outlets,
+            operators,
+            config,
+        })
+    }
+
+    /// The config that this follows from.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Equal for configs that send every alert to the same groups.
+    #[must_use]
+    pub fn hash(&self) -> ConfigHash {
+        self.hash
+    }
+
+    /// The routes that take an alert of `source`: our own troubles have their own.
+    pub(crate) fn find(&self, source: &SourceName, labels: &Labels) -> Vec<&Route> {
+        match (*source == SourceName::ours(), &self.operators) {
+            (true, Some(operators)) => operators.find(labels),
+            (true, None) => Vec::new(),
+            (false, _) => self.config.routes.find(labels),
+        }
+    }
+
+    /// How groups of a route speak.
+    #[must_use]
+    pub fn policy(&self, route: RouteId) -> &Policy {
+        self.routes
+            .get(&route)
+            .map_or(&self.closing, |plan| &plan.policy)
+    }
+
+    /// What reaches a lane of a route. A lane that the route no longer has is reached as any other
+    /// route would.
+    pub(crate) fn outlet(&self, route: RouteId, lane: LaneKey) -> Option<Arc<Outlet>> {
+        let own = self
+            .routes
+            .get(&route)
+            .and_then(|plan| plan.outlets.get(&lane));
+        own.or_else(|| self.outlets.get(&lane)).cloned()
+    }
+
+    /// All destinations.
+    pub(crate) fn outlets(&self) -> impl Iterator<Item = (LaneKey, &Outlet)> {
+        self.outlets.iter().map(|(lane, outlet)| (*lane, &**outlet))
+    }
+
+    /// The ways of one receiver.
+    pub(crate) fn outlets_of(&self, receiver: &str) -> Vec<Arc<Outlet>> {
+        self.outlets
+            .values()
+            .filter(|outlet| &*outlet.name == receiver)
+            .cloned()
+            .collect()
+    }
+
+    /// Whether an alert goes before others.
+    #[must_use]
+    pub fn is_priority(&self, labels: &Labels) -> bool {
+        self.config
+            .priority
+            .iter()
+            .any(|matchers| matchers.matches(labels))
+    }
+
+    /// How much one body may hold.
+    #[must_use]
+    pub fn body_limits(&self) -> &BodyLimits {
+        &self.limits
+    }
+
+    /// How far a source is trusted.
+    #[must_use]
+    pub fn source_rules(&self, name: &SourceName) -> SourceRules {
+        let source = self.config.source(name);
+        let usual = SourceRules::default();
+        SourceRules {
+            doubt: source.doubt.unwrap_or(usual.doubt),
+            stale_after: source.stale_after,
+            silent_after: source.silent_after,
+        }
+    }
+}
+
+impl Outlet {
+    fn key(&self) -> LaneKey {
+        self.receiver.destination().key
+    }
+}
+
+/// One outlet for each destination of a receiver.
+fn outlets(
+    config: &config::Receiver,
+    builder: &receiver::Builder<'_>,
+) -> Result<Vec<Arc<Outlet>>, BuildError> {
+    let name: Arc<str> = config.name.as_str().into();
+    let mut outlets = Vec::new();
+    for Integration {
+        send_resolved,
+        channel,
+    } in &config.integrations
+    {
+        for receiver in builder.build(&name, channel)? {
+            outlets.push(Arc::new(Outlet {
+                receiver,
+                name: Arc::clone(&name),
+                locale: config.locale.clone(),
+                send_resolved: *send_resolved,
+            }));
+        }
+    }
+    Ok(outlets)
+}
+
+struct PolicyBuilder<'a> {
+    config: &'a Config,
+    by_receiver: &'a BTreeMap<String, Vec<Arc<Outlet>>>,
+    destinations: Arc<BTreeSet<LaneKey>>,
+}
+
+impl PolicyBuilder<'_> {
+    fn route(&self, route: &Route) -> RoutePlan {
+        let timers = &route.timers;
+        let mut policy = self.policy(timers.group_interval, timers.repeat_interval);
+        policy.group_wait = timers.group_wait(timers.timing(true));
+        policy.timing = timers.timing;
+        let mut outlets = BTreeMap::new();
+        self.add(&route.receiver, Opens::AtOnce, &mut policy, &mut outlets);
+        RoutePlan { policy, outlets }
+    }
+
+    fn policy(&self, group_interval: Duration, repeat_interval: Duration) -> Policy {
+        Policy {
+            group_interval,
+            repeat_interval,
+            ttl: self.config.limits.missed_ttl,
+            destinations: Arc::clone(&self.destinations),
+            ..Policy::default()
+        }
+    }
+
+    /// Adds the lanes of a receiver, and those of its fallbacks behind them. The config allows no
+    /// cycle of fallbacks.
+    fn add(
+        &self,
+        receiver: &str,
+        opens: Opens,
+        policy: &mut Policy,
+        outlets: &mut BTreeMap<LaneKey, Arc<Outlet>>,
+    ) {
+        let Some(config) = self.config.receiver(receiver) else {
+            return;
+        };
+        for outlet in self.by_receiver.get(receiver).into_iter().flatten() {
+            let key = outlet.key();
+            let lane = LanePolicy {
+                opens,
+                send_resolved: outlet.send_resolved,
+            };
+            // A destination that hears at once does not also hear as a fallback.
+            policy.lanes.entry(key).or_insert(lane);
+            outlets.entry(key).or_insert_with(|| Arc::clone(outlet));
+            if let Some(fallback) = &config.fallback {
+                let opens = Opens::WhenFailing {
+                    lane: key,
+                    after: fallback.after,
+                };
+                self.add(&fallback.receiver, opens, policy, outlets);
+            }
+        }
+    }
+}
+
+/// The tree for our own troubles: one receiver, grouped by what happened.
+fn operators_tree(receiver: &str) -> RouteTree {
+    let names = ["alertname", "receiver"].map(str::to_owned);
+    let root = RouteSpec {
+        receiver: Some(receiver.to_owned()),
+        group_by: Some(alert_engine::GroupBy::Labels(names.into())),
+        timing: Some(Timing::Settled),
+        ..RouteSpec::default()
+    };
+    RouteTree::new(&root).expect("the root has a receiver and takes everything")
+}
+
+fn hash(config: &Config) -> ConfigHash {
+    let operators = config.operators.as_deref().unwrap_or_default();
+    ConfigHash::of(&[&config.routes.hash().0, operators.as_bytes()])
+}

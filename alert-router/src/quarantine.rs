@@ -1,0 +1,139 @@
+//! What could not be read is kept, with the reason, until a person looks at it: bounded, so that a
+//! sender gone mad cannot fill the disk.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use alert_engine::{BodyHash, SourceName, Timestamp};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::metrics::Metrics;
+use crate::store::{Committed, DocKey, Kind, Revision, Scan, Store, StoreError, Unit, Write};
+
+/// At most so many bodies are kept; more are only counted.
+const KEPT: usize = 1_000;
+/// A body larger than this is cut: the start tells what it was.
+const KEPT_BYTES: usize = 256 << 10;
+
+/// Keeps what could not be read.
+#[derive(Clone)]
+pub struct Quarantine {
+    store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+    held: Arc<AtomicUsize>,
+}
+
+/// One kept body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// Its id: hash of source and bytes, so that a body sent again is kept once.
+    pub id: String,
+    /// When it first came, in milliseconds since the epoch.
+    pub at_ms: i64,
+    /// The source that it was posted to.
+    pub source: String,
+    /// A bounded reason, as in the metric.
+    pub reason: String,
+    /// Why it was refused, and what to change.
+    pub why: String,
+    /// Its bytes in base64, cut at 256 KiB.
+    pub body: String,
+    /// How many bytes it had.
+    pub bytes: usize,
+}
+
+impl Quarantine {
+    /// Counts what is held already.
+    ///
+    /// # Errors
+    ///
+    /// If the store does not answer.
+    pub async fn open(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Result<Self, StoreError> {
+        let depth = store.depth().await?;
+        let held = depth
+            .docs
+            .iter()
+            .find(|(kind, _)| *kind == Kind::Quarantine);
+        let held = held.map_or(0, |(_, count)| {
+            usize::try_from(*count).unwrap_or(usize::MAX)
+        });
+        Ok(Self {
+            store,
+            metrics,
+            held: Arc::new(AtomicUsize::new(held)),
+        })
+    }
+
+    /// Keeps `body`, and counts it in any case.
+    ///
+    /// # Errors
+    ///
+    /// If the store does not answer: then nothing was kept, and the sender should try again.
+    pub async fn keep(
+        &self,
+        now: Timestamp,
+        source: &SourceName,
+        reason: &'static str,
+        why: String,
+        body: &Bytes,
+    ) -> Result<(), StoreError> {
+        self.metrics.quarantined.with_label_values(&[reason]).inc();
+        if self.held.load(Ordering::Relaxed) >= KEPT {
+            self.metrics.quarantine_full.inc();
+            return Ok(());
+        }
+        let id = BodyHash::of(&[source.as_str().as_bytes(), body]);
+        let kept = Quarantined {
+            id: id.to_string(),
+            at_ms: now.as_millis(),
+            source: source.as_str().to_owned(),
+            reason: reason.to_owned(),
+            why,
+            body: STANDARD.encode(&body[..body.len().min(KEPT_BYTES)]),
+            bytes: body.len(),
+        };
+        let bytes = serde_json::to_vec(&kept).expect("strings and numbers always serialise");
+        let key = DocKey {
+            kind: Kind::Quarantine,
+            id: Bytes::copy_from_slice(&id.0),
+        };
+        let write = Write::Put {
+            key,
+            expected: Revision::NONE,
+            wake_at: None,
+            bytes: bytes.into(),
+        };
+        let unit = Unit {
+            writes: vec![write],
+            history: Vec::new(),
+        };
+        match self.store.commit(vec![unit]).await?.first() {
+            Some(Committed::Done(_)) => {
+                self.held.fetch_add(1, Ordering::Relaxed);
+            }
+            // Kept already: the same body came before.
+            Some(Committed::Conflict(_)) | None => {}
+        }
+        Ok(())
+    }
+
+    /// The bodies that are held, at most 200.
+    ///
+    /// # Errors
+    ///
+    /// If the store does not answer.
+    pub async fn list(&self) -> Result<Vec<Quarantined>, StoreError> {
+        let scan = Scan {
+            kind: Kind::Quarantine,
+            after: Bytes::new(),
+            limit: 200,
+        };
+        let docs = self.store.scan(scan).await?.docs.into_iter().flatten();
+        Ok(docs
+            .filter_map(|doc| serde_json::from_slice(&doc.bytes).ok())
+            .collect())
+    }
+}

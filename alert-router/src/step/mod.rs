@@ -1,0 +1,403 @@
+//! The one step of this process over everything that waits: observations are taken in, ended
+//! deliveries are settled, and what is due is sent. Changes to groups happen only here, one after
+//! the other, so that within a process nothing ever conflicts.
+
+pub(crate) mod bodies;
+pub(crate) mod groups;
+mod observe;
+mod routing;
+mod sources;
+mod sweep;
+mod units;
+pub(crate) mod words;
+pub(crate) mod world;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alert_engine::{AlertKey, GroupId, Incarnation, LaneKey, Owners, SourceName, Timestamp};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use crate::metrics::Metrics;
+use crate::plan::Plan;
+use crate::store::{Store, StoreError};
+use crate::trouble::Trouble;
+use crate::turn::deliver::{Outgoing, Settled, deliver};
+use crate::webhook::payload::Batch;
+use groups::Groups;
+use observe::Request;
+use routing::Routing;
+use sources::SourceBook;
+
+/// Requests that may wait for the step; more are told to come again.
+const WAITING: usize = 1_024;
+/// Alerts that one step takes in; what is beyond waits for the next.
+const ALERTS_PER_STEP: usize = 5_000;
+/// How long a step waits after the store could not answer.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How many alerts of a batch changed something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// They are news, or an end, or a new text.
+    pub changed: usize,
+    /// They were known.
+    pub unchanged: usize,
+}
+
+/// A batch was not taken, but would be later.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Busy {
+    /// Too much waits.
+    #[error("too many requests wait; try again")]
+    Queue,
+    /// The server is stopping.
+    #[error("the server is stopping; try again")]
+    Stopping,
+    /// The store did not answer.
+    #[error("{0}; try again")]
+    Store(String),
+}
+
+/// What is asked of the step.
+enum Command {
+    Observe(Request),
+    Seen {
+        group: GroupId,
+        answer: oneshot::Sender<BTreeMap<AlertKey, u64>>,
+    },
+    Replay {
+        lanes: Vec<(GroupId, LaneKey)>,
+        answer: oneshot::Sender<Result<(), Busy>>,
+    },
+}
+
+/// How everything else talks to the step.
+#[derive(Clone)]
+pub struct StepHandle(mpsc::Sender<Command>);
+
+/// What a step works with.
+pub struct Deps {
+    /// Where groups live.
+    pub store: Arc<dyn Store>,
+    /// The config as it takes effect.
+    pub plan: watch::Receiver<Arc<Plan>>,
+    /// Counts what happens.
+    pub metrics: Arc<Metrics>,
+    /// This run of this process.
+    pub incarnation: Incarnation,
+    /// Told after every step that changed something.
+    pub changes: watch::Sender<u64>,
+}
+
+/// The step and all that it remembers.
+pub struct Step {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) plan: watch::Receiver<Arc<Plan>>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) owners: Owners,
+    pub(crate) groups: Groups,
+    pub(crate) sources: SourceBook,
+    /// Ended deliveries that could not be written down yet.
+    pub(crate) unsettled: Vec<Settled>,
+    routing: Routing,
+    commands: mpsc::Receiver<Command>,
+    deliveries: JoinSet<Settled>,
+    troubles: Vec<Trouble>,
+    changes: watch::Sender<u64>,
+    /// Groups that may live under an older config.
+    rehoming: sweep::Rehoming,
+}
+
+impl StepHandle {
+    /// Takes in a batch. `Ok` means that it is durable.
+    ///
+    /// # Errors
+    ///
+    /// If it was not taken: trying again makes sense.
+    pub async fn observe(&self, source: SourceName, batch: Batch) -> Result<Taken, Busy> {
+        let (answer, taken) = oneshot::channel();
+        let request = Request {
+            source,
+            batch,
+            answer,
+        };
+        match self.0.try_send(Command::Observe(request)) {
+            Ok(()) => taken.await.unwrap_or(Err(Busy::Stopping)),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(Busy::Queue),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Busy::Stopping),
+        }
+    }
+
+    /// How often each alert of a group was seen unchanged since this process started.
+    pub async fn seen(&self, group: GroupId) -> BTreeMap<AlertKey, u64> {
+        let (answer, seen) = oneshot::channel();
+        match self.0.send(Command::Seen { group, answer }).await {
+            Ok(()) => seen.await.unwrap_or_default(),
+            Err(_stopping) => BTreeMap::new(),
+        }
+    }
+
+    /// Ends the cool-down of lanes: they say the present truth at once.
+    ///
+    /// # Errors
+    ///
+    /// If it was not done: trying again makes sense.
+    pub async fn replay(&self, lanes: Vec<(GroupId, LaneKey)>) -> Result<(), Busy> {
+        let (answer, done) = oneshot::channel();
+        match self.0.send(Command::Replay { lanes, answer }).await {
+            Ok(()) => done.await.unwrap_or(Err(Busy::Stopping)),
+            Err(_stopping) => Err(Busy::Stopping),
+        }
+    }
+}
+
+impl Step {
+    /// A step over what is stored. Starts nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the store does not answer.
+    pub async fn open(deps: Deps) -> Result<(Self, StepHandle), StoreError> {
+        let Deps {
+            store,
+            plan,
+            metrics,
+            incarnation,
+            changes,
+        } = deps;
+        let (sender, commands) = mpsc::channel(WAITING);
+        let config = plan.borrow().clone();
+        let sources = SourceBook::load(&*store, &config).await?;
+        let step = Self {
+            groups: Groups::new(Arc::clone(&store), Arc::clone(&metrics)),
+            routing: Routing::new(&config),
+            rehoming: sweep::Rehoming::begin(),
+            owners: Owners::Only(incarnation),
+            unsettled: Vec::new(),
+            deliveries: JoinSet::new(),
+            troubles: Vec::new(),
+            store,
+            plan,
+            metrics,
+            incarnation,
+            sources,
+            commands,
+            changes,
+        };
+        Ok((step, StepHandle(sender)))
+    }
+
+    /// Works until `stop`, then lets deliveries under way end for at most `drain`.
+    pub async fn run(
+        mut self,
+        clock: Arc<dyn crate::clock::Clock>,
+        stop: impl Future<Output = ()>,
+        drain: Duration,
+    ) {
+        tokio::pin!(stop);
+        let mut wake = Some(clock.now());
+        loop {
+            let pause = wake.map(|at| at.since(clock.now()));
+            let mut work = Waiting::default();
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                Some(command) = self.commands.recv() => work.add(command),
+                Some(ended) = self.deliveries.join_next() => work.ended.extend(ended.ok()),
+                Ok(()) = self.plan.changed() => self.adopt_plan(),
+                () = sleep(pause) => {}
+            }
+            self.gather(&mut work);
+            wake = self.once(work, clock.now(), wake).await;
+        }
+        self.drain(drain).await;
+    }
+
+    /// One step: takes in, settles, and sends what is due. Returns when to look again.
+    async fn once(
+        &mut self,
+        work: Waiting,
+        now: Timestamp,
+        wake: Option<Timestamp>,
+    ) -> Option<Timestamp> {
+        let timer = self.metrics.step_seconds.start_timer();
+        let busy = !work.is_empty();
+        let result = self.work(work, now, wake).await;
+        timer.observe_duration();
+        if busy || wake.is_some_and(|at| at <= now) {
+            self.changes.send_modify(|version| *version += 1);
+        }
+        match result {
+            Ok(wake) => wake,
+            Err(error) => {
+                self.count_store_error(&error);
+                tracing::warn!(error = %error, "the store did not answer; trying again in a second");
+                Some(now + STORE_PAUSE)
+            }
+        }
+    }
+
+    async fn work(
+        &mut self,
+        mut work: Waiting,
+        now: Timestamp,
+        wake: Option<Timestamp>,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        work.requests.extend(
+            self.troubles
+                .drain(..)
+                .map(|trouble| trouble_request(&trouble, now)),
+        );
+        let touched = !work.is_empty() || !self.unsettled.is_empty();
+        for (group, answer) in work.seen {
+            // Whoever asked and left does not need the answer.
+            let _gone = answer.send(self.groups.seen(group));
+        }
+        if !work.requests.is_empty() {
+            self.observe(work.requests).await;
+        }
+        work.ended.append(&mut self.unsettled);
+        if !work.ended.is_empty() {
+            self.settle(work.ended).await?;
+        }
+        for (lanes, answer) in work.replays {
+            let done = self
+                .replay(&lanes)
+                .await
+                .map_err(|error| Busy::Store(error.to_string()));
+            let _gone = answer.send(done);
+        }
+        let more = self.rehoming_step().await?;
+        let mut next = wake;
+        if touched || more || wake.is_none_or(|at| at <= now) {
+            next = self.turn().await?;
+        }
+        next = [next, self.look_at_sources(now).await?]
+            .into_iter()
+            .flatten()
+            .min();
+        if more || !self.troubles.is_empty() {
+            next = Some(now);
+        }
+        Ok(next)
+    }
+
+    /// Takes what else waits, up to the bound of one step.
+    fn gather(&mut self, work: &mut Waiting) {
+        while work.alerts() < ALERTS_PER_STEP
+            && let Ok(command) = self.commands.try_recv()
+        {
+            work.add(command);
+        }
+        while let Some(ended) = self.deliveries.try_join_next() {
+            work.ended.extend(ended.ok());
+        }
+    }
+
+    pub(crate) fn send(&mut self, outgoing: Outgoing) {
+        self.metrics.in_flight.inc();
+        let metrics = Arc::clone(&self.metrics);
+        self.deliveries.spawn(async move {
+            let settled = deliver(outgoing, Arc::clone(&metrics)).await;
+            metrics.in_flight.dec();
+            settled
+        });
+    }
+
+    /// Remembers troubles for the next step, which takes them in like any other alert.
+    pub(crate) fn report(&mut self, troubles: impl Iterator<Item = Trouble>) {
+        self.troubles.extend(troubles);
+    }
+
+    pub(crate) fn count_store_error(&self, error: &StoreError) {
+        let kind = match error {
+            StoreError::Unavailable(_) => "unavailable",
+            StoreError::Full { .. } => "full",
+            StoreError::Corrupt { .. } => "corrupt",
+        };
+        self.metrics.store_errors.with_label_values(&[kind]).inc();
+    }
+
+    fn adopt_plan(&mut self) {
+        let plan = self.plan.borrow_and_update().clone();
+        self.sources.adopt(&plan);
+        self.rehoming = sweep::Rehoming::begin();
+    }
+
+    /// Lets deliveries under way end, and writes down how.
+    async fn drain(mut self, within: Duration) {
+        self.commands.close();
+        let deadline = tokio::time::sleep(within);
+        tokio::pin!(deadline);
+        loop {
+            tokio::select! {
+                ended = self.deliveries.join_next() => {
+                    let Some(ended) = ended else { return };
+                    let ended = ended.into_iter().collect();
+                    if let Err(error) = self.settle(ended).await {
+                        tracing::warn!(error = %error, "the end of a delivery was not written down");
+                    }
+                }
+                () = &mut deadline => {
+                    let left = self.deliveries.len();
+                    tracing::warn!(left, "deliveries were still under way; they are tried again after the start");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Lanes that say the present truth at once, and who waits for that.
+type Replay = (Vec<(GroupId, LaneKey)>, oneshot::Sender<Result<(), Busy>>);
+
+/// What one step takes.
+#[derive(Default)]
+struct Waiting {
+    requests: Vec<Request>,
+    ended: Vec<Settled>,
+    seen: Vec<(GroupId, oneshot::Sender<BTreeMap<AlertKey, u64>>)>,
+    replays: Vec<Replay>,
+}
+
+impl Waiting {
+    fn add(&mut self, command: Command) {
+        match command {
+            Command::Observe(request) => self.requests.push(request),
+            Command::Seen { group, answer } => self.seen.push((group, answer)),
+            Command::Replay { lanes, answer } => self.replays.push((lanes, answer)),
+        }
+    }
+
+    fn alerts(&self) -> usize {
+        self.requests
+            .iter()
+            .map(|request| request.batch.alerts.len())
+            .sum()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.requests.is_empty() && self.ended.is_empty() && self.replays.is_empty()
+    }
+}
+
+fn trouble_request(trouble: &Trouble, now: Timestamp) -> Request {
+    let (answer, _nobody_waits) = oneshot::channel();
+    Request {
+        source: SourceName::ours(),
+        batch: trouble.batch(now),
+        answer,
+    }
+}
+
+/// Sleeps; `None` is for ever.
+async fn sleep(pause: Option<Duration>) {
+    match pause {
+        Some(pause) => tokio::time::sleep(pause).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,395 @@
+//! Observations in: route, load, observe, write, and only then answer. Everything here may be done
+//! twice: an observation that is known already changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use alert_engine::{
+    AlertKey, Change, Group, GroupId, Intake, LaneKey, Observation, Observed, Says, SourceName,
+    rehome,
+};
+use tokio::sync::oneshot;
+
+use super::groups::{Changes, Groups, Held, Touched, home_groups, home_key};
+use super::routing::{Routed, RoutedGroup};
+use super::world::World;
+use super::{Busy, Step, Taken, bodies};
+use crate::history::Event;
+use crate::plan::Plan;
+use crate::store::{StoreError, Write};
+use crate::trouble::Trouble;
+use crate::webhook::payload::{Batch, SeenAlert};
+
+/// A batch that waits for its answer.
+pub(super) struct Request {
+    pub(super) source: SourceName,
+    pub(super) batch: Batch,
+    pub(super) answer: oneshot::Sender<Result<Taken, Busy>>,
+}
+
+/// One alert of a request on its way into groups.
+struct Seen<'a> {
+    observation: Observation,
+    alert: &'a SeenAlert,
+    routed: Arc<Routed>,
+    homes: Vec<GroupId>,
+}
+
+/// What a round did.
+#[derive(Default)]
+struct Round {
+    /// Per request.
+    taken: Vec<Taken>,
+    /// Per request, the groups that it changed.
+    changed: Vec<BTreeSet<GroupId>>,
+    /// Groups that somebody else changed meanwhile.
+    conflicts: BTreeSet<GroupId>,
+}
+
+/// Other replicas may win a group from under us so often; then the sender is asked to come again.
+const ROUNDS: usize = 5;
+
+impl Step {
+    /// Takes in all that waits, with one write, and answers everybody.
+    pub(super) async fn observe(&mut self, mut waiting: Vec<Request>) {
+        for _ in 0..ROUNDS {
+            if waiting.is_empty() {
+                return;
+            }
+            match self.round(&waiting).await {
+                Ok(round) => waiting = answer(waiting, round),
+                Err(error) => {
+                    self.count_store_error(&error);
+                    let busy = Busy::Store(error.to_string());
+                    waiting
+                        .drain(..)
+                        .for_each(|r| drop(r.answer.send(Err(busy.clone()))));
+                }
+            }
+        }
+        let busy = Busy::Store("other replicas change the same groups all the time".to_owned());
+        waiting
+            .into_iter()
+            .for_each(|request| drop(request.answer.send(Err(busy.clone()))));
+    }
+
+    async fn round(&mut self, waiting: &[Request]) -> Result<Round, StoreError> {
+        let plan = self.plan.borrow().clone();
+        let mut seen = self.route(&plan, waiting);
+        self.find_homes(&mut seen).await?;
+        let ids: BTreeSet<GroupId> = seen.iter().flatten().flat_map(Seen::groups).collect();
+        let taken = self.groups.take(&ids).await?;
+        let spoke = waiting.iter().map(|r| (&r.source, &r.batch.envelope));
+        let back = self.sources.spoke(&plan, taken.now, spoke);
+        self.report(
+            back.iter()
+                .map(|source| Trouble::silent(source, false))
+                .collect::<Vec<_>>()
+                .into_iter(),
+        );
+        let world = World {
+            plan: &plan,
+            sources: self.sources.known(),
+            owners: &self.owners,
+            now: taken.now,
+        };
+        let mut work = Work {
+            world,
+            groups: taken.groups,
+            changed: BTreeMap::new(),
+        };
+        let mut round = Round::default();
+        for seen in &seen {
+            let mut counts = Taken::default();
+            let mut changed = BTreeSet::new();
+            for alert in seen {
+                let effect = work.observe(alert, &mut changed);
+                match effect {
+                    Effect::Changed => counts.changed += 1,
+                    Effect::Unchanged => counts.unchanged += 1,
+                    Effect::Refused => self.metrics.group_full.inc(),
+                }
+            }
+            round.taken.push(counts);
+            round.changed.push(changed);
+        }
+        let changes = work.finish(&mut self.groups);
+        if !changes.groups.is_empty() {
+            round.conflicts = self.groups.commit(changes).await?;
+        }
+        Ok(round)
+    }
+
+    fn route<'a>(&mut self, plan: &Plan, waiting: &'a [Request]) -> Vec<Vec<Seen<'a>>> {
+        let routing = &mut self.routing;
+        let mut one = |source: &SourceName, alert: &'a SeenAlert| {
+            let routed = routing.route(plan, source, alert);
+            let says = match alert.ends_at {
+                None => Says::Firing {
+                    start: alert.starts_at,
+                    expires: None,
+                },
+                Some(end) => Says::Resolved { end },
+            };
+            let observation = Observation {
+                key: AlertKey {
+                    source: source.clone(),
+                    fingerprint: alert.identity,
+                },
+                voice: alert.voice,
+                says,
+                body: alert.body,
+                name: Arc::clone(&routed.name),
+                priority: routed.priority,
+            };
+            Seen {
+                observation,
+                alert,
+                routed,
+                homes: Vec::new(),
+            }
+        };
+        waiting
+            .iter()
+            .map(|r| {
+                r.batch
+                    .alerts
+                    .iter()
+                    .map(|alert| one(&r.source, alert))
+                    .collect()
+            })
+            .collect()
+    }
+
+    /// Reads where each alert lives now, which after a config change is not where it is routed.
+    async fn find_homes(&self, seen: &mut [Vec<Seen<'_>>]) -> Result<(), StoreError> {
+        let keys: BTreeSet<AlertKey> = seen
+            .iter()
+            .flatten()
+            .map(|seen| seen.observation.key.clone())
+            .collect();
+        let docs = self
+            .store
+            .load(keys.iter().map(home_key).collect())
+            .await?
+            .docs;
+        let homes: BTreeMap<AlertKey, Vec<GroupId>> = keys
+            .into_iter()
+            .zip(docs)
+            .filter_map(|(key, doc)| Some((key, home_groups(&doc?.bytes).collect())))
+            .collect();
+        for seen in seen.iter_mut().flatten() {
+            if let Some(homes) = homes.get(&seen.observation.key) {
+                seen.homes.clone_from(homes);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an observation did to all groups together.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Effect {
+    Unchanged,
+    Changed,
+    Refused,
+}
+
+/// The groups of one round while they change.
+struct Work<'a> {
+    world: World<'a>,
+    groups: BTreeMap<GroupId, Held>,
+    changed: BTreeMap<GroupId, Changed>,
+}
+
+/// What is to be written with a changed group.
+#[derive(Default)]
+struct Changed {
+    writes: Vec<Write>,
+    alerts: BTreeMap<AlertKey, Change>,
+}
+
+impl Work<'_> {
+    fn observe(&mut self, seen: &Seen<'_>, touched: &mut BTreeSet<GroupId>) -> Effect {
+        let mut effect = Effect::Unchanged;
+        let held_up = self.move_home(seen, touched);
+        let routed = seen.routed.groups.iter().filter(|_| !held_up);
+        for target in routed {
+            effect = effect.max(self.observe_in(target.id, Some(target), seen, touched));
+        }
+        for home in &seen.homes {
+            if held_up || !seen.routed.groups.iter().any(|routed| routed.id == *home) {
+                effect = effect.max(self.observe_in(*home, None, seen, touched));
+            }
+        }
+        effect
+    }
+
+    /// After a config change an alert moves from where it lives to where it is routed, with all
+    /// that people heard of it. Says whether that has to wait for a delivery under way.
+    fn move_home(&mut self, seen: &Seen<'_>, touched: &mut BTreeSet<GroupId>) -> bool {
+        let mut held_up = false;
+        for home in &seen.homes {
+            if seen.routed.groups.iter().any(|routed| routed.id == *home) {
+                continue;
+            }
+            let Some(mut old) = self.groups.remove(home) else {
+                continue;
+            };
+            let lives = old.group.state().alerts.get(&seen.observation.key);
+            if lives.is_some_and(|alert| !alert.departed) {
+                held_up |= self.move_from(&mut old.group, seen, touched);
+                self.touch(*home, touched);
+            }
+            self.groups.insert(*home, old);
+        }
+        held_up
+    }
+
+    fn move_from(
+        &mut self,
+        old: &mut Group,
+        seen: &Seen<'_>,
+        touched: &mut BTreeSet<GroupId>,
+    ) -> bool {
+        let lanes = |routed: &RoutedGroup| -> BTreeSet<LaneKey> {
+            self.world
+                .plan
+                .policy(routed.route)
+                .lanes
+                .keys()
+                .copied()
+                .collect()
+        };
+        let shared = |routed: &&RoutedGroup| {
+            lanes(routed)
+                .iter()
+                .filter(|lane| old.state().lanes.contains_key(*lane))
+                .count()
+        };
+        let Some(target) = seen.routed.groups.iter().max_by_key(shared) else {
+            return false;
+        };
+        let lanes = lanes(target);
+        let to = self.open(target);
+        let result = rehome(&seen.observation.key, old, &mut to.group, &lanes);
+        let (id, moved) = (target.id, result.is_ok());
+        if moved {
+            self.touch(id, touched)
+                .alerts
+                .insert(seen.observation.key.clone(), Change::Detail);
+        }
+        !moved
+    }
+
+    fn observe_in(
+        &mut self,
+        id: GroupId,
+        routed: Option<&RoutedGroup>,
+        seen: &Seen<'_>,
+        touched: &mut BTreeSet<GroupId>,
+    ) -> Effect {
+        match routed {
+            // The end of what we never saw firing opens no group.
+            Some(routed) if seen.alert.ends_at.is_none() => drop(self.open(routed)),
+            Some(_) | None => {}
+        }
+        let Some(held) = self.groups.get_mut(&id) else {
+            return Effect::Unchanged;
+        };
+        let ctx = self.world.context(held.group.state().route);
+        match held.group.observe(&seen.observation, &ctx) {
+            Observed::Unchanged | Observed::NeverFired => {
+                let count = held.seen.entry(seen.observation.key.clone()).or_default();
+                *count += 1;
+                Effect::Unchanged
+            }
+            Observed::SeenOnly => {
+                self.touch(id, touched);
+                Effect::Unchanged
+            }
+            Observed::Changed { change, .. } => {
+                let body = bodies::keep(seen.alert, self.world.now);
+                let changed = self.touch(id, touched);
+                changed.writes.push(body);
+                changed.alerts.insert(seen.observation.key.clone(), change);
+                Effect::Changed
+            }
+            Observed::Refused(_) => Effect::Refused,
+        }
+    }
+
+    fn open(&mut self, routed: &RoutedGroup) -> &mut Held {
+        let world = &self.world;
+        self.groups.entry(routed.id).or_insert_with(|| {
+            let ctx = world.context(routed.route);
+            let config = world.plan.hash();
+            let group = Group::new(
+                routed.route,
+                routed.labels.clone(),
+                config,
+                Intake::Webhook,
+                &ctx,
+            );
+            Held::new(group)
+        })
+    }
+
+    fn touch(&mut self, id: GroupId, touched: &mut BTreeSet<GroupId>) -> &mut Changed {
+        touched.insert(id);
+        self.changed.entry(id).or_default()
+    }
+
+    fn finish(self, cache: &mut Groups) -> Changes {
+        let Self {
+            world,
+            groups,
+            mut changed,
+        } = self;
+        let mut changes = Changes::at(world.now);
+        for (id, mut held) in groups {
+            let Some(with) = changed.remove(&id) else {
+                cache.give_back(id, held);
+                continue;
+            };
+            let mut events = world.notes(&mut held.group);
+            events.splice(..0, Event::observed(&with.alerts));
+            let wake_at = world.wake(&held.group);
+            changes.groups.insert(
+                id,
+                Touched {
+                    held,
+                    wake_at,
+                    writes: with.writes,
+                    events,
+                },
+            );
+        }
+        changes
+    }
+}
+
+impl Seen<'_> {
+    fn groups(&self) -> impl Iterator<Item = GroupId> {
+        self.routed
+            .groups
+            .iter()
+            .map(|group| group.id)
+            .chain(self.homes.iter().copied())
+    }
+}
+
+/// Answers the requests of which nothing conflicted; returns the others.
+fn answer(waiting: Vec<Request>, round: Round) -> Vec<Request> {
+    let results = round.taken.into_iter().zip(round.changed);
+    let mut again = Vec::new();
+    for (request, (taken, changed)) in waiting.into_iter().zip(results) {
+        if changed.is_disjoint(&round.conflicts) {
+            // A caller that went away does not need its answer.
+            let _gone = request.answer.send(Ok(taken));
+        } else {
+            again.push(request);
+        }
+    }
+    again
+}

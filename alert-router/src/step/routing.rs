@@ -1,0 +1,74 @@
+//! Which groups an alert belongs to, remembered by its text: the same text goes the same way as
+//! long as the config is the same.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use alert_engine::{BodyHash, ConfigHash, GroupId, Labels, RouteId, SourceName};
+
+use crate::plan::Plan;
+use crate::webhook::payload::SeenAlert;
+
+/// At most so many texts are remembered; then all are forgotten, which costs routing them again.
+const REMEMBERED: usize = 200_000;
+
+/// Where an alert goes.
+pub(super) struct Routed {
+    /// Its `alertname`.
+    pub(super) name: Arc<str>,
+    /// Whether it matches the `priority` matchers.
+    pub(super) priority: bool,
+    /// The groups that it is routed to.
+    pub(super) groups: Vec<RoutedGroup>,
+}
+
+/// A group that an alert is routed to.
+pub(super) struct RoutedGroup {
+    pub(super) id: GroupId,
+    pub(super) route: RouteId,
+    pub(super) labels: Labels,
+}
+
+/// Remembers where texts go.
+pub(super) struct Routing {
+    config: ConfigHash,
+    known: BTreeMap<(SourceName, BodyHash), Arc<Routed>>,
+}
+
+impl Routing {
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self {
+            config: plan.hash(),
+            known: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn route(
+        &mut self,
+        plan: &Plan,
+        source: &SourceName,
+        alert: &SeenAlert,
+    ) -> Arc<Routed> {
+        if self.config != plan.hash() || self.known.len() >= REMEMBERED {
+            *self = Self::new(plan);
+        }
+        let known = self.known.entry((source.clone(), alert.body));
+        Arc::clone(known.or_insert_with(|| Arc::new(find(plan, source, &alert.text().labels))))
+    }
+}
+
+fn find(plan: &Plan, source: &SourceName, labels: &Labels) -> Routed {
+    let group = |route: &alert_engine::Route| {
+        let labels = route.group_labels(labels);
+        RoutedGroup {
+            id: alert_engine::group_id(route.id, &labels),
+            route: route.id,
+            labels,
+        }
+    };
+    Routed {
+        name: labels.get("alertname").unwrap_or("(no alertname)").into(),
+        priority: plan.is_priority(labels),
+        groups: plan.find(source, labels).into_iter().map(group).collect(),
+    }
+}

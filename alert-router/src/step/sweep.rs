@@ -1,0 +1,378 @@
+//! What is put in order without anybody waiting for it, a bounded piece at a time: groups of an
+//! older config, sources that fell silent, texts that nobody needs any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use alert_engine::{
+    AlertKey, BodyHash, Fingerprint, Group, GroupId, Intake, LaneKey, SourceName, Text, Timestamp,
+    rehome,
+};
+use bytes::Bytes;
+
+use super::groups::{Changes, Held, Touched, group_id, home_groups, home_key};
+use super::world::World;
+use super::{Step, bodies};
+use crate::plan::Plan;
+use crate::store::{Committed, Doc, Keep, Kind, Scan, StoreError, Unit, Write};
+use crate::trouble::Trouble;
+use crate::webhook::payload::AlertText;
+
+/// Groups that one step looks at after a config change.
+const PAGE: usize = 50;
+/// Rows of history that one step removes.
+const ROWS: usize = 10_000;
+/// A text that is still needed is looked at again after so long.
+const LOOK_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How far the groups of an older config were moved; `None`: all of them.
+pub(crate) struct Rehoming(Option<Bytes>);
+
+impl Rehoming {
+    /// From the first group on: after a start, and after each reload.
+    pub(crate) fn begin() -> Self {
+        Self(Some(Bytes::new()))
+    }
+}
+
+impl Step {
+    /// Moves alerts of one page of groups to where the config routes them now. Says whether there
+    /// is more to do.
+    pub(super) async fn rehoming_step(&mut self) -> Result<bool, StoreError> {
+        let Some(after) = self.rehoming.0.clone() else {
+            return Ok(false);
+        };
+        let scan = Scan {
+            kind: Kind::Group,
+            after,
+            limit: PAGE,
+        };
+        let docs: Vec<Doc> = self
+            .store
+            .scan(scan)
+            .await?
+            .docs
+            .into_iter()
+            .flatten()
+            .collect();
+        let last = docs.last().map(|doc| doc.key.id.clone());
+        let plan = self.plan.borrow().clone();
+        let ids: BTreeSet<GroupId> = docs.iter().filter_map(|doc| group_id(&doc.key)).collect();
+        let taken = self.groups.take(&ids).await?;
+        let mut old = BTreeMap::new();
+        for (id, held) in taken.groups {
+            if held.group.state().config == plan.hash() {
+                self.groups.give_back(id, held);
+            } else {
+                old.insert(id, held);
+            }
+        }
+        if !old.is_empty() {
+            self.rehome_groups(&plan, old, taken.now).await?;
+        }
+        self.rehoming.0 = last;
+        Ok(self.rehoming.0.is_some())
+    }
+
+    async fn rehome_groups(
+        &mut self,
+        plan: &Plan,
+        old: BTreeMap<GroupId, Held>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let texts = self.texts(old.values()).await?;
+        let targets = targets(plan, &old, &texts);
+        let ids = targets
+            .values()
+            .flatten()
+            .map(|target| target.id)
+            .collect::<BTreeSet<_>>();
+        let ids = ids.into_iter().filter(|id| !old.contains_key(id)).collect();
+        let taken = self.groups.take(&ids).await?;
+        let world = World {
+            plan,
+            sources: self.sources.known(),
+            owners: &self.owners,
+            now,
+        };
+        let mut move_ = Move {
+            world,
+            groups: taken.groups,
+            config: plan.hash(),
+        };
+        move_.groups.extend(old);
+        for ((id, alert), targets) in targets {
+            move_.alert(id, &alert, &targets);
+        }
+        let conflicts = self.groups.commit(move_.finish()).await?;
+        if !conflicts.is_empty() {
+            // Another replica was faster: look at them once more.
+            self.rehoming = Rehoming::begin();
+        }
+        Ok(())
+    }
+
+    async fn texts(
+        &self,
+        groups: impl Iterator<Item = &Held>,
+    ) -> Result<BTreeMap<BodyHash, AlertText>, StoreError> {
+        let alerts = groups.flat_map(|held| held.group.state().alerts.values());
+        let hashes: BTreeSet<BodyHash> = alerts
+            .filter_map(|alert| match &alert.text {
+                Text::Body(hash) => Some(*hash),
+                Text::Name(_) => None,
+            })
+            .collect();
+        let docs = self
+            .store
+            .load(hashes.iter().map(|h| bodies::body_key(*h)).collect())
+            .await?
+            .docs;
+        let texts = hashes.into_iter().zip(docs);
+        Ok(texts
+            .filter_map(|(hash, doc)| Some((hash, bodies::read(&doc?.bytes)?)))
+            .collect())
+    }
+
+    /// Ends the cool-down of lanes.
+    pub(super) async fn replay(&mut self, lanes: &[(GroupId, LaneKey)]) -> Result<(), StoreError> {
+        let ids = lanes.iter().map(|(group, _)| *group).collect();
+        let taken = self.groups.take(&ids).await?;
+        let plan = self.plan.borrow().clone();
+        let world = World {
+            plan: &plan,
+            sources: self.sources.known(),
+            owners: &self.owners,
+            now: taken.now,
+        };
+        let mut changes = Changes::at(taken.now);
+        for (id, mut held) in taken.groups {
+            for (_, lane) in lanes.iter().filter(|(group, _)| *group == id) {
+                held.group.replay(*lane);
+            }
+            let wake_at = world.wake(&held.group).map(|_| taken.now);
+            changes.groups.insert(id, Touched::new(held, wake_at));
+        }
+        self.groups.commit(changes).await.map(drop)
+    }
+
+    /// Reports sources that fell silent, writes down when each spoke, and says when to look again.
+    pub(super) async fn look_at_sources(
+        &mut self,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        for source in self.sources.look(now) {
+            self.metrics
+                .source_silent
+                .with_label_values(&[source.as_str()])
+                .set(1);
+            self.report(std::iter::once(Trouble::silent(&source, true)));
+        }
+        let (names, units): (Vec<SourceName>, Vec<Unit>) =
+            self.sources.write_back().into_iter().unzip();
+        if !units.is_empty() {
+            let outcomes = self.store.commit(units).await?;
+            for (name, outcome) in names.iter().zip(outcomes) {
+                let revision = match outcome {
+                    Committed::Done(revisions) => revisions.first().copied(),
+                    Committed::Conflict(_) => None,
+                };
+                self.sources.wrote(name, revision);
+            }
+        }
+        Ok(self.sources.next_wake())
+    }
+
+    /// Removes due documents that nobody needs: old parts, and texts that no group names.
+    pub(crate) async fn clear(&mut self, docs: Vec<Doc>, now: Timestamp) -> Result<(), StoreError> {
+        if docs.is_empty() {
+            return Ok(());
+        }
+        let mut units = Vec::new();
+        for doc in docs {
+            let needed = doc.key.kind == Kind::Body && self.is_needed(&doc).await?;
+            let write = if needed {
+                Write::Keep {
+                    key: doc.key,
+                    wake_at: Some(now + LOOK_AGAIN),
+                    bytes: doc.bytes,
+                }
+            } else {
+                Write::Delete {
+                    key: doc.key,
+                    expected: doc.revision,
+                }
+            };
+            units.push(Unit {
+                writes: vec![write],
+                history: Vec::new(),
+            });
+        }
+        // A conflict means that somebody needs it after all.
+        self.store.commit(units).await?;
+        let keep = self.plan.borrow().config().limits.history;
+        self.store
+            .sweep(Keep {
+                history_from: now - keep,
+                limit: ROWS,
+            })
+            .await
+            .map(drop)
+    }
+
+    /// Whether a group of any source still names this text.
+    async fn is_needed(&self, doc: &Doc) -> Result<bool, StoreError> {
+        let Some(text) = bodies::read(&doc.bytes) else {
+            return Ok(false);
+        };
+        let Ok(hash) = <[u8; 16]>::try_from(&doc.key.id[..]).map(BodyHash) else {
+            return Ok(false);
+        };
+        let plan = self.plan.borrow().clone();
+        let keys: Vec<AlertKey> = self
+            .sources
+            .names()
+            .map(|source| identity(&plan, source, &text))
+            .collect();
+        let homes = self
+            .store
+            .load(keys.iter().map(home_key).collect())
+            .await?
+            .docs;
+        let homes: Vec<Doc> = homes.into_iter().flatten().collect();
+        let ids = homes
+            .iter()
+            .flat_map(|doc| home_groups(&doc.bytes))
+            .map(super::groups::group_key);
+        let groups = self.store.load(ids.collect()).await?.docs;
+        Ok(groups.into_iter().flatten().any(|doc| {
+            crate::store::codec::decode(&doc.bytes).is_ok_and(|state| {
+                state
+                    .alerts
+                    .values()
+                    .any(|alert| alert.text == Text::Body(hash))
+            })
+        }))
+    }
+}
+
+/// The key that an alert with this text has for a source.
+fn identity(plan: &Plan, source: &SourceName, text: &AlertText) -> AlertKey {
+    let ignored = &plan.config().source(source).ignore_labels;
+    let kept = text
+        .labels
+        .iter()
+        .filter(|(name, _)| !ignored.contains(*name));
+    AlertKey {
+        source: source.clone(),
+        fingerprint: Fingerprint::of_sorted(kept),
+    }
+}
+
+/// A group that an alert belongs to now.
+struct Target {
+    id: GroupId,
+    route: alert_engine::RouteId,
+    labels: alert_engine::Labels,
+}
+
+/// Where the alerts of old groups belong now. One whose text is gone stays where it is.
+fn targets(
+    plan: &Plan,
+    old: &BTreeMap<GroupId, Held>,
+    texts: &BTreeMap<BodyHash, AlertText>,
+) -> BTreeMap<(GroupId, AlertKey), Vec<Target>> {
+    let mut targets = BTreeMap::new();
+    for (id, held) in old {
+        for (key, alert) in &held.group.state().alerts {
+            let Text::Body(hash) = &alert.text else {
+                continue;
+            };
+            let Some(text) = texts.get(hash).filter(|_| !alert.departed) else {
+                continue;
+            };
+            let routes = plan.find(&key.source, &text.labels);
+            let target = |route: &&alert_engine::Route| {
+                let labels = route.group_labels(&text.labels);
+                let id = alert_engine::group_id(route.id, &labels);
+                Target {
+                    id,
+                    route: route.id,
+                    labels,
+                }
+            };
+            targets.insert((*id, key.clone()), routes.iter().map(target).collect());
+        }
+    }
+    targets
+}
+
+/// Groups while alerts move between them.
+struct Move<'a> {
+    world: World<'a>,
+    groups: BTreeMap<GroupId, Held>,
+    config: alert_engine::ConfigHash,
+}
+
+impl Move<'_> {
+    fn alert(&mut self, from: GroupId, alert: &AlertKey, targets: &[Target]) {
+        let stays = targets.iter().any(|target| target.id == from);
+        let lanes = |target: &Target| -> BTreeSet<LaneKey> {
+            self.world
+                .plan
+                .policy(target.route)
+                .lanes
+                .keys()
+                .copied()
+                .collect()
+        };
+        let Some(mut old) = self.groups.remove(&from).filter(|_| !targets.is_empty()) else {
+            return;
+        };
+        if !stays {
+            let shared = |target: &&Target| {
+                lanes(target)
+                    .iter()
+                    .filter(|l| old.group.state().lanes.contains_key(*l))
+                    .count()
+            };
+            if let Some(target) = targets.iter().max_by_key(shared) {
+                let lanes = lanes(target);
+                let world = &self.world;
+                let new = self.groups.entry(target.id).or_insert_with(|| {
+                    let ctx = world.context(target.route);
+                    let labels = target.labels.clone();
+                    Held::new(Group::new(
+                        target.route,
+                        labels,
+                        self.config,
+                        Intake::Webhook,
+                        &ctx,
+                    ))
+                });
+                // A delivery under way: the next observation of the alert moves it.
+                let _still_in_flight = rehome(alert, &mut old.group, &mut new.group, &lanes);
+            }
+        }
+        self.groups.insert(from, old);
+    }
+
+    fn finish(self) -> Changes {
+        let mut changes = Changes::at(self.world.now);
+        for (id, mut held) in self.groups {
+            held.group.routed_with(self.config);
+            let events = self.world.notes(&mut held.group);
+            let wake_at = self.world.wake(&held.group);
+            changes.groups.insert(
+                id,
+                Touched {
+                    held,
+                    wake_at,
+                    writes: Vec::new(),
+                    events,
+                },
+            );
+        }
+        changes
+    }
+}

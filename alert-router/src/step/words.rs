@@ -1,0 +1,28 @@
+//! The engine's answers as metric labels: closed sets.
+
+use alert_engine::{Became, Verdict};
+
+/// What became of a delivery.
+pub(crate) fn became(became: Became) -> &'static str {
+    match became {
+        Became::Heard => "heard",
+        Became::PartlyHeard => "partly_heard",
+        Became::Retried { .. } => "retried",
+        Became::GivenUp { .. } => "given_up",
+        Became::HeldBack { .. } => "held_back",
+        Became::Blocked => "blocked",
+        Became::Late => "late",
+    }
+}
+
+/// Why a lane spoke.
+pub(crate) fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::First => "first",
+        Verdict::NewAlerts => "new_alerts",
+        Verdict::SomeResolved => "some_resolved",
+        Verdict::AllResolved => "all_resolved",
+        Verdict::Missed => "missed",
+        Verdict::Repeat => "repeat",
+    }
+}

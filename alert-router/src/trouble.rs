@@ -1,0 +1,140 @@
+//! Our own troubles as alerts of the source `alert-router`: they take the same way as all others,
+//! so they are grouped, repeated and resolved like them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alert_engine::{SourceName, Timestamp};
+use bytes::Bytes;
+
+use crate::turn::deliver::Settled;
+use crate::webhook::payload::{Batch, BodyLimits, parse};
+
+/// Something that an operator should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// The labels: `alertname` and what it is about.
+    labels: BTreeMap<&'static str, String>,
+    /// What happened, and what to do.
+    summary: String,
+    firing: bool,
+}
+
+impl Trouble {
+    /// A destination takes nothing until somebody changes something.
+    pub(crate) fn blocked(settled: &Settled) -> Self {
+        Self {
+            summary: explain(settled),
+            firing: true,
+            labels: about("DestinationBlocked", settled),
+        }
+    }
+
+    /// It takes deliveries again.
+    pub(crate) fn unblocked(settled: &Settled) -> Self {
+        let labels = about("DestinationBlocked", settled);
+        Self {
+            summary: "the destination takes messages again".to_owned(),
+            firing: false,
+            labels,
+        }
+    }
+
+    /// A delivery became a dead letter.
+    pub(crate) fn given_up(settled: &Settled) -> Self {
+        let show = format!(
+            "; look at it: alert-router dead-letters show {}",
+            settled.id
+        );
+        let summary = explain(settled) + &show;
+        Self {
+            summary,
+            firing: true,
+            labels: about("DeliveryGivenUp", settled),
+        }
+    }
+
+    /// Some recipients never get a message that others got.
+    pub(crate) fn refused_recipients(settled: &Settled) -> Self {
+        let refused = settled
+            .result
+            .as_ref()
+            .map(|receipt| &receipt.refused[..])
+            .unwrap_or(&[]);
+        let lines: Vec<String> = refused
+            .iter()
+            .map(|r| format!("{}: {}", r.recipient, r.reason))
+            .collect();
+        let summary = format!("these recipients were refused: {}", lines.join("; "));
+        Self {
+            summary,
+            firing: true,
+            labels: about("RecipientsRefused", settled),
+        }
+    }
+
+    /// A source has not spoken for too long, or is back.
+    pub(crate) fn silent(source: &SourceName, firing: bool) -> Self {
+        let name = source.as_str().to_owned();
+        let labels = BTreeMap::from([
+            ("alertname", "SourceSilent".to_owned()),
+            ("silent_source", name.clone()),
+            ("severity", "warning".to_owned()),
+        ]);
+        let summary = format!(
+            "nothing came from source {name} for its `silent_after`; its alerts stay open. \
+             Is its Alertmanager up, and does its `url` still point here?"
+        );
+        Self {
+            labels,
+            summary,
+            firing,
+        }
+    }
+
+    /// The trouble as a batch, as if an Alertmanager had posted it.
+    pub(crate) fn batch(&self, now: Timestamp) -> Batch {
+        let at = jiff::Timestamp::from_millisecond(now.as_millis())
+            .unwrap_or_default()
+            .to_string();
+        let status = if self.firing { "firing" } else { "resolved" };
+        let ends_at = if self.firing {
+            "0001-01-01T00:00:00Z"
+        } else {
+            &at
+        };
+        let body = serde_json::json!({"version": "4", "alerts": [{
+            "status": status,
+            "labels": self.labels,
+            "annotations": {"summary": self.summary},
+            "startsAt": at,
+            "endsAt": ends_at,
+        }]});
+        parse(
+            &Bytes::from(body.to_string()),
+            &BTreeSet::new(),
+            &BodyLimits::default(),
+        )
+        .expect("what this function writes is a webhook body")
+    }
+}
+
+fn about(alertname: &str, settled: &Settled) -> BTreeMap<&'static str, String> {
+    let destination = settled.outlet.receiver.destination();
+    BTreeMap::from([
+        ("alertname", alertname.to_owned()),
+        ("receiver", settled.outlet.name.to_string()),
+        ("channel", destination.channel.to_owned()),
+        ("destination", destination.label.clone()),
+        ("severity", "warning".to_owned()),
+    ])
+}
+
+fn explain(settled: &Settled) -> String {
+    match &settled.result {
+        Ok(receipt) => receipt.answer.clone(),
+        Err(error) => match &error.fix {
+            Some(fix) => format!("{}; {fix}", error.answer),
+            None => error.answer.clone(),
+        },
+    }
+}

@@ -1,0 +1,282 @@
+//! What a destination, or a counter that several share, may still take: its budget and its circuit,
+//! as a document.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use alert_engine::{Budget, Circuit, GroupId, LaneKey, Passage, Pause, Rate, Slots, Timestamp};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::receiver::Limits;
+use crate::step::groups::Shared;
+use crate::store::{Doc, DocKey, Kind, Revision, Write};
+
+/// The accounts of one turn.
+#[derive(Default)]
+pub(super) struct Accounts(BTreeMap<LaneKey, Account>);
+
+#[derive(Default)]
+struct Account {
+    budget: Budget,
+    circuit: Circuit,
+    revision: Revision,
+    /// The groups whose deliveries changed it.
+    groups: BTreeSet<GroupId>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    sent_ms: Vec<i64>,
+    circuit: StoredCircuit,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+enum StoredCircuit {
+    Closed,
+    Open {
+        since_ms: i64,
+        until_ms: i64,
+        length_ms: u64,
+    },
+    Probing {
+        since_ms: i64,
+        until_ms: i64,
+        length_ms: u64,
+    },
+}
+
+pub(super) fn account_key(key: LaneKey) -> DocKey {
+    DocKey {
+        kind: Kind::Budget,
+        id: Bytes::copy_from_slice(&key.0),
+    }
+}
+
+impl Accounts {
+    /// The accounts with these keys, as stored.
+    pub(super) fn read(keys: impl Iterator<Item = LaneKey>, docs: Vec<Option<Doc>>) -> Self {
+        let account = |doc: Option<Doc>| {
+            let revision = doc.as_ref().map_or(Revision::NONE, |doc| doc.revision);
+            let stored = doc.and_then(|doc| serde_json::from_slice::<Stored>(&doc.bytes).ok());
+            let (budget, circuit) = stored.map(Stored::restore).unwrap_or_default();
+            Account {
+                budget,
+                circuit,
+                revision,
+                groups: BTreeSet::new(),
+            }
+        };
+        Self(keys.zip(docs.into_iter().map(account)).collect())
+    }
+
+    /// Whether anything may go to `destination`.
+    pub(super) fn passage(&self, destination: LaneKey, now: Timestamp) -> Passage {
+        self.0
+            .get(&destination)
+            .map_or(Passage::Free, |account| account.circuit.passage(now))
+    }
+
+    /// How many messages may leave, and when the next one may if none.
+    pub(super) fn slots(&self, limits: &Limits, digest: u32, now: Timestamp) -> (Slots, Timestamp) {
+        let rates = rates(limits);
+        let accounts = || limits.shared.iter().filter_map(|key| self.0.get(key));
+        let all = accounts()
+            .map(|account| account.budget.free(&rates, now))
+            .min();
+        let all = all.unwrap_or(u32::MAX);
+        let exempt = accounts()
+            .map(|account| account.budget.free_for_priority(&rates, now))
+            .min();
+        let priority = if limits.priority_exempt_hourly {
+            exempt.unwrap_or(u32::MAX)
+        } else {
+            all
+        };
+        let next = accounts()
+            .map(|account| account.budget.next_free(&rates, now))
+            .max();
+        (
+            Slots {
+                all,
+                priority,
+                digest,
+            },
+            next.unwrap_or(now),
+        )
+    }
+
+    /// Messages leave now, for these groups.
+    pub(super) fn take(
+        &mut self,
+        destination: LaneKey,
+        limits: &Limits,
+        messages: u32,
+        deadline: Timestamp,
+        now: Timestamp,
+        groups: &[GroupId],
+    ) {
+        let rates = rates(limits);
+        for key in &limits.shared {
+            if let Some(account) = self.0.get_mut(key).filter(|_| !rates.is_empty()) {
+                account.budget.take(messages, &rates, now);
+                account.groups.extend(groups);
+            }
+        }
+        if let Some(account) = self.0.get_mut(&destination)
+            && account.circuit != Circuit::Closed
+        {
+            account.circuit.sent(deadline, now);
+            account.groups.extend(groups);
+        }
+    }
+
+    /// A delivery was blocked. Says whether that is news.
+    pub(super) fn blocked(
+        &mut self,
+        destination: LaneKey,
+        probe_after: Duration,
+        now: Timestamp,
+        groups: &[GroupId],
+    ) -> bool {
+        let account = self.0.entry(destination).or_default();
+        account.groups.extend(groups);
+        account.circuit.blocked(probe_after, now)
+    }
+
+    /// A delivery ended in another way than blocked. Says whether the circuit was open.
+    pub(super) fn answered(&mut self, destination: LaneKey, groups: &[GroupId]) -> bool {
+        let Some(account) = self.0.get_mut(&destination) else {
+            return false;
+        };
+        let was_open = account.circuit.answered();
+        if was_open {
+            account.groups.extend(groups);
+        }
+        was_open
+    }
+
+    /// What changed, to be written with the groups that changed it.
+    pub(super) fn writes(self) -> Vec<Shared> {
+        let changed = self
+            .0
+            .into_iter()
+            .filter(|(_, account)| !account.groups.is_empty());
+        changed
+            .map(|(key, account)| {
+                let stored = Stored::of(&account.budget, account.circuit);
+                let bytes = serde_json::to_vec(&stored)
+                    .expect("numbers always serialise")
+                    .into();
+                let (key, expected) = (account_key(key), account.revision);
+                Shared {
+                    groups: account.groups.into_iter().collect(),
+                    write: Write::Put {
+                        key,
+                        expected,
+                        wake_at: None,
+                        bytes,
+                    },
+                }
+            })
+            .collect()
+    }
+}
+
+fn rates(limits: &Limits) -> Vec<Rate> {
+    limits
+        .windows
+        .iter()
+        .map(|w| Rate {
+            messages: w.messages,
+            per: w.per,
+        })
+        .collect()
+}
+
+impl Stored {
+    fn of(budget: &Budget, circuit: Circuit) -> Self {
+        let sent_ms = budget.sent.iter().map(|at| at.as_millis()).collect();
+        let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+        let circuit = match circuit {
+            Circuit::Closed => StoredCircuit::Closed,
+            Circuit::Open { since, pause } => StoredCircuit::Open {
+                since_ms: since.as_millis(),
+                until_ms: pause.until.as_millis(),
+                length_ms: millis(pause.length),
+            },
+            Circuit::Probing { since, pause } => StoredCircuit::Probing {
+                since_ms: since.as_millis(),
+                until_ms: pause.until.as_millis(),
+                length_ms: millis(pause.length),
+            },
+        };
+        Self { sent_ms, circuit }
+    }
+
+    fn restore(self) -> (Budget, Circuit) {
+        let at = Timestamp::from_millis;
+        let pause = |until, length| Pause {
+            until: at(until),
+            length: Duration::from_millis(length),
+        };
+        let circuit = match self.circuit {
+            StoredCircuit::Closed => Circuit::Closed,
+            StoredCircuit::Open {
+                since_ms,
+                until_ms,
+                length_ms,
+            } => Circuit::Open {
+                since: at(since_ms),
+                pause: pause(until_ms, length_ms),
+            },
+            StoredCircuit::Probing {
+                since_ms,
+                until_ms,
+                length_ms,
+            } => Circuit::Probing {
+                since: at(since_ms),
+                pause: pause(until_ms, length_ms),
+            },
+        };
+        (
+            Budget {
+                sent: self.sent_ms.into_iter().map(at).collect(),
+            },
+            circuit,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_comes_back_as_it_was_stored() {
+        let at = Timestamp::from_millis;
+        let pause = Pause {
+            until: at(9),
+            length: Duration::from_millis(5),
+        };
+        for circuit in [
+            Circuit::Closed,
+            Circuit::Open {
+                since: at(1),
+                pause,
+            },
+            Circuit::Probing {
+                since: at(2),
+                pause,
+            },
+        ] {
+            let budget = Budget {
+                sent: vec![at(3), at(4)],
+            };
+            let bytes = serde_json::to_vec(&Stored::of(&budget, circuit)).unwrap();
+            let stored: Stored = serde_json::from_slice(&bytes).unwrap();
+            assert_eq!(stored.restore(), (budget, circuit));
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! From what the engine says (ids) to what people read (texts): joins a content with its group and
+//! the stored bodies. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alert_engine::{
+    Alert, BodyHash, Due, Episode, GroupState, Labels, LineKind, Phase, Text, Verdict,
+};
+
+use crate::message::{AlertLine, Counted, GroupNews, Line, Reason};
+use crate::webhook::payload::AlertText;
+
+/// The bodies that a content speaks of: load them before composing.
+pub(super) fn bodies_of<'a>(due: &Due, group: &'a GroupState) -> BTreeSet<BodyHash> {
+    let alert = |line: &alert_engine::Line| -> Option<&'a Alert> {
+        group.alerts.get(&group.episodes.get(&line.episode)?.alert)
+    };
+    let alerts = due.content.lines.iter().filter_map(alert);
+    alerts.filter_map(body_of).collect()
+}
+
+/// What is known beside the group itself.
+pub(super) struct Beside<'a> {
+    pub(super) bodies: &'a BTreeMap<BodyHash, AlertText>,
+    /// Base URL of the source's Alertmanager.
+    pub(super) external_url: &'a str,
+    /// The receiver that failed, if this one stands in for it.
+    pub(super) failed_over_from: Option<&'a str>,
+}
+
+/// What a due lane says, as people read it.
+pub(super) fn news(due: &Due, group: &GroupState, beside: &Beside<'_>) -> GroupNews {
+    let mut alerts = Vec::new();
+    let mut counted: BTreeMap<String, Counted> = BTreeMap::new();
+    for line in &due.content.lines {
+        let Some(episode) = group.episodes.get(&line.episode) else {
+            continue;
+        };
+        let alert = group.alerts.get(&episode.alert);
+        match alert.map(|alert| &alert.text) {
+            Some(Text::Name(name)) => count(&mut counted, name, line.kind),
+            Some(Text::Body(hash)) => {
+                alerts.push(alert_line(line, episode, beside.bodies.get(hash)));
+            }
+            None => alerts.push(alert_line(line, episode, None)),
+        }
+    }
+    let sources = group
+        .alerts
+        .keys()
+        .map(|key| key.source.as_str().to_owned());
+    GroupNews {
+        group: group.id(),
+        thread: thread(due),
+        reason: reason(due.verdict),
+        priority: due.priority,
+        group_labels: group.labels.clone(),
+        common_labels: common(alerts.iter().map(|alert| &alert.labels)),
+        common_annotations: common(alerts.iter().map(|alert| &alert.annotations)),
+        alerts,
+        uncounted: counted.into_values().collect(),
+        muted: due.content.muted as usize,
+        expired: due.content.expired as usize,
+        delayed_by: due.content.delayed_by,
+        failed_over_from: beside.failed_over_from.map(str::to_owned),
+        external_url: beside.external_url.to_owned(),
+        source: sources
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
+
+/// The engine's verdict as people read it.
+pub(crate) fn reason(verdict: Verdict) -> Reason {
+    match verdict {
+        Verdict::First => Reason::First,
+        Verdict::NewAlerts => Reason::NewAlerts,
+        Verdict::SomeResolved => Reason::SomeResolved,
+        Verdict::AllResolved => Reason::AllResolved,
+        Verdict::Missed => Reason::Missed,
+        Verdict::Repeat => Reason::Repeat,
+    }
+}
+
+/// One life of a group for one destination.
+fn thread(due: &Due) -> String {
+    let birth = due.birth.as_millis().to_le_bytes();
+    alert_engine::DeliveryId::of(&[b"thread", &due.group.0, &due.lane.0, &birth]).to_string()
+}
+
+fn body_of(alert: &Alert) -> Option<BodyHash> {
+    match &alert.text {
+        Text::Body(hash) => Some(*hash),
+        Text::Name(_) => None,
+    }
+}
+
+fn count(counted: &mut BTreeMap<String, Counted>, name: &str, kind: LineKind) {
+    let entry = counted.entry(name.to_owned()).or_insert_with(|| Counted {
+        name: name.to_owned(),
+        firing: 0,
+        over: 0,
+    });
+    match kind {
+        LineKind::New | LineKind::Reopened | LineKind::Firing => entry.firing += 1,
+        LineKind::Over | LineKind::Missed => entry.over += 1,
+    }
+}
+
+fn alert_line(line: &alert_engine::Line, episode: &Episode, text: Option<&AlertText>) -> AlertLine {
+    let text = text.cloned().unwrap_or_default();
+    let end = match &episode.phase {
+        Phase::Firing => None,
+        Phase::Doubted(end) | Phase::Ended(end) => Some(end),
+    };
+    let over = match line.kind {
+        LineKind::Over | LineKind::Missed => true,
+        LineKind::New | LineKind::Reopened | LineKind::Firing => false,
+    };
+    AlertLine {
+        line: match line.kind {
+            LineKind::New => Line::New,
+            LineKind::Reopened => Line::Reopened,
+            LineKind::Over => Line::Over,
+            LineKind::Missed => Line::Missed,
+            LineKind::Firing => Line::Firing,
+        },
+        fingerprint: text.labels.fingerprint(),
+        labels: text.labels,
+        annotations: text.annotations,
+        starts_at: episode.start,
+        ends_at: end.filter(|_| over).map(|end| end.at),
+        generator_url: text.generator_url,
+        reopened: line.reopened,
+        stale: end.is_some_and(|end| over && end.why == alert_engine::EndReason::Stale),
+    }
+}
+
+/// The pairs that all sets share.
+fn common<'a>(mut sets: impl Iterator<Item = &'a Labels>) -> Labels {
+    let Some(first) = sets.next() else {
+        return Labels::default();
+    };
+    let mut shared: BTreeMap<&str, &str> = first.iter().collect();
+    for set in sets {
+        shared.retain(|name, value| set.get(name) == Some(*value));
+    }
+    shared.into_iter().collect()
+}

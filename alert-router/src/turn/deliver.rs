@@ -1,0 +1,105 @@
+//! One delivery on its way: bounded in time, its panics contained, its end always reported.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alert_engine::{DeliveryId, GroupId, LaneKey, Outcome};
+use futures_util::FutureExt;
+
+use crate::metrics::Metrics;
+use crate::plan::Outlet;
+use crate::receiver::{Delivery, Failure, Progress, Receipt, SendError};
+
+/// A claimed delivery.
+pub(crate) struct Outgoing {
+    pub(crate) outlet: Arc<Outlet>,
+    /// What to send; an error if it could not be rendered.
+    pub(crate) delivery: Result<Delivery, Box<SendError>>,
+    pub(crate) id: DeliveryId,
+    /// The lanes that it speaks for: one, or those of a digest.
+    pub(crate) lanes: Vec<(GroupId, LaneKey)>,
+    /// How long it may take.
+    pub(crate) within: Duration,
+}
+
+/// A delivery that ended.
+pub(crate) struct Settled {
+    pub(crate) outlet: Arc<Outlet>,
+    pub(crate) id: DeliveryId,
+    pub(crate) lanes: Vec<(GroupId, LaneKey)>,
+    pub(crate) result: Result<Receipt, SendError>,
+}
+
+/// Sends, and says how it ended: within the deadline, whatever the receiver does.
+pub(crate) async fn deliver(outgoing: Outgoing, metrics: Arc<Metrics>) -> Settled {
+    let Outgoing {
+        outlet,
+        delivery,
+        id,
+        lanes,
+        within,
+    } = outgoing;
+    let channel = outlet.receiver.destination().channel;
+    let timer = metrics
+        .delivery_seconds
+        .with_label_values(&[channel])
+        .start_timer();
+    let result = match delivery {
+        Err(error) => Err(*error),
+        Ok(delivery) => {
+            let sending = AssertUnwindSafe(outlet.receiver.send(&delivery)).catch_unwind();
+            match tokio::time::timeout(within, sending).await {
+                Ok(Ok(result)) => result,
+                Ok(Err(_panic)) => {
+                    metrics.panics.inc();
+                    Err(failed(
+                        "panic",
+                        "the receiver panicked: this is a bug, please report it",
+                    ))
+                }
+                Err(_elapsed) => Err(failed("timeout", &format!("no answer within {within:?}"))),
+            }
+        }
+    };
+    timer.observe_duration();
+    Settled {
+        outlet,
+        id,
+        lanes,
+        result,
+    }
+}
+
+/// What the engine makes of the end of a delivery.
+pub(super) fn outcome(result: &Result<Receipt, SendError>) -> Outcome {
+    match result {
+        Ok(receipt) => {
+            let memory = receipt.memory.as_ref().map(|memory| Box::from(&memory[..]));
+            match u32::try_from(receipt.refused.len()) {
+                Ok(0) => Outcome::Delivered { memory },
+                refused => Outcome::Partly {
+                    refused: refused.unwrap_or(u32::MAX),
+                    memory,
+                },
+            }
+        }
+        Err(error) => match error.failure {
+            Failure::Failed { retry_after } => Outcome::Failed { retry_after },
+            Failure::Refused => Outcome::Refused,
+            Failure::Deferred { wait } => Outcome::Deferred { wait },
+            Failure::Blocked { probe_after } => Outcome::Blocked { probe_after },
+        },
+    }
+}
+
+fn failed(reason: &'static str, answer: &str) -> SendError {
+    SendError {
+        failure: Failure::Failed { retry_after: None },
+        reason,
+        code: None,
+        answer: answer.to_owned(),
+        fix: None,
+        progress: Progress::new(),
+    }
+}

@@ -1,0 +1,318 @@
+//! How deliveries ended: told to their lanes, written down, counted, and where people must act,
+//! reported.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alert_engine::{Became, GroupId, LineKind, Record as EngineRecord, Timestamp};
+
+use super::deliver::{Settled, outcome};
+use super::parts;
+use crate::dead_letter;
+use crate::history::{Alerts, Carried, Event};
+use crate::receiver::{Failure, Progress};
+use crate::step::groups::{Changes, Held, Shared, Touched};
+use crate::step::world::World;
+use crate::step::{Step, words};
+use crate::store::{Doc, DocKey, StoreError, Write};
+use crate::trouble::Trouble;
+
+/// Other replicas may win a group from under us so often.
+const ROUNDS: usize = 5;
+
+/// A settled delivery with what was stored of it.
+struct Ending<'a> {
+    settled: &'a Settled,
+    stored: Option<Doc>,
+    /// Per lane: what became of it, and the alerts it spoke of.
+    records: Vec<(EngineRecord, Alerts)>,
+    waits: Vec<Heard>,
+}
+
+/// How long people waited for one alert.
+struct Heard {
+    from_start: f64,
+    from_intake: f64,
+    priority: bool,
+}
+
+impl Step {
+    /// Tells lanes how their deliveries ended. What could not be written is tried again with the
+    /// next step: until then the lanes count as in flight.
+    pub(crate) async fn settle(&mut self, mut ended: Vec<Settled>) -> Result<(), StoreError> {
+        for _ in 0..ROUNDS {
+            if ended.is_empty() {
+                return Ok(());
+            }
+            match self.settle_once(&ended).await {
+                Ok(conflicts) => ended.retain(|settled| {
+                    settled
+                        .lanes
+                        .iter()
+                        .any(|(group, _)| conflicts.contains(group))
+                }),
+                Err(error) => {
+                    self.unsettled.append(&mut ended);
+                    return Err(error);
+                }
+            }
+        }
+        self.unsettled.append(&mut ended);
+        Ok(())
+    }
+
+    async fn settle_once(&mut self, ended: &[Settled]) -> Result<BTreeSet<GroupId>, StoreError> {
+        let ids: BTreeSet<GroupId> = ended
+            .iter()
+            .flat_map(|settled| settled.lanes.iter().map(|(group, _)| *group))
+            .collect();
+        let keys: Vec<DocKey> = ended
+            .iter()
+            .map(|settled| parts::parts_key(settled.id))
+            .collect();
+        let stored = self.store.load(keys).await?.docs;
+        let mut accounts = self
+            .accounts(ended.iter().map(|settled| &*settled.outlet))
+            .await?;
+        let taken = self.groups.take(&ids).await?;
+        let (now, mut groups) = (taken.now, taken.groups);
+        let plan = self.plan.borrow().clone();
+        let world = World {
+            plan: &plan,
+            sources: self.sources.known(),
+            owners: &self.owners,
+            now,
+        };
+        let mut changes = Changes::at(now);
+        let mut endings = Vec::new();
+        for (settled, stored) in ended.iter().zip(stored) {
+            let mut ending = Ending {
+                settled,
+                stored,
+                records: Vec::new(),
+                waits: Vec::new(),
+            };
+            ending.tell_lanes(&world, &mut groups);
+            changes.shared.extend(ending.writes(&world));
+            let mine: Vec<GroupId> = settled.lanes.iter().map(|(group, _)| *group).collect();
+            let destination = settled.outlet.receiver.destination();
+            let trouble = match settled.result.as_ref().map_err(|error| error.failure) {
+                Err(Failure::Blocked { probe_after }) => accounts
+                    .blocked(destination.key, probe_after, now, &mine)
+                    .then(|| Trouble::blocked(settled)),
+                Ok(_)
+                | Err(Failure::Failed { .. } | Failure::Refused | Failure::Deferred { .. }) => {
+                    accounts
+                        .answered(destination.key, &mine)
+                        .then(|| Trouble::unblocked(settled))
+                }
+            };
+            endings.push((ending, trouble));
+        }
+        changes.shared.extend(accounts.writes());
+        let mut happened = events_of(endings.iter().map(|(ending, _)| ending));
+        for (id, mut held) in groups {
+            let mut events = world.notes(&mut held.group);
+            events.append(&mut happened.remove(&id).unwrap_or_default());
+            let wake_at = world.wake(&held.group);
+            let touched = Touched {
+                held,
+                wake_at,
+                writes: Vec::new(),
+                events,
+            };
+            changes.groups.insert(id, touched);
+        }
+        let conflicts = self.groups.commit(changes).await?;
+        for (ending, trouble) in endings {
+            let lanes = &ending.settled.lanes;
+            if lanes.iter().all(|(group, _)| !conflicts.contains(group)) {
+                ending.count(&self.metrics);
+                self.report(trouble.into_iter().chain(ending.troubles()));
+            }
+        }
+        Ok(conflicts)
+    }
+}
+
+impl Ending<'_> {
+    fn tell_lanes(&mut self, world: &World<'_>, groups: &mut BTreeMap<GroupId, Held>) {
+        for (id, lane) in &self.settled.lanes {
+            let Some(held) = groups.get_mut(id) else {
+                continue;
+            };
+            let state = held.group.state();
+            let flight = state.lanes.get(lane).and_then(|lane| lane.flight.as_ref());
+            let waits: Vec<Heard> = flight
+                .filter(|flight| flight.id == self.settled.id)
+                .map(|flight| waits(&held.group, &flight.content, world.now))
+                .unwrap_or_default();
+            let alerts = flight.map(|flight| alerts_of(&flight.content, state));
+            let ctx = world.context(state.route);
+            let record = held
+                .group
+                .settle(self.settled.id, outcome(&self.settled.result), &ctx);
+            match record.became {
+                Became::Heard | Became::PartlyHeard => self.waits.extend(waits),
+                Became::Retried { .. }
+                | Became::GivenUp { .. }
+                | Became::HeldBack { .. }
+                | Became::Blocked
+                | Became::Late => {}
+            }
+            self.records.push((record, alerts.unwrap_or_default()));
+        }
+    }
+
+    /// What becomes of the stored parts, and the dead letter if it was given up.
+    fn writes(&self, world: &World<'_>) -> Vec<Shared> {
+        let groups: Vec<GroupId> = self.settled.lanes.iter().map(|(group, _)| *group).collect();
+        let shared = |write| Shared {
+            groups: groups.clone(),
+            write,
+        };
+        let over = self.records.iter().all(|(record, _)| match record.became {
+            Became::Heard | Became::PartlyHeard | Became::GivenUp { .. } | Became::Late => true,
+            Became::Retried { .. } | Became::HeldBack { .. } | Became::Blocked => false,
+        });
+        let mut writes = Vec::new();
+        if let Some(doc) = &self.stored {
+            let (key, expected) = (doc.key.clone(), doc.revision);
+            if over {
+                writes.push(shared(Write::Delete { key, expected }));
+            } else if let Some(bytes) = self.advanced(doc) {
+                writes.push(shared(Write::Put {
+                    key,
+                    expected,
+                    wake_at: doc.wake_at,
+                    bytes,
+                }));
+            }
+        }
+        if self.given_up() {
+            let letter = dead_letter::write(self.settled, self.stored.as_ref(), world.now);
+            writes.push(shared(letter));
+        }
+        writes
+    }
+
+    /// The stored parts with the progress of this attempt, if it made any.
+    fn advanced(&self, doc: &Doc) -> Option<bytes::Bytes> {
+        let progress: &Progress = &self.settled.result.as_ref().err()?.progress;
+        let mut delivery = parts::read(self.settled.id, 0, &doc.bytes)?;
+        let before = delivery.progress.len();
+        delivery.progress.extend(progress.iter().cloned());
+        (delivery.progress.len() > before).then(|| parts::write(&delivery))
+    }
+
+    fn given_up(&self) -> bool {
+        self.records
+            .iter()
+            .any(|(record, _)| matches!(record.became, Became::GivenUp { .. }))
+    }
+
+    fn carried(&self, alerts: Alerts) -> Carried {
+        let outlet = &self.settled.outlet;
+        let destination = outlet.receiver.destination();
+        let (answer, refused) = match &self.settled.result {
+            Ok(receipt) => (receipt.answer.clone(), receipt.refused.len()),
+            Err(error) => (error.answer.clone(), 0),
+        };
+        Carried {
+            receiver: outlet.name.to_string(),
+            channel: destination.channel.to_owned(),
+            destination: destination.label.clone(),
+            answer,
+            refused: u32::try_from(refused).unwrap_or(u32::MAX),
+            alerts,
+        }
+    }
+
+    fn troubles(&self) -> Vec<Trouble> {
+        let mut troubles = Vec::new();
+        if self.given_up() {
+            troubles.push(Trouble::given_up(self.settled));
+        }
+        if self
+            .settled
+            .result
+            .as_ref()
+            .is_ok_and(|receipt| !receipt.refused.is_empty())
+        {
+            troubles.push(Trouble::refused_recipients(self.settled));
+        }
+        troubles
+    }
+
+    fn count(&self, metrics: &crate::metrics::Metrics) {
+        let outlet = &self.settled.outlet;
+        let (receiver, channel) = (&*outlet.name, outlet.receiver.destination().channel);
+        for (record, _) in &self.records {
+            let reason = record
+                .content
+                .as_ref()
+                .map_or("unknown", |c| words::verdict(c.verdict));
+            let labels = [receiver, channel, reason, words::became(record.became)];
+            metrics.notifications.with_label_values(&labels).inc();
+        }
+        if let Err(error) = &self.settled.result {
+            let labels = [receiver, channel, error.reason];
+            metrics.delivery_failures.with_label_values(&labels).inc();
+        }
+        if self.given_up() {
+            metrics.dead_letters.with_label_values(&[receiver]).inc();
+        }
+        for wait in &self.waits {
+            let labels = [receiver, if wait.priority { "high" } else { "normal" }];
+            metrics
+                .heard_from_start
+                .with_label_values(&labels)
+                .observe(wait.from_start);
+            metrics
+                .heard_from_intake
+                .with_label_values(&labels)
+                .observe(wait.from_intake);
+        }
+    }
+}
+
+/// The alerts that a content speaks of.
+fn alerts_of(content: &alert_engine::Content, group: &alert_engine::GroupState) -> Alerts {
+    let episodes = content
+        .lines
+        .iter()
+        .filter_map(|line| group.episodes.get(&line.episode));
+    episodes.map(|episode| &episode.alert).collect()
+}
+
+fn waits(
+    group: &alert_engine::Group,
+    content: &alert_engine::Content,
+    now: Timestamp,
+) -> Vec<Heard> {
+    let state = group.state();
+    let news = content.lines.iter().filter(|line| match line.kind {
+        LineKind::New | LineKind::Reopened | LineKind::Missed => true,
+        LineKind::Over | LineKind::Firing => false,
+    });
+    let heard = |line: &alert_engine::Line| {
+        let episode = state.episodes.get(&line.episode)?;
+        let alert = state.alerts.get(&episode.alert);
+        Some(Heard {
+            from_start: now.since(episode.start).as_secs_f64(),
+            from_intake: now.since(episode.since).as_secs_f64(),
+            priority: alert.is_some_and(|alert| alert.priority),
+        })
+    };
+    news.filter_map(heard).collect()
+}
+
+fn events_of<'a>(endings: impl Iterator<Item = &'a Ending<'a>>) -> BTreeMap<GroupId, Vec<Event>> {
+    let mut events: BTreeMap<GroupId, Vec<Event>> = BTreeMap::new();
+    for ending in endings {
+        for ((group, _), (record, alerts)) in ending.settled.lanes.iter().zip(&ending.records) {
+            let event = Event::settled(record, ending.carried(alerts.clone()));
+            events.entry(*group).or_default().push(event);
+        }
+    }
+    events
+}

@@ -1,0 +1,254 @@
+//! The JSON API and what monitoring asks: every answer is bounded, every refusal says why.
+
+use std::sync::Arc;
+
+use alert_engine::{DeliveryId, GroupId, LaneKey, SourceName};
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{StatusCode, header};
+use serde::{Deserialize, Serialize};
+
+use super::{Web, view};
+use crate::dead_letter;
+use crate::history::Event;
+use crate::receiver;
+use crate::step::groups::group_key;
+use crate::store::{HistoryQuery, Position, StoreError, Unit, Write};
+use crate::webhook::payload::{BodyLimits, parse};
+
+/// Rows that one answer holds.
+const ROWS: usize = 200;
+
+/// Why there is no answer.
+pub(super) enum Refusal {
+    Store(StoreError),
+    NotFound(&'static str),
+    Wrong(String),
+    Busy(String),
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (code, error) = match self {
+            Self::Store(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+            Self::NotFound(what) => (StatusCode::NOT_FOUND, what.to_owned()),
+            Self::Wrong(why) => (StatusCode::BAD_REQUEST, why),
+            Self::Busy(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
+        };
+        (code, Json(serde_json::json!({ "error": error }))).into_response()
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+pub(super) async fn metrics(State(web): State<Web>) -> Response {
+    let kind = [(
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    )];
+    (kind, web.metrics.render()).into_response()
+}
+
+pub(super) async fn healthy() -> &'static str {
+    "ok\n"
+}
+
+/// Ready means that we take alerts: it says nothing about others, or a mail server that is down
+/// would take us out of service.
+pub(super) async fn ready(State(web): State<Web>) -> Response {
+    if !*web.ready.borrow() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "starting or stopping\n").into_response();
+    }
+    match web.store.load(Vec::new()).await {
+        Ok(_) => "ready\n".into_response(),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
+    }
+}
+
+pub(super) async fn reload(State(web): State<Web>) -> Result<Json<serde_json::Value>, Refusal> {
+    let reloader = Arc::clone(&web.reloader);
+    let done = tokio::task::spawn_blocking(move || reloader.reload()).await;
+    let done = done.map_err(|_| Refusal::Busy("the reload did not end".to_owned()))?;
+    let changes = done.map_err(|error| Refusal::Wrong(error.to_string()))?;
+    Ok(Json(
+        serde_json::json!({ "status": "reloaded", "applied": changes.applied, "after_restart": changes.after_restart }),
+    ))
+}
+
+pub(super) async fn groups(State(web): State<Web>) -> Result<Json<Vec<view::GroupCard>>, Refusal> {
+    let plan = web.intake.plan.borrow().clone();
+    Ok(Json(view::groups(&web, &plan).await?))
+}
+
+pub(super) async fn inbox(State(web): State<Web>) -> Result<Json<Vec<receiver::Entry>>, Refusal> {
+    Ok(Json(receiver::newest(&*web.store, ROWS).await?))
+}
+
+/// Which part of the history.
+#[derive(Deserialize)]
+pub(super) struct HistoryFilter {
+    /// Of this group only.
+    group: Option<String>,
+    /// `next` of the page before.
+    before: Option<u64>,
+}
+
+/// A page of history.
+#[derive(Serialize)]
+pub(super) struct HistoryPage {
+    records: Vec<HistoryLine>,
+    next: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct HistoryLine {
+    at_ms: i64,
+    group: String,
+    events: Vec<Event>,
+}
+
+pub(super) async fn history(
+    State(web): State<Web>,
+    Query(filter): Query<HistoryFilter>,
+) -> Result<Json<HistoryPage>, Refusal> {
+    let about = match filter.group.as_deref() {
+        Some(group) => Some(group_key(GroupId(id(group)?))),
+        None => None,
+    };
+    let query = HistoryQuery {
+        about,
+        before: filter.before.map(Position),
+        limit: ROWS,
+    };
+    let page = web.store.history(query).await?;
+    let line = |record: crate::store::Record| {
+        let events = crate::history::read(&record).ok()?;
+        let group = hex(&record.about.id);
+        Some(HistoryLine {
+            at_ms: record.at.as_millis(),
+            group,
+            events,
+        })
+    };
+    let records = page.records.into_iter().filter_map(line).collect();
+    Ok(Json(HistoryPage {
+        records,
+        next: page.next.map(|position| position.0),
+    }))
+}
+
+pub(super) async fn quarantine(
+    State(web): State<Web>,
+) -> Result<Json<Vec<crate::quarantine::Quarantined>>, Refusal> {
+    Ok(Json(web.quarantine.list().await?))
+}
+
+pub(super) async fn dead_letters(
+    State(web): State<Web>,
+) -> Result<Json<Vec<dead_letter::DeadLetter>>, Refusal> {
+    Ok(Json(dead_letter::list(&*web.store).await?))
+}
+
+pub(super) async fn dead_letter(
+    State(web): State<Web>,
+    Path(letter): Path<String>,
+) -> Result<Json<dead_letter::DeadLetter>, Refusal> {
+    Ok(Json(find(&web, &letter).await?.0))
+}
+
+pub(super) async fn drop_dead_letter(
+    State(web): State<Web>,
+    Path(letter): Path<String>,
+) -> Result<StatusCode, Refusal> {
+    let (_, doc) = find(&web, &letter).await?;
+    let write = Write::Delete {
+        key: doc.key,
+        expected: doc.revision,
+    };
+    web.store
+        .commit(vec![Unit {
+            writes: vec![write],
+            history: Vec::new(),
+        }])
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The lanes of a dead letter say the present truth at once; the letter goes.
+pub(super) async fn replay(
+    State(web): State<Web>,
+    Path(letter): Path<String>,
+) -> Result<StatusCode, Refusal> {
+    let (found, _) = find(&web, &letter).await?;
+    let mut lanes = Vec::new();
+    for (group, lane) in &found.lanes {
+        lanes.push((GroupId(id(group)?), LaneKey(id(lane)?)));
+    }
+    web.step
+        .replay(lanes)
+        .await
+        .map_err(|busy| Refusal::Busy(busy.to_string()))?;
+    drop_dead_letter(State(web), Path(letter)).await
+}
+
+/// A new alert of the source `test` each time, which ends by nothing but the next config's mercy:
+/// it is marked as a test, and posted as if by an Alertmanager.
+pub(super) async fn test_alert(State(web): State<Web>) -> Result<StatusCode, Refusal> {
+    let now = web.intake.clock.now();
+    let at = jiff::Timestamp::from_millisecond(now.as_millis())
+        .unwrap_or_default()
+        .to_string();
+    let body = serde_json::json!({"version": "4", "alerts": [{
+        "status": "firing",
+        "labels": {"alertname": "TestAlert", "severity": "info", "test": at},
+        "annotations": {"summary": "a test alert from the button of this page: nothing is wrong"},
+        "startsAt": at,
+    }]});
+    let none = std::collections::BTreeSet::new();
+    let batch = parse(
+        &Bytes::from(body.to_string()),
+        &none,
+        &BodyLimits::default(),
+    )
+    .expect("what this function writes is a webhook body");
+    let taken = web.step.observe(SourceName::new("test"), batch).await;
+    taken
+        .map(|_| StatusCode::ACCEPTED)
+        .map_err(|busy| Refusal::Busy(busy.to_string()))
+}
+
+pub(super) async fn not_found() -> Refusal {
+    Refusal::NotFound("no such page; the start page is /, webhooks go to /webhook")
+}
+
+async fn find(
+    web: &Web,
+    letter: &str,
+) -> Result<(dead_letter::DeadLetter, crate::store::Doc), Refusal> {
+    let found = dead_letter::find(&*web.store, DeliveryId(id(letter)?)).await?;
+    found.ok_or(Refusal::NotFound(
+        "no dead letter has this id; list them with dead-letters list",
+    ))
+}
+
+fn id(text: &str) -> Result<[u8; 16], Refusal> {
+    let wrong = || Refusal::Wrong(format!("{text:?} is not an id: 32 hex digits"));
+    if text.len() != 32 || !text.is_ascii() {
+        return Err(wrong());
+    }
+    let mut bytes = [0; 16];
+    for (at, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).map_err(|_| wrong())?;
+    }
+    Ok(bytes)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

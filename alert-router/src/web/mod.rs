@@ -1,0 +1,83 @@
+//! What people and programs see of this server over HTTP, beside the intake of webhooks.
+
+mod api;
+mod guard;
+mod page;
+mod view;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware;
+use axum::routing::{any, get, post};
+use tokio::sync::watch;
+
+use crate::metrics::Metrics;
+use crate::quarantine::Quarantine;
+use crate::reload::Reloader;
+use crate::step::StepHandle;
+use crate::store::Store;
+use crate::webhook::{self, Intake};
+
+/// What the handlers need.
+#[derive(Clone)]
+pub struct Web {
+    /// Takes webhooks; the test button goes the same way.
+    pub intake: Intake,
+    /// Reads what is stored.
+    pub store: Arc<dyn Store>,
+    /// Asks for what is in memory, and changes things.
+    pub step: StepHandle,
+    /// Lists unreadable bodies.
+    pub quarantine: Quarantine,
+    /// Exposes metrics.
+    pub metrics: Arc<Metrics>,
+    /// Says that something changed, for open pages.
+    pub changes: watch::Receiver<u64>,
+    /// Where this server listens, as people reach it.
+    pub url: Arc<str>,
+    /// Whether work is taken: false while starting and stopping.
+    pub ready: watch::Receiver<bool>,
+    /// Reads the config anew.
+    pub reloader: Arc<Reloader>,
+}
+
+/// All routes of this server.
+pub fn router(web: Web) -> Router {
+    let intake = Router::new()
+        .route(
+            "/webhook",
+            post(webhook::post_default).fallback(webhook::wrong_method),
+        )
+        .route(
+            "/webhook/{source}",
+            post(webhook::post_source).fallback(webhook::wrong_method),
+        )
+        .with_state(web.intake.clone());
+    Router::new()
+        .route("/", get(page::whole))
+        .route("/view", get(page::view))
+        .route("/metrics", get(api::metrics))
+        .route("/-/reload", post(api::reload))
+        .route("/api/v1/events", get(page::events))
+        .route("/api/v1/groups", get(api::groups))
+        .route("/api/v1/inbox", get(api::inbox))
+        .route("/api/v1/history", get(api::history))
+        .route("/api/v1/quarantine", get(api::quarantine))
+        .route("/api/v1/dead-letters", get(api::dead_letters))
+        .route(
+            "/api/v1/dead-letters/{id}",
+            get(api::dead_letter).delete(api::drop_dead_letter),
+        )
+        .route("/api/v1/dead-letters/{id}/replay", post(api::replay))
+        .route("/api/v1/test-alert", post(api::test_alert))
+        .fallback(any(api::not_found))
+        .layer(middleware::from_fn_with_state(
+            web.intake.plan.clone(),
+            guard::guard,
+        ))
+        .route("/-/healthy", get(api::healthy))
+        .route("/-/ready", get(api::ready))
+        .with_state(web)
+        .merge(intake)
+}

@@ -1,0 +1,114 @@
+//! The page at `/`: open groups, the inbox, what was given up, and how to connect an Alertmanager.
+
+use std::convert::Infallible;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{Html, IntoResponse, Response};
+use futures_util::Stream;
+use http::{StatusCode, header};
+use minijinja::{AutoEscape, Environment};
+
+use super::Web;
+use super::view::View;
+
+static PAGES: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut pages = Environment::new();
+    pages.set_auto_escape_callback(|_| AutoEscape::Html);
+    for (name, text) in [
+        ("page.html", include_str!("page.html")),
+        ("view.html", include_str!("view.html")),
+    ] {
+        pages
+            .add_template(name, text)
+            .expect("the tests render both pages");
+    }
+    pages
+});
+
+/// Nothing but what the page itself brings, and nobody may frame it.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+                      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// The whole page.
+pub(super) async fn whole(State(web): State<Web>) -> Response {
+    show("page.html", &web).await
+}
+
+/// The part that changes.
+pub(super) async fn view(State(web): State<Web>) -> Response {
+    show("view.html", &web).await
+}
+
+/// One event whenever something changed, until the server stops.
+pub(super) async fn events(
+    State(web): State<Web>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let stream =
+        futures_util::stream::unfold((web.changes, web.ready), |(mut changes, mut ready)| async {
+            tokio::select! {
+                changed = changes.changed() => changed.ok()?,
+                stopping = ready.wait_for(|ready| !ready) => {
+                    drop(stopping);
+                    return None;
+                }
+            }
+            let version = *changes.borrow_and_update();
+            Some((
+                Ok(Event::default().data(version.to_string())),
+                (changes, ready),
+            ))
+        });
+    Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(30)))
+}
+
+async fn show(page: &str, web: &Web) -> Response {
+    let view = match View::gather(web).await {
+        Ok(view) => view,
+        Err(error) => {
+            return (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response();
+        }
+    };
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    match render(page, &view) {
+        Ok(text) => (headers, Html(text)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, page, "a page could not be rendered");
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the page could not be rendered\n",
+            )
+                .into_response()
+        }
+    }
+}
+
+fn render(page: &str, view: &View) -> Result<String, minijinja::Error> {
+    PAGES
+        .get_template(page)?
+        .render(minijinja::Value::from(minijinja::value::Serde(view)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::view;
+
+    #[test]
+    fn the_first_page_shows_how_to_begin() {
+        insta::assert_snapshot!(render("view.html", &view::samples::empty()).unwrap());
+    }
+
+    #[test]
+    fn hostile_labels_stay_text() {
+        let page = render("page.html", &view::samples::hostile()).unwrap();
+        assert!(!page.contains("<script>alert"), "{page}");
+        assert!(page.contains("&lt;script&gt;alert"));
+        insta::assert_snapshot!(render("view.html", &view::samples::hostile()).unwrap());
+    }
+}

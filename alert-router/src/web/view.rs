@@ -1,0 +1,383 @@
+//! What the page shows, gathered from the store: plain values, ready to be rendered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alert_engine::{
+    AlertKey, BodyHash, EpisodeId, GroupState, Heard, Labels, Lane, LaneKey, Phase, Text, Timestamp,
+};
+use bytes::Bytes;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use super::Web;
+use crate::dead_letter;
+use crate::plan::Plan;
+use crate::receiver;
+use crate::step::bodies;
+use crate::store::{Kind, Scan, Store, StoreError, codec};
+use crate::webhook::payload::AlertText;
+
+/// Groups that one page shows.
+const GROUPS: usize = 100;
+/// Alerts of one group that it shows.
+const ALERTS: usize = 50;
+/// Messages of the inbox that it shows.
+const MESSAGES: usize = 50;
+
+/// Everything on the page.
+#[derive(Serialize)]
+pub(super) struct View {
+    version: &'static str,
+    troubles: Vec<String>,
+    groups: Vec<GroupCard>,
+    messages: Vec<MessageCard>,
+    dead_letters: Vec<LetterCard>,
+    url: String,
+    port: String,
+    curl: String,
+}
+
+/// An open group.
+#[derive(Serialize)]
+pub(super) struct GroupCard {
+    id: String,
+    labels: Vec<(String, String)>,
+    source: String,
+    firing: usize,
+    over: usize,
+    alerts: Vec<AlertRow>,
+    more: usize,
+    lanes: Vec<LaneRow>,
+}
+
+#[derive(Serialize)]
+struct AlertRow {
+    name: String,
+    labels: Vec<(String, String)>,
+    summary: String,
+    since: String,
+    state: &'static str,
+    seen: String,
+}
+
+#[derive(Serialize)]
+struct LaneRow {
+    receiver: String,
+    destination: String,
+    state: String,
+}
+
+#[derive(Serialize)]
+struct MessageCard {
+    title: String,
+    at: String,
+    receiver: String,
+    text: String,
+    firing: bool,
+}
+
+#[derive(Serialize)]
+struct LetterCard {
+    id: String,
+    receiver: String,
+    at: String,
+    reason: String,
+}
+
+impl View {
+    pub(super) async fn gather(web: &Web) -> Result<Self, StoreError> {
+        let plan = web.intake.plan.borrow().clone();
+        let zone = &plan.config().locale.zone;
+        let entries = receiver::newest(&*web.store, MESSAGES).await?;
+        let messages = entries
+            .into_iter()
+            .map(|entry| MessageCard::of(entry, zone))
+            .collect();
+        let letters = dead_letter::list(&*web.store).await?;
+        let letter = |letter: dead_letter::DeadLetter| LetterCard {
+            at: show(Timestamp::from_millis(letter.at_ms), zone),
+            reason: format!("{} {}", letter.answer, letter.fix.unwrap_or_default()),
+            receiver: letter.receiver,
+            id: letter.id,
+        };
+        let port = web.url.rsplit(':').next().unwrap_or_default().to_owned();
+        let mut troubles = Vec::new();
+        if web.metrics.config_ok.get() == 0 {
+            troubles.push("the last reload was refused; the old config is in effect".to_owned());
+        }
+        Ok(Self {
+            version: env!("CARGO_PKG_VERSION"),
+            troubles,
+            groups: groups(web, &plan).await?,
+            messages,
+            dead_letters: letters.into_iter().map(letter).collect(),
+            url: web.url.to_string(),
+            port,
+            curl: curl(&web.url, web.intake.clock.now()),
+        })
+    }
+}
+
+/// The open groups, those with something firing first.
+pub(super) async fn groups(web: &Web, plan: &Plan) -> Result<Vec<GroupCard>, StoreError> {
+    let scan = Scan {
+        kind: Kind::Group,
+        after: Bytes::new(),
+        limit: GROUPS,
+    };
+    let loaded = web.store.scan(scan).await?;
+    let states: Vec<GroupState> = loaded
+        .docs
+        .into_iter()
+        .flatten()
+        .filter_map(|doc| codec::decode(&doc.bytes).ok())
+        .collect();
+    let texts = texts(&*web.store, &states).await?;
+    let mut cards = Vec::new();
+    for state in states {
+        let seen = web.step.seen(state.id()).await;
+        cards.push(GroupCard::of(&state, &texts, &seen, plan));
+    }
+    cards.sort_by_key(|card| std::cmp::Reverse(card.firing > 0));
+    Ok(cards)
+}
+
+async fn texts(
+    store: &dyn Store,
+    states: &[GroupState],
+) -> Result<BTreeMap<BodyHash, AlertText>, StoreError> {
+    let shown = states
+        .iter()
+        .flat_map(|state| state.alerts.values().take(ALERTS));
+    let hashes: BTreeSet<BodyHash> = shown
+        .filter_map(|alert| match &alert.text {
+            Text::Body(hash) => Some(*hash),
+            Text::Name(_) => None,
+        })
+        .collect();
+    let docs = store
+        .load(hashes.iter().map(|hash| bodies::body_key(*hash)).collect())
+        .await?
+        .docs;
+    let texts = hashes.into_iter().zip(docs);
+    Ok(texts
+        .filter_map(|(hash, doc)| Some((hash, bodies::read(&doc?.bytes)?)))
+        .collect())
+}
+
+impl GroupCard {
+    fn of(
+        state: &GroupState,
+        texts: &BTreeMap<BodyHash, AlertText>,
+        seen: &BTreeMap<AlertKey, u64>,
+        plan: &Plan,
+    ) -> Self {
+        let zone = &plan.config().locale.zone;
+        let fires = |episode: &EpisodeId| {
+            state
+                .episodes
+                .get(episode)
+                .is_some_and(|episode| episode.phase == Phase::Firing)
+        };
+        let firing = state
+            .alerts
+            .values()
+            .filter(|alert| fires(&alert.episode))
+            .count();
+        let row = |(key, alert): (&AlertKey, &alert_engine::Alert)| {
+            let (name, text) = match &alert.text {
+                Text::Body(hash) => (None, texts.get(hash).cloned().unwrap_or_default()),
+                Text::Name(name) => (Some(name.to_string()), AlertText::default()),
+            };
+            let episode = state.episodes.get(&alert.episode);
+            AlertRow {
+                name: name
+                    .or_else(|| text.labels.get("alertname").map(str::to_owned))
+                    .unwrap_or_else(|| key.fingerprint.to_string()),
+                labels: pairs_without(&text.labels, &state.labels),
+                summary: text
+                    .annotations
+                    .get("summary")
+                    .unwrap_or_default()
+                    .to_owned(),
+                since: episode.map_or_else(String::new, |episode| show(episode.start, zone)),
+                state: match episode.map(|episode| episode.phase) {
+                    Some(Phase::Firing) => "firing",
+                    Some(Phase::Doubted(_)) => "in doubt",
+                    Some(Phase::Ended(_)) | None => "over",
+                },
+                seen: times(seen.get(key).copied().unwrap_or(0) + 1),
+            }
+        };
+        let lane = |(key, lane): (&LaneKey, &Lane)| LaneRow::of(state, *key, lane, plan);
+        let sources: BTreeSet<&str> = state.alerts.keys().map(|key| key.source.as_str()).collect();
+        Self {
+            id: state.id().to_string(),
+            labels: pairs_without(&state.labels, &Labels::default()),
+            source: sources.into_iter().collect::<Vec<_>>().join(", "),
+            firing,
+            over: state.alerts.len() - firing,
+            alerts: state.alerts.iter().take(ALERTS).map(row).collect(),
+            more: state.alerts.len().saturating_sub(ALERTS),
+            lanes: state.lanes.iter().map(lane).collect(),
+        }
+    }
+}
+
+impl LaneRow {
+    fn of(state: &GroupState, key: LaneKey, lane: &Lane, plan: &Plan) -> Self {
+        let outlet = plan.outlet(state.route, key);
+        let destination = outlet.as_ref().map(|outlet| outlet.receiver.destination());
+        Self {
+            receiver: outlet
+                .as_ref()
+                .map_or("(not in the config)", |o| &o.name)
+                .to_owned(),
+            destination: destination.map_or_else(String::new, |d| d.label.clone()),
+            state: lane_state(lane, &plan.config().locale.zone),
+        }
+    }
+}
+
+fn lane_state(lane: &Lane, zone: &TimeZone) -> String {
+    if let Some(flight) = &lane.flight {
+        return format!("sending, attempt {}", flight.attempt);
+    }
+    if let Some(parked) = &lane.parked {
+        return format!(
+            "given up; the same is tried again at {}",
+            show(parked.pause.until, zone)
+        );
+    }
+    let heard = lane
+        .heard
+        .values()
+        .filter(|heard| **heard == Heard::Sure)
+        .count();
+    let mut state = match lane.last {
+        Some(last) => format!("told {heard} firing, last message at {}", show(last, zone)),
+        None => "not told yet".to_owned(),
+    };
+    if !lane.owed.is_empty() {
+        state.push_str(&format!(", owed {}", lane.owed.len()));
+    }
+    if let Some(pause) = &lane.pause {
+        state.push_str(&format!(", waits until {}", show(pause.until, zone)));
+    }
+    state
+}
+
+impl MessageCard {
+    fn of(entry: receiver::Entry, zone: &TimeZone) -> Self {
+        let firing = entry
+            .view
+            .pointer("/counts/firing")
+            .and_then(serde_json::Value::as_u64);
+        Self {
+            at: show(Timestamp::from_millis(entry.created_ms), zone),
+            title: entry.title,
+            receiver: entry.receiver,
+            text: entry.text,
+            firing: firing.unwrap_or(1) > 0,
+        }
+    }
+}
+
+fn pairs_without(labels: &Labels, known: &Labels) -> Vec<(String, String)> {
+    let fresh = labels.iter().filter(|(name, value)| {
+        *name != "alertname" && known.get(name) != Some(*value) || known.is_empty()
+    });
+    fresh
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+fn times(seen: u64) -> String {
+    if seen == 1 {
+        "once".to_owned()
+    } else {
+        format!("seen {seen} times")
+    }
+}
+
+fn show(at: Timestamp, zone: &TimeZone) -> String {
+    let instant = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default();
+    let local = instant.to_zoned_datetime(zone.clone());
+    jiff::fmt::strtime::format("%Y-%m-%d %H:%M:%S %Z", &local)
+        .unwrap_or_else(|_| instant.to_string())
+}
+
+/// A body as an Alertmanager would post it, ready to be pasted into a shell.
+fn curl(url: &str, now: Timestamp) -> String {
+    let at = jiff::Timestamp::from_millisecond(now.as_millis() / 1000 * 1000).unwrap_or_default();
+    let alert = |instance: &str| {
+        format!(
+            r#"{{"status":"firing","labels":{{"alertname":"HighErrorRate","cluster":"prod-sh","service":"orders","severity":"critical","instance":"{instance}"}},"annotations":{{"summary":"orders error rate 7.1%"}},"startsAt":"{at}"}}"#
+        )
+    };
+    format!(
+        "curl -H 'Content-Type: application/json' {url}/webhook -d '{{\"version\":\"4\",\"alerts\":[{},{}]}}'",
+        alert("10.0.0.1:8080"),
+        alert("10.0.0.2:8080"),
+    )
+}
+
+#[cfg(test)]
+pub(super) mod samples {
+    use super::*;
+
+    pub(in crate::web) fn empty() -> View {
+        View {
+            version: "0.0.0",
+            troubles: Vec::new(),
+            groups: Vec::new(),
+            messages: Vec::new(),
+            dead_letters: Vec::new(),
+            url: "http://127.0.0.1:9095".to_owned(),
+            port: "9095".to_owned(),
+            curl: curl(
+                "http://127.0.0.1:9095",
+                Timestamp::from_millis(1_795_479_775_200),
+            ),
+        }
+    }
+
+    pub(in crate::web) fn hostile() -> View {
+        let evil = "<script>alert(1)</script>\"'&";
+        let alert = AlertRow {
+            name: evil.to_owned(),
+            labels: vec![(evil.to_owned(), evil.to_owned())],
+            summary: evil.to_owned(),
+            since: "2026-11-24 00:22:55 UTC".to_owned(),
+            state: "firing",
+            seen: times(2),
+        };
+        let lane = LaneRow {
+            receiver: evil.to_owned(),
+            destination: evil.to_owned(),
+            state: "not told yet".to_owned(),
+        };
+        let group = GroupCard {
+            id: "00".to_owned(),
+            labels: vec![("alertname".to_owned(), evil.to_owned())],
+            source: evil.to_owned(),
+            firing: 1,
+            over: 0,
+            alerts: vec![alert],
+            more: 3,
+            lanes: vec![lane],
+        };
+        let message = MessageCard {
+            title: evil.to_owned(),
+            at: String::new(),
+            receiver: evil.to_owned(),
+            text: evil.to_owned(),
+            firing: true,
+        };
+        View {
+            groups: vec![group],
+            messages: vec![message],
+            ..empty()
+        }
+    }
+}

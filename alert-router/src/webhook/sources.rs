@@ -1,0 +1,69 @@
+//! Which source names are taken from URLs: those of the config, and a bounded number of others, so
+//! that nobody fills the metrics and the store with names.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use alert_engine::SourceName;
+
+use crate::config::Config;
+
+/// Names that the config does not list.
+const UNLISTED: usize = 32;
+/// Bytes of a name.
+const NAME: usize = 64;
+
+/// The names that came without being listed. Clones share them.
+#[derive(Clone, Default)]
+pub struct KnownSources(Arc<Mutex<BTreeSet<SourceName>>>);
+
+impl KnownSources {
+    /// Lets a source in, or says what to do.
+    pub(super) fn admit(&self, config: &Config, source: &SourceName) -> Result<(), String> {
+        if config.sources.contains_key(source) || *source == SourceName::unnamed() {
+            return Ok(());
+        }
+        let name = source.as_str();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if name.is_empty() || name.len() > NAME || !name.bytes().all(plain) {
+            let rule = "letters, digits, `-`, `_` and `.`, at most 64";
+            return Err(format!(
+                "a source's name consists of {rule}: post to /webhook/NAME"
+            ));
+        }
+        if *source == SourceName::ours() {
+            return Err(
+                "the source alert-router is this server itself: choose another name".to_owned(),
+            );
+        }
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.contains(source) && known.len() >= UNLISTED {
+            return Err(format!(
+                "{UNLISTED} unlisted sources post here already: list {name} under `sources`"
+            ));
+        }
+        known.insert(source.clone());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Flags;
+
+    #[test]
+    fn names_are_plain_few_and_not_ours() {
+        let config = Config::default_inbox(&Flags::default()).unwrap();
+        let known = KnownSources::default();
+        let check = |name: &str| known.admit(&config, &SourceName::new(name)).is_ok();
+        assert!(check("default"));
+        assert!(check("prod-sh.1_a"));
+        for bad in ["", "a b", "a/b", "支付", "alert-router", &"x".repeat(65)] {
+            assert!(!check(bad), "{bad}");
+        }
+        (1..UNLISTED).for_each(|n| assert!(check(&format!("s{n}"))));
+        assert!(!check("one-more"));
+        assert!(check("s1"));
+    }
+}
