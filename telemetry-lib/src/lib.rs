@@ -1,1 +1,3 @@
 //! telemetry-lib
+
+pub mod testing;
