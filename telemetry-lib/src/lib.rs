@@ -1,3 +1,8 @@
 //! telemetry-lib
 
+mod clock;
+mod export;
+mod notice;
 pub mod testing;
+
+pub use self::export::{Dropped, SignalReport};

@@ -1,0 +1,163 @@
+//! The export path of spans: a bounded queue, one thread with a runtime of its own, the field's
+//! OTLP exporter on it and our HTTP client below that. It is apart so that no feature of another
+//! crate, no runtime of the caller and no collector can stop it silently: every span that is lost
+//! is counted with its reason.
+
+mod client;
+mod health;
+mod payload;
+mod processor;
+mod queue;
+mod retry;
+mod size;
+mod timer;
+mod tls;
+mod transport;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use opentelemetry_sdk::Resource;
+use reqwest::Url;
+
+pub(crate) use self::health::{DropReason, ExportHealth};
+pub use self::health::{Dropped, SignalReport};
+pub(crate) use self::processor::{ExportHandle, QueueProcessor};
+use self::queue::{Limits, Queue};
+use self::timer::{RuntimeTimer, Timer};
+pub(crate) use self::tls::{TlsError, TlsFiles};
+pub(crate) use self::transport::TransportError;
+use self::transport::{Network, Transport};
+use self::worker::Worker;
+pub(crate) use self::worker::on_export_thread;
+
+/// Where spans go and how much of them may wait.
+#[derive(Clone)]
+pub(crate) struct ExportConfig {
+    /// The full URL for traces.
+    pub(crate) endpoint: String,
+    /// Sent with every request; never printed.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    /// For one attempt.
+    pub(crate) timeout: Duration,
+    pub(crate) gzip: bool,
+    pub(crate) tls: TlsFiles,
+    /// Spans that may wait.
+    pub(crate) queue_items: usize,
+    /// About how many bytes they may hold.
+    pub(crate) queue_bytes: usize,
+    /// Spans in one request at most.
+    pub(crate) batch: usize,
+    /// How long the first span of a batch waits for others.
+    pub(crate) delay: Duration,
+}
+
+/// Why the export path cannot start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExportError {
+    #[error("OTEL_EXPORTER_OTLP_ENDPOINT is no http or https URL")]
+    Endpoint,
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    #[error("the OTLP exporter cannot be built")]
+    Exporter(#[source] opentelemetry_otlp::ExporterBuildError),
+    #[error("the export thread cannot be started")]
+    Thread(#[source] io::Error),
+}
+
+impl ExportConfig {
+    /// 10 s for an attempt, no compression, the system's authorities, 2,048 spans or 16 MiB,
+    /// batches of 512 after at most 1 s: the specification's values but the last, which is shorter
+    /// because a Collector that samples by traces decides 2 to 3 s after a root span.
+    pub(crate) fn new(endpoint: impl Into<String>) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            headers: Vec::new(),
+            timeout: Duration::from_secs(10),
+            gzip: false,
+            tls: TlsFiles::default(),
+            queue_items: 2_048,
+            queue_bytes: 16 * 1024 * 1024,
+            batch: 512,
+            delay: Duration::from_secs(1),
+        }
+    }
+}
+
+/// The names of the headers, not their values.
+impl fmt::Debug for ExportConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("ExportConfig")
+            .field("headers", &names)
+            .field("timeout", &self.timeout)
+            .field("gzip", &self.gzip)
+            .field("tls", &self.tls)
+            .field("queue_items", &self.queue_items)
+            .field("queue_bytes", &self.queue_bytes)
+            .field("batch", &self.batch)
+            .field("delay", &self.delay)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Starts the export thread. The processor goes into a tracer provider, the handle stays with who
+/// ends the process. Fails on a wrong configuration, never because the collector is away.
+pub(crate) fn start(
+    config: ExportConfig,
+    resource: Resource,
+    health: Arc<ExportHealth>,
+) -> Result<(QueueProcessor, ExportHandle), ExportError> {
+    let endpoint = Url::parse(&config.endpoint).map_err(|_| ExportError::Endpoint)?;
+    if !matches!(endpoint.scheme(), "http" | "https") || !endpoint.has_host() {
+        return Err(ExportError::Endpoint);
+    }
+    let tls = config.tls.clone();
+    let connect = move || {
+        let network = Network::new(&endpoint, &tls)?;
+        Ok(Arc::new(network) as Arc<dyn Transport>)
+    };
+    start_with(
+        config,
+        resource,
+        health,
+        Arc::new(RuntimeTimer::new()),
+        connect,
+    )
+}
+
+/// [`start`] with the clock and the network given.
+fn start_with(
+    config: ExportConfig,
+    resource: Resource,
+    health: Arc<ExportHealth>,
+    timer: Arc<dyn Timer>,
+    connect: impl Fn() -> Result<Arc<dyn Transport>, ExportError> + Send + 'static,
+) -> Result<(QueueProcessor, ExportHandle), ExportError> {
+    let limits = Limits {
+        items: config.queue_items.max(1),
+        bytes: config.queue_bytes,
+        batch: config.batch.clamp(1, config.queue_items.max(1)),
+    };
+    let queue = Arc::new(Queue::new(limits, Arc::clone(&health)));
+    let worker = Worker {
+        queue: Arc::clone(&queue),
+        health: Arc::clone(&health),
+        timer,
+        config,
+        resource,
+        connect: Box::new(connect),
+    };
+    worker.spawn()?;
+    Ok((
+        QueueProcessor::new(Arc::clone(&queue)),
+        ExportHandle::new(queue, health),
+    ))
+}

@@ -1,0 +1,126 @@
+//! The two ends of the export path that others hold: the span processor, which only fills the
+//! queue, and the handle, which flushes and ends it. No method needs the caller's runtime.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use opentelemetry::Context;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
+use tokio::sync::oneshot;
+
+use super::health::{ExportHealth, SignalReport};
+use super::queue::Queue;
+use super::worker::on_export_thread;
+
+/// How long the tracer provider's own flush may take; ours takes its limit from the caller.
+const PROVIDER_FLUSH: Duration = Duration::from_secs(5);
+
+/// Puts finished spans into the queue. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct QueueProcessor {
+    queue: Arc<Queue>,
+}
+
+/// Flushes and ends the export. Dropping the last clone lets the thread export what is queued and
+/// leave, without waiting for it.
+#[derive(Debug, Clone)]
+pub(crate) struct ExportHandle(Arc<Ends>);
+
+#[derive(Debug)]
+struct Ends {
+    queue: Arc<Queue>,
+    health: Arc<ExportHealth>,
+}
+
+impl QueueProcessor {
+    pub(super) fn new(queue: Arc<Queue>) -> Self {
+        Self { queue }
+    }
+
+    /// Whether the queue would take a span now. A span that carries an exemplar should not be one
+    /// that is dropped a moment later.
+    pub(crate) fn has_room(&self) -> bool {
+        self.queue.has_room()
+    }
+}
+
+impl SpanProcessor for QueueProcessor {
+    fn on_start(&self, _span: &mut Span, _context: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        if span.span_context.is_sampled() && !on_export_thread() {
+            self.queue.push(span);
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        match self.queue.flush(PROVIDER_FLUSH) {
+            0 => Ok(()),
+            _ => Err(OTelSdkError::Timeout(PROVIDER_FLUSH)),
+        }
+    }
+
+    fn shutdown_with_timeout(&self, limit: Duration) -> OTelSdkResult {
+        match self.queue.shutdown(limit) {
+            0 => Ok(()),
+            _ => Err(OTelSdkError::Timeout(limit)),
+        }
+    }
+}
+
+impl ExportHandle {
+    pub(super) fn new(queue: Arc<Queue>, health: Arc<ExportHealth>) -> Self {
+        Self(Arc::new(Ends { queue, health }))
+    }
+
+    /// Exports what ended before the call, for at most `limit`.
+    pub(crate) async fn flush(&self, limit: Duration) -> SignalReport {
+        let this = self.clone();
+        self.apart(move || this.flush_blocking(limit)).await
+    }
+
+    /// Takes no more spans, exports the others and ends the thread, all within `limit`. The same
+    /// report again when called again.
+    pub(crate) async fn shutdown(&self, limit: Duration) -> SignalReport {
+        let this = self.clone();
+        self.apart(move || this.shutdown_blocking(limit)).await
+    }
+
+    /// [`Self::flush`], blocking this thread.
+    pub(crate) fn flush_blocking(&self, limit: Duration) -> SignalReport {
+        let pending = self.0.queue.flush(limit);
+        self.0.health.report(pending)
+    }
+
+    /// [`Self::shutdown`], blocking this thread.
+    pub(crate) fn shutdown_blocking(&self, limit: Duration) -> SignalReport {
+        let lost = self.0.queue.shutdown(limit);
+        self.0.health.report(lost)
+    }
+
+    /// Waits on a thread of its own: the limit then holds on any runtime, on none, and when the
+    /// caller's has no timer or its only thread is busy.
+    async fn apart(&self, wait: impl FnOnce() -> SignalReport + Send + 'static) -> SignalReport {
+        let (done, waiting) = oneshot::channel();
+        let spawned = thread::Builder::new()
+            .name("telemetry-wait".to_owned())
+            .spawn(move || done.send(wait()));
+        match spawned {
+            Ok(_) => waiting.await.unwrap_or_else(|_| self.0.health.report(0)),
+            Err(_) => self.shutdown_now(),
+        }
+    }
+
+    /// Without a thread to wait on, the truth about this moment is better than none.
+    fn shutdown_now(&self) -> SignalReport {
+        self.flush_blocking(Duration::ZERO)
+    }
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}

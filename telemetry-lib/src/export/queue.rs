@@ -1,0 +1,265 @@
+//! The bounded queue between the threads that end spans and the one that exports them. It decides
+//! what is taken, what is dropped and when the exporter has something to do; it never waits inside
+//! a request and knows nothing of the network.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use opentelemetry_sdk::trace::SpanData;
+use tokio::sync::Notify;
+
+use super::health::{DropReason, ExportHealth};
+use super::size;
+
+/// The Collector refuses requests above 20 MiB by default; a batch stays well below.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// What the queue may hold, and when a batch is full.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) items: usize,
+    pub(super) bytes: usize,
+    pub(super) batch: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Queue {
+    limits: Limits,
+    state: Mutex<State>,
+    /// Wakes the exporter: a first span, a full batch, a flush, the shutdown.
+    wake: Notify,
+    /// Interrupts an export: the shutdown's time is over.
+    abandon: Notify,
+    /// Wakes those who wait for a flush or the shutdown.
+    settled: Condvar,
+    health: Arc<ExportHealth>,
+}
+
+#[derive(Debug)]
+struct State {
+    waiting: VecDeque<(SpanData, usize)>,
+    bytes: usize,
+    /// Spans of the batch that is being exported; whoever settles it sets this to zero.
+    in_flight: u64,
+    /// Spans ever taken into the queue, and those of them whose fate is known.
+    accepted: u64,
+    done: u64,
+    /// Export without delay until this many are done.
+    flush_to: u64,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// No new spans; what waits is still exported.
+    Draining,
+    /// No new spans; what waited was given up.
+    Abandoned,
+    /// The exporter has left.
+    Stopped,
+}
+
+/// What the exporter should do now.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Nothing waits: sleep until woken.
+    Idle,
+    /// Some spans wait, fewer than a batch: let more come, for the usual delay.
+    Gather,
+    /// A batch is full, or someone waits for it.
+    Export,
+    /// Shut down.
+    Stop,
+}
+
+impl Queue {
+    /// Allocates all that it will ever use for its own structure.
+    pub(super) fn new(limits: Limits, health: Arc<ExportHealth>) -> Self {
+        Self {
+            limits,
+            state: Mutex::new(State {
+                waiting: VecDeque::with_capacity(limits.items),
+                bytes: 0,
+                in_flight: 0,
+                accepted: 0,
+                done: 0,
+                flush_to: 0,
+                phase: Phase::Open,
+            }),
+            wake: Notify::new(),
+            abandon: Notify::new(),
+            settled: Condvar::new(),
+            health,
+        }
+    }
+
+    /// Takes a span or drops it with a reason; a span that is dropped costs no allocation.
+    pub(super) fn push(&self, span: SpanData) {
+        let bytes = size::bytes(&span);
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return self.health.count_dropped(DropReason::AfterShutdown, 1);
+        }
+        if state.waiting.len() >= self.limits.items || state.bytes + bytes > self.limits.bytes {
+            return self.health.count_dropped(DropReason::QueueFull, 1);
+        }
+        let had = (state.waiting.len(), state.bytes);
+        state.waiting.push_back((span, bytes));
+        state.bytes += bytes;
+        state.accepted += 1;
+        self.health.set_queue(state.waiting.len(), state.bytes);
+        let filled =
+            !self.is_batch(had.0, had.1) && self.is_batch(state.waiting.len(), state.bytes);
+        drop(state);
+        if had.0 == 0 || filled {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Whether the next span of a usual size would be taken.
+    pub(super) fn has_room(&self) -> bool {
+        let state = self.lock();
+        state.phase == Phase::Open
+            && state.waiting.len() < self.limits.items
+            && state.bytes < self.limits.bytes
+    }
+
+    /// What the exporter should do now.
+    pub(super) fn next(&self) -> Next {
+        let state = self.lock();
+        match state.phase {
+            Phase::Abandoned | Phase::Stopped => Next::Stop,
+            Phase::Draining if state.waiting.is_empty() => Next::Stop,
+            Phase::Draining => Next::Export,
+            Phase::Open if state.waiting.is_empty() => Next::Idle,
+            Phase::Open if state.flush_to > state.done => Next::Export,
+            Phase::Open if self.is_batch(state.waiting.len(), state.bytes) => Next::Export,
+            Phase::Open => Next::Gather,
+        }
+    }
+
+    /// Takes the oldest spans, up to one batch; they count as in flight until settled.
+    pub(super) fn take_batch(&self) -> Vec<SpanData> {
+        let mut state = self.lock();
+        let mut batch = Vec::with_capacity(state.waiting.len().min(self.limits.batch));
+        let mut taken = 0;
+        while let Some((_, bytes)) = state.waiting.front()
+            && batch.len() < self.limits.batch
+            && (batch.is_empty() || taken + bytes <= BATCH_BYTES)
+        {
+            taken += bytes;
+            batch.extend(state.waiting.pop_front().map(|(span, _)| span));
+        }
+        state.bytes -= taken;
+        state.in_flight = batch.len() as u64;
+        self.health.set_queue(state.waiting.len(), state.bytes);
+        batch
+    }
+
+    /// Settles the batch in flight: of its spans so many failed and were rejected, the others
+    /// arrived. Does nothing when the shutdown has settled it already.
+    pub(super) fn settle(&self, failed: u64, rejected: u64) {
+        let mut state = self.lock();
+        let spans = std::mem::take(&mut state.in_flight);
+        let failed = failed.min(spans);
+        let rejected = rejected.min(spans - failed);
+        state.done += spans;
+        self.health.count_dropped(DropReason::ExportFailed, failed);
+        self.health.count_dropped(DropReason::Rejected, rejected);
+        self.health.count_exported(spans - failed - rejected);
+        drop(state);
+        self.settled.notify_all();
+    }
+
+    /// Settles the batch in flight as lost.
+    pub(super) fn settle_lost(&self) {
+        self.settle(u64::MAX, 0);
+    }
+
+    /// Sleeps until there may be something new to do.
+    pub(super) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Sleeps until the shutdown gives up what is in flight.
+    pub(super) async fn abandoned(&self) {
+        if self.lock().phase != Phase::Abandoned {
+            self.abandon.notified().await;
+        }
+    }
+
+    /// The exporter has left: nobody needs to wait any more.
+    pub(super) fn stopped(&self) {
+        let mut state = self.lock();
+        self.give_up(&mut state);
+        state.phase = Phase::Stopped;
+        drop(state);
+        self.settled.notify_all();
+    }
+
+    /// Closes the queue without waiting; what waits is still exported.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        if state.phase == Phase::Open {
+            state.phase = Phase::Draining;
+        }
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// Exports what was taken until now; returns how many of those are not settled after `limit`.
+    pub(super) fn flush(&self, limit: Duration) -> u64 {
+        let mut state = self.lock();
+        let target = state.accepted;
+        state.flush_to = state.flush_to.max(target);
+        self.wake.notify_one();
+        let open = |state: &mut State| state.done < target && state.phase != Phase::Stopped;
+        let (state, _) = self
+            .settled
+            .wait_timeout_while(state, limit, open)
+            .unwrap_or_else(PoisonError::into_inner);
+        target.saturating_sub(state.done)
+    }
+
+    /// Closes the queue and exports what it holds; returns how many spans were given up because
+    /// that took longer than `limit`.
+    pub(super) fn shutdown(&self, limit: Duration) -> u64 {
+        self.close();
+        let (mut state, _) = self
+            .settled
+            .wait_timeout_while(self.lock(), limit, |state| state.phase != Phase::Stopped)
+            .unwrap_or_else(PoisonError::into_inner);
+        if state.phase == Phase::Stopped {
+            return 0;
+        }
+        state.phase = Phase::Abandoned;
+        let lost = self.give_up(&mut state);
+        drop(state);
+        self.abandon.notify_one();
+        self.wake.notify_one();
+        self.settled.notify_all();
+        lost
+    }
+
+    /// Counts all that is not settled as lost.
+    fn give_up(&self, state: &mut State) -> u64 {
+        let lost = std::mem::take(&mut state.in_flight) + state.waiting.len() as u64;
+        state.waiting.clear();
+        state.bytes = 0;
+        state.done = state.accepted;
+        self.health.count_dropped(DropReason::ExportFailed, lost);
+        self.health.set_queue(0, 0);
+        lost
+    }
+
+    fn is_batch(&self, items: usize, bytes: usize) -> bool {
+        items >= self.limits.batch || bytes >= BATCH_BYTES.min(self.limits.bytes)
+    }
+
+    /// No code that can panic runs under this lock; were it poisoned, the state is still whole.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,292 @@
+//! The OTLP specification's rules for answers: what is delivered, what may be tried again and
+//! when. Pure: an answer and the time go in, a verdict comes out.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::StatusCode;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message as _;
+
+use super::transport::AttemptError;
+
+/// How much of a foreign answer may stand in a notice.
+const QUOTE_BYTES: usize = 120;
+
+/// What came back from the collector for one attempt.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) content_type: Option<String>,
+    pub(super) retry_after: Option<String>,
+    pub(super) body: Bytes,
+}
+
+/// What an attempt means for its batch.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// The collector has it, except for so many spans that it refused for good.
+    Delivered { rejected: u64, message: String },
+    /// The request is larger than the collector takes.
+    TooLarge,
+    /// It may succeed later, not before `after` if the collector said so.
+    Again {
+        after: Option<Duration>,
+        why: Failure,
+    },
+    /// It can never succeed.
+    GiveUp(Failure),
+}
+
+/// Why a batch was not delivered. No variant carries a header or more than a glimpse of a body.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("the collector answered {0}")]
+    Status(StatusCode),
+    #[error("the collector answered {0}: check OTEL_EXPORTER_OTLP_HEADERS")]
+    Unauthorized(StatusCode),
+    #[error("the collector answered {0}: check the path of OTEL_EXPORTER_OTLP_ENDPOINT")]
+    NoSuchPath(StatusCode),
+    #[error(
+        "the endpoint answered with a redirect ({0}), which is not followed: set OTEL_EXPORTER_OTLP_ENDPOINT to the final address"
+    )]
+    Redirect(StatusCode),
+    #[error(
+        "the endpoint answered {content_type}, not OTLP: is there a proxy in front of OTEL_EXPORTER_OTLP_ENDPOINT? it begins {begins:?}"
+    )]
+    NotOtlp {
+        content_type: String,
+        begins: String,
+    },
+    #[error(
+        "one span alone is larger than the collector takes: raise its limit or set OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT"
+    )]
+    SpanTooLarge,
+    #[error(transparent)]
+    Attempt(#[from] AttemptError),
+}
+
+/// When to try again, and until when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Backoff {
+    first: Duration,
+    longest: Duration,
+    total: Duration,
+}
+
+impl Default for Backoff {
+    /// 1 s, doubled up to 30 s, with jitter; 60 s for one batch in all.
+    fn default() -> Self {
+        Self {
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(30),
+            total: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Backoff {
+    /// The wait before try number `retry` (from 1), or `None` when it would come too late.
+    /// `jitter` is a random number from 0 to 1; the collector's own wish is never undercut.
+    pub(super) fn wait(
+        &self,
+        retry: u32,
+        after: Option<Duration>,
+        jitter: f64,
+        spent: Duration,
+    ) -> Option<Duration> {
+        let doubled = self
+            .first
+            .saturating_mul(1 << retry.saturating_sub(1).min(16));
+        let own = doubled.min(self.longest).mul_f64(0.5 + jitter / 2.0);
+        let wait = after.map_or(own, |after| after.max(own));
+        (spent.saturating_add(wait) < self.total).then_some(wait)
+    }
+}
+
+/// Applies the specification to the end of one attempt; `now` is the calendar's time.
+pub(super) fn judge(attempt: Result<Answer, AttemptError>, now: SystemTime) -> Verdict {
+    let answer = match attempt {
+        Ok(answer) => answer,
+        Err(error) if error.may_pass() => {
+            return Verdict::Again {
+                after: None,
+                why: error.into(),
+            };
+        }
+        Err(error) => return Verdict::GiveUp(error.into()),
+    };
+    let status = answer.status;
+    if status.is_success() {
+        return judge_success(&answer);
+    }
+    if status.is_redirection() {
+        return Verdict::GiveUp(Failure::Redirect(status));
+    }
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => Verdict::TooLarge,
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => Verdict::Again {
+            after: answer.retry_after.and_then(|text| retry_after(&text, now)),
+            why: Failure::Status(status),
+        },
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            Verdict::GiveUp(Failure::Unauthorized(status))
+        }
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+            Verdict::GiveUp(Failure::NoSuchPath(status))
+        }
+        _ => Verdict::GiveUp(Failure::Status(status)),
+    }
+}
+
+/// A 2xx is a delivery only if an OTLP receiver sent it; a proxy's friendly page is not.
+fn judge_success(answer: &Answer) -> Verdict {
+    let content_type = answer.content_type.as_deref().unwrap_or_default();
+    // A receiver that answers in JSON has the spans; only its partial success stays unread.
+    if answer.body.is_empty() || content_type.starts_with("application/json") {
+        return Verdict::Delivered {
+            rejected: 0,
+            message: String::new(),
+        };
+    }
+    let is_foreign = !content_type.is_empty() && content_type != "application/x-protobuf";
+    match ExportTraceServiceResponse::decode(answer.body.clone()) {
+        Ok(response) if !is_foreign => {
+            let partial = response.partial_success.unwrap_or_default();
+            Verdict::Delivered {
+                rejected: u64::try_from(partial.rejected_spans).unwrap_or(0),
+                message: glimpse(partial.error_message.as_bytes()),
+            }
+        }
+        Ok(_) | Err(_) => Verdict::GiveUp(Failure::NotOtlp {
+            content_type: glimpse(content_type.as_bytes()),
+            begins: glimpse(&answer.body),
+        }),
+    }
+}
+
+/// The header in either of its forms, seconds or a date.
+fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text.trim()).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+fn glimpse(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(QUOTE_BYTES)]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, retry_after: Option<&str>, content_type: &str, body: &[u8]) -> Answer {
+        Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            content_type: (!content_type.is_empty()).then(|| content_type.to_owned()),
+            retry_after: retry_after.map(str::to_owned),
+            body: Bytes::copy_from_slice(body),
+        }
+    }
+
+    #[track_caller]
+    fn check(answer: Answer, expected: &str) {
+        let now = httpdate::parse_http_date("Tue, 24 Nov 2026 10:00:00 GMT").unwrap();
+        let said = match judge(Ok(answer), now) {
+            Verdict::Delivered { rejected, message } => format!("delivered -{rejected} {message}"),
+            Verdict::TooLarge => "split".to_owned(),
+            Verdict::Again { after, why } => format!("again {after:?}: {why}"),
+            Verdict::GiveUp(why) => format!("never: {why}"),
+        };
+        assert_eq!(said.trim_end(), expected);
+    }
+
+    #[test]
+    fn an_answer_is_judged_as_the_specification_says() {
+        check(answer(200, None, "", b""), "delivered -0");
+        check(answer(200, None, "application/json", b"{}"), "delivered -0");
+        check(
+            answer(202, None, "application/x-protobuf", b""),
+            "delivered -0",
+        );
+        check(
+            answer(
+                200,
+                None,
+                "application/x-protobuf",
+                b"\x0a\x06\x08\x03\x12\x02no",
+            ),
+            "delivered -3 no",
+        );
+        check(answer(413, None, "", b""), "split");
+        check(
+            answer(503, None, "", b""),
+            "again None: the collector answered 503 Service Unavailable",
+        );
+        check(
+            answer(429, Some("7"), "", b""),
+            "again Some(7s): the collector answered 429 Too Many Requests",
+        );
+        check(
+            answer(502, Some("Tue, 24 Nov 2026 10:00:05 GMT"), "", b""),
+            "again Some(5s): the collector answered 502 Bad Gateway",
+        );
+        check(
+            answer(504, Some("soon"), "", b""),
+            "again None: the collector answered 504 Gateway Timeout",
+        );
+        check(
+            answer(500, None, "", b""),
+            "never: the collector answered 500 Internal Server Error",
+        );
+        check(
+            answer(400, Some("7"), "", b""),
+            "never: the collector answered 400 Bad Request",
+        );
+        check(
+            answer(401, None, "", b""),
+            "never: the collector answered 401 Unauthorized: check OTEL_EXPORTER_OTLP_HEADERS",
+        );
+        check(
+            answer(404, None, "text/html", b"<html>"),
+            "never: the collector answered 404 Not Found: check the path of OTEL_EXPORTER_OTLP_ENDPOINT",
+        );
+        check(
+            answer(307, None, "", b""),
+            "never: the endpoint answered with a redirect (307 Temporary Redirect), which is not \
+             followed: set OTEL_EXPORTER_OTLP_ENDPOINT to the final address",
+        );
+        check(
+            answer(200, None, "text/html", b"<html>Sign in</html>"),
+            "never: the endpoint answered text/html, not OTLP: is there a proxy in front of \
+             OTEL_EXPORTER_OTLP_ENDPOINT? it begins \"<html>Sign in</html>\"",
+        );
+    }
+
+    #[test]
+    fn waits_double_keep_the_collectors_wish_and_end_after_a_minute() {
+        let wait = |retry, after: Option<u64>, jitter, spent| {
+            Backoff::default()
+                .wait(
+                    retry,
+                    after.map(Duration::from_secs),
+                    jitter,
+                    Duration::from_secs(spent),
+                )
+                .map(|wait| wait.as_secs_f64())
+        };
+        assert_eq!(wait(1, None, 1.0, 0), Some(1.0));
+        assert_eq!(wait(1, None, 0.0, 0), Some(0.5));
+        assert_eq!(wait(4, None, 1.0, 0), Some(8.0));
+        assert_eq!(wait(40, None, 1.0, 0), Some(30.0));
+        assert_eq!(wait(1, Some(7), 1.0, 0), Some(7.0));
+        assert_eq!(wait(5, Some(7), 1.0, 0), Some(16.0));
+        assert_eq!(wait(1, Some(7), 1.0, 53), None);
+        assert_eq!(wait(1, Some(u64::MAX), 1.0, 0), None);
+    }
+}

@@ -1,0 +1,242 @@
+//! What the collector answers, and what that does to a batch (F03, F04, F10).
+
+use super::*;
+use crate::testing::{Answer, FakeCollector, Gate};
+
+fn sizes(collector: &FakeCollector) -> Vec<usize> {
+    let requests = collector.requests();
+    requests.iter().map(|request| request.spans.len()).collect()
+}
+
+#[test]
+fn spans_arrive_as_otlp_with_resource_headers_and_scope() {
+    let collector = FakeCollector::start();
+    let mut config = ExportConfig::new(collector.traces_endpoint());
+    let token = HeaderValue::from_static("secret");
+    config
+        .headers
+        .push((HeaderName::from_static("x-token"), token));
+    let path = Path::with(config);
+    path.spans(3);
+    assert_eq!(path.flush().exported, 3);
+    let requests = collector.requests();
+    assert_eq!(requests[0].path, "/v1/traces");
+    assert_eq!(
+        requests[0].headers["content-type"],
+        "application/x-protobuf"
+    );
+    assert_eq!(requests[0].headers["x-token"], "secret");
+    let spans = collector.spans();
+    assert_eq!(spans.len(), 3);
+    assert_eq!((spans[2].name(), spans[2].scope()), ("span 2", "test"));
+    assert_eq!(
+        spans[0].resource_attribute("service.name"),
+        Some(&"orders".into())
+    );
+}
+
+#[test]
+fn gzip_shrinks_the_request_and_keeps_its_spans() {
+    let collector = FakeCollector::start();
+    let path = |gzip| {
+        let mut config = ExportConfig::new(collector.traces_endpoint());
+        config.gzip = gzip;
+        let path = Path::with(config);
+        path.spans(100);
+        path.flush();
+    };
+    path(false);
+    path(true);
+    let requests = collector.requests();
+    assert_eq!(sizes(&collector), [100, 100]);
+    assert_eq!(requests[1].headers["content-encoding"], "gzip");
+    assert!(requests[1].body_bytes < requests[0].body_bytes);
+}
+
+#[test]
+fn a_batch_leaves_when_it_is_full_or_its_time_is_over() {
+    let collector = FakeCollector::start();
+    let path = Path::to(collector.traces_endpoint());
+    path.spans(513);
+    assert_eq!(collector.wait_for_spans(512).len(), 512);
+    path.timer.wait_for(Wait::Gather);
+    assert_eq!(
+        path.timer.waits(Wait::Gather).last(),
+        Some(&Duration::from_secs(1))
+    );
+    path.timer.pass(Wait::Gather);
+    assert_eq!(collector.wait_for_spans(513).len(), 513);
+    assert_eq!(sizes(&collector), [512, 1]);
+}
+
+#[test]
+fn f03_a_slow_collector_gets_one_bounded_request_at_a_time_and_blocks_nobody() {
+    let collector = FakeCollector::start();
+    let gate = Gate::closed();
+    collector.next(Answer::ok().behind(&gate));
+    let path = Path::to(collector.traces_endpoint());
+    path.spans(512);
+    collector.wait_for_requests(1);
+    path.spans(1_024);
+    assert_eq!(sizes(&collector), [512]);
+    gate.open();
+    assert_eq!(path.flush().exported, 1_536);
+    assert_eq!(sizes(&collector), [512, 512, 512]);
+}
+
+#[test]
+fn f04_throttling_waits_as_the_collector_says_and_delivers_once() {
+    let collector = FakeCollector::start();
+    collector.next(Answer::status(503).retry_after("7"));
+    for status in [429, 502, 504] {
+        collector.next(Answer::status(status));
+    }
+    let path = Path::to(collector.traces_endpoint());
+    path.spans(5);
+    let report = path.flush();
+    assert_eq!(
+        (report.exported, report.failed, report.is_complete()),
+        (5, 0, true)
+    );
+    assert_eq!(sizes(&collector), [5, 5, 5, 5, 5]);
+    assert_eq!(collector.spans().len(), 5);
+    assert_eq!(path.health.retries(), 4);
+    let waits = path.timer.waits(Wait::Backoff);
+    assert!(waits[0] >= Duration::from_secs(7), "{waits:?}");
+    assert!(
+        waits.iter().all(|wait| *wait >= Duration::from_millis(500)),
+        "{waits:?}"
+    );
+}
+
+#[test]
+fn f04_a_retry_after_beyond_the_minute_gives_up_at_once() {
+    let collector = FakeCollector::start();
+    collector.next(Answer::status(503).retry_after("61"));
+    let path = Path::to(collector.traces_endpoint());
+    path.spans(1);
+    assert_eq!(path.flush().dropped.export_failed, 1);
+    assert!(path.timer.waits(Wait::Backoff).is_empty());
+}
+
+#[test]
+fn f04_retries_end_after_a_minute() {
+    let collector = FakeCollector::start();
+    collector.always(Answer::status(503));
+    let path = Path::to(collector.traces_endpoint());
+    path.spans(2);
+    assert_eq!(path.flush().dropped.export_failed, 2);
+    let waits = path.timer.waits(Wait::Backoff);
+    assert!(
+        waits.iter().sum::<Duration>() < Duration::from_secs(60),
+        "{waits:?}"
+    );
+    assert_eq!(collector.requests().len(), 1 + waits.len());
+    assert_eq!(path.health.retries(), waits.len() as u64);
+}
+
+#[test]
+fn f04_what_can_never_succeed_is_not_retried() {
+    for status in [400, 401, 404, 500, 307] {
+        let collector = FakeCollector::start();
+        collector.always(Answer::status(status).header("location", "http://127.0.0.1:1/"));
+        let path = Path::to(collector.traces_endpoint());
+        path.spans(2);
+        assert_eq!(path.flush().dropped.export_failed, 2, "{status}");
+        assert_eq!(sizes(&collector), [2], "{status}");
+    }
+}
+
+#[test]
+fn f04_too_large_is_halved_until_it_fits() {
+    let collector = FakeCollector::start();
+    collector.next(Answer::status(413));
+    collector.next(Answer::status(413));
+    let path = Path::to(collector.traces_endpoint());
+    path.spans(8);
+    assert_eq!(path.flush().exported, 8);
+    assert_eq!(sizes(&collector), [8, 4, 2, 2, 4]);
+    let names: Vec<_> = collector
+        .spans()
+        .iter()
+        .map(|span| span.name().to_owned())
+        .collect();
+    assert_eq!(
+        names,
+        (0..8).map(|n| format!("span {n}")).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn f04_only_the_span_that_is_too_large_alone_is_lost() {
+    let collector = FakeCollector::start();
+    for status in [413, 413] {
+        collector.next(Answer::status(status));
+    }
+    let path = Path::to(collector.traces_endpoint());
+    path.spans(2);
+    let report = path.flush();
+    assert_eq!((report.exported, report.dropped.export_failed), (1, 1));
+    assert_eq!(sizes(&collector), [2, 1, 1]);
+    let notice = path.notices().join("\n");
+    assert!(
+        notice.contains("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT"),
+        "{notice}"
+    );
+}
+
+#[test]
+fn partial_success_is_counted_as_rejected() {
+    let collector = FakeCollector::start();
+    collector.next(Answer::partial(2, "too old"));
+    let path = Path::to(collector.traces_endpoint());
+    path.spans(5);
+    let report = path.flush();
+    assert_eq!((report.exported, report.dropped.rejected), (3, 2));
+    assert!(path.notices()[0].contains("rejected 2 spans of a batch: \"too old\""));
+}
+
+#[test]
+fn a_collector_that_rejects_more_than_it_got_is_not_believed() {
+    let collector = FakeCollector::start();
+    collector.next(Answer::partial(i64::MAX, ""));
+    collector.next(Answer::partial(-1, ""));
+    let path = Path::to(collector.traces_endpoint());
+    path.spans(5);
+    assert_eq!(path.flush().dropped.rejected, 5);
+    path.spans(5);
+    assert_eq!(path.flush().exported, 5);
+}
+
+#[test]
+fn f10_a_page_from_a_proxy_is_an_error_and_shows_no_secret() {
+    let collector = FakeCollector::start();
+    let page = format!("<html>{}</html>", "x".repeat(10_000));
+    collector.always(Answer::html(&page));
+    let mut config = ExportConfig::new(collector.traces_endpoint());
+    let token = HeaderValue::from_static("Bearer hunter2");
+    config
+        .headers
+        .push((HeaderName::from_static("authorization"), token));
+    let shown = format!("{config:?}");
+    let path = Path::with(config);
+    path.spans(1);
+    assert_eq!(path.flush().dropped.export_failed, 1);
+    let notice = path.notices().join("\n");
+    assert!(
+        notice.contains("answered text/html; charset=utf-8, not OTLP"),
+        "{notice}"
+    );
+    assert!(notice.len() < 600, "{notice}");
+    assert!(!notice.contains("hunter2") && !shown.contains("hunter2"));
+}
+
+#[test]
+fn an_answer_without_end_is_cut() {
+    let collector = FakeCollector::start();
+    collector.always(Answer::ok().body("application/x-protobuf", vec![0; 5 * 1024 * 1024]));
+    let path = Path::to(collector.traces_endpoint());
+    path.spans(1);
+    assert_eq!(path.flush().dropped.export_failed, 1);
+    assert!(path.notices()[0].contains("larger than 4 MiB"));
+}

@@ -1,0 +1,153 @@
+//! Ending the export from every place a service may end from (F29, F30).
+
+use std::thread;
+
+use opentelemetry_sdk::trace::SpanProcessor;
+
+use super::*;
+use crate::testing::{Answer, FakeCollector, closed_endpoint};
+
+#[test]
+fn f29_spans_that_ended_before_are_exported_and_later_ones_counted() {
+    let collector = FakeCollector::start();
+    let path = Path::to(collector.traces_endpoint());
+    path.spans(700);
+    let first = path.handle.shutdown_blocking(PATIENCE);
+    path.spans(3);
+    let second = path.handle.shutdown_blocking(PATIENCE);
+    assert_eq!((first.exported, first.failed), (700, 0));
+    assert_eq!((second.exported, second.dropped.after_shutdown), (700, 3));
+    assert_eq!(collector.spans().len(), 700);
+}
+
+#[test]
+fn f29_a_shutdown_under_load_loses_no_span_from_the_count() {
+    let collector = FakeCollector::start();
+    let path = Path::to(collector.traces_endpoint());
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| path.spans(500));
+        }
+        scope.spawn(|| path.handle.shutdown_blocking(PATIENCE));
+        scope.spawn(|| path.handle.shutdown_blocking(PATIENCE));
+    });
+    let report = path.handle.shutdown_blocking(PATIENCE);
+    let dropped = report.dropped;
+    let counted = report.exported + dropped.after_shutdown + dropped.queue_full;
+    assert_eq!(counted, 2_000, "{report:?}");
+    assert_eq!(collector.spans().len() as u64, report.exported);
+}
+
+#[test]
+fn f29_it_ends_on_a_busy_current_thread_runtime_without_a_timer() {
+    let collector = FakeCollector::start();
+    let path = Path::to(collector.traces_endpoint());
+    path.spans(2);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let report = runtime.block_on(async { path.handle.shutdown(PATIENCE).await });
+    assert_eq!(report.exported, 2);
+}
+
+#[test]
+fn f29_it_ends_without_any_runtime() {
+    let collector = FakeCollector::start();
+    let path = Path::to(collector.traces_endpoint());
+    path.spans(2);
+    let mut shutdown = std::pin::pin!(path.handle.shutdown(PATIENCE));
+    // A hand-made executor: this thread parks until it is woken.
+    let waker = std::task::Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = std::task::Context::from_waker(&waker);
+    let report = loop {
+        match shutdown.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(report) => break report,
+            std::task::Poll::Pending => thread::park(),
+        }
+    };
+    assert_eq!(report.exported, 2);
+}
+
+struct Unpark(thread::Thread);
+
+impl std::task::Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+#[test]
+fn f29_blocking_it_inside_an_async_context_does_not_panic() {
+    let collector = FakeCollector::start();
+    let path = Path::to(collector.traces_endpoint());
+    path.spans(2);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .build()
+        .unwrap();
+    let report = runtime.block_on(async { path.handle.shutdown_blocking(PATIENCE) });
+    assert_eq!(report.exported, 2);
+}
+
+#[test]
+fn f30_a_retry_that_waits_does_not_hold_up_the_end() {
+    let path = Path::with(ExportConfig::new(closed_endpoint()));
+    path.timer.state.lock().unwrap().hurried.clear();
+    path.spans(600);
+    path.timer.wait_for(Wait::Backoff);
+    let report = path.handle.shutdown_blocking(Duration::from_millis(1));
+    assert_eq!((report.failed, report.dropped.export_failed), (600, 600));
+}
+
+#[test]
+fn a_flush_that_is_cut_short_says_what_is_still_queued() {
+    let collector = FakeCollector::start();
+    collector.always(Answer::hang());
+    let path = Path::to(collector.traces_endpoint());
+    path.spans(4);
+    let report = path.handle.flush_blocking(Duration::ZERO);
+    assert_eq!((report.failed, report.dropped), (4, Dropped::default()));
+}
+
+#[test]
+fn the_tracer_provider_stays_usable_after_the_end() {
+    let collector = FakeCollector::start();
+    let path = Path::to(collector.traces_endpoint());
+    path.handle.shutdown_blocking(PATIENCE);
+    let span = path.provider.tracer("test").start("late");
+    assert!(span.span_context().is_valid(), "propagation must go on");
+}
+
+#[test]
+fn dropping_the_handle_lets_the_thread_finish_and_leave() {
+    let collector = FakeCollector::start();
+    let (notices, _) = recorded();
+    let health = ExportHealth::new(notices);
+    let resource = Resource::builder_empty().build();
+    let config = ExportConfig::new(collector.traces_endpoint());
+    let (processor, handle) = start(config, resource, Arc::clone(&health)).unwrap();
+    let provider = SdkTracerProvider::builder()
+        .with_span_processor(processor.clone())
+        .build();
+    provider.tracer("test").start("last").end();
+    drop(handle);
+    assert_eq!(collector.wait_for_spans(1)[0].name(), "last");
+    assert!(processor.shutdown_with_timeout(PATIENCE).is_ok());
+    assert_eq!(health.exported(), 1);
+}
+
+#[test]
+fn a_wrong_endpoint_is_an_error_at_the_start() {
+    for endpoint in ["", "collector:4318", "ftp://collector", "http://"] {
+        let (notices, _) = recorded();
+        let resource = Resource::builder_empty().build();
+        let error = start(
+            ExportConfig::new(endpoint),
+            resource,
+            ExportHealth::new(notices),
+        );
+        let error = error.err().map(|error| error.to_string());
+        let expected = "OTEL_EXPORTER_OTLP_ENDPOINT is no http or https URL";
+        assert_eq!(error.as_deref(), Some(expected), "{endpoint}");
+    }
+}

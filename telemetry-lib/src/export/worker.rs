@@ -1,0 +1,194 @@
+//! The export thread: it owns a runtime and the exporter, takes batches from the queue and brings
+//! both back after a panic. Nothing that runs on it produces telemetry.
+
+use std::cell::Cell;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{Either, select};
+use opentelemetry_otlp::{Protocol, RetryPolicy, WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkError;
+use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
+use tokio::runtime::{Builder, Runtime};
+
+use super::client::{CollectorClient, Tally};
+use super::health::ExportHealth;
+use super::queue::{Next, Queue};
+use super::timer::{Timer, Wait};
+use super::transport::Transport;
+use super::{ExportConfig, ExportError};
+
+/// The exporter's own limit stays out of the way: our client keeps the time.
+const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
+
+thread_local! {
+    static EXPORTS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread exports: what happens on it must not become spans, metrics or logs.
+pub(crate) fn on_export_thread() -> bool {
+    EXPORTS.try_with(Cell::get).unwrap_or(false)
+}
+
+/// Makes the way to the collector; called again after a panic.
+pub(super) type Connect = dyn Fn() -> Result<Arc<dyn Transport>, ExportError> + Send;
+
+/// All that the thread needs to begin, and to begin anew.
+pub(super) struct Worker {
+    pub(super) queue: Arc<Queue>,
+    pub(super) health: Arc<ExportHealth>,
+    pub(super) timer: Arc<dyn Timer>,
+    pub(super) config: ExportConfig,
+    pub(super) resource: Resource,
+    pub(super) connect: Box<Connect>,
+}
+
+/// An exporter and the client that knows what became of its batches.
+struct Exporter {
+    otlp: opentelemetry_otlp::SpanExporter,
+    client: CollectorClient,
+}
+
+impl Worker {
+    /// Starts the thread once runtime and exporter stand, so that a wrong configuration is an
+    /// error here and not a silence later.
+    pub(super) fn spawn(self) -> Result<(), ExportError> {
+        let runtime = runtime().map_err(ExportError::Thread)?;
+        let exporter = self.exporter()?;
+        thread::Builder::new()
+            .name("telemetry-export".to_owned())
+            .spawn(move || self.supervise(runtime, exporter))
+            .map_err(ExportError::Thread)?;
+        Ok(())
+    }
+
+    /// Runs until the shutdown; a panic costs the batch in hand, never the thread.
+    fn supervise(self, runtime: Runtime, exporter: Exporter) {
+        EXPORTS.with(|exports| exports.set(true));
+        let mut exporter = Some(exporter);
+        let work = async {
+            while AssertUnwindSafe(self.work(&mut exporter))
+                .catch_unwind()
+                .await
+                .is_err()
+            {
+                self.health.count_panic();
+                self.queue.settle_lost();
+                self.health.tell(
+                    self.timer.now(),
+                    &"the exporter panicked and was built anew",
+                );
+                exporter = None;
+            }
+        };
+        runtime.block_on(work);
+        // A name lookup may still block one of its threads; the process need not wait for it.
+        runtime.shutdown_background();
+        self.queue.stopped();
+    }
+
+    async fn work(&self, exporter: &mut Option<Exporter>) {
+        let mut gather_until = None;
+        loop {
+            match self.queue.next() {
+                Next::Stop => return,
+                Next::Idle => self.queue.woken().await,
+                Next::Gather => {
+                    let now = self.timer.now();
+                    let until = *gather_until.get_or_insert(now + self.config.delay);
+                    if now < until {
+                        self.gather(until - now).await;
+                        continue;
+                    }
+                    gather_until = None;
+                    self.export(exporter).await;
+                }
+                Next::Export => {
+                    gather_until = None;
+                    self.export(exporter).await;
+                }
+            }
+        }
+    }
+
+    /// Waits for more spans, no longer than `span`.
+    async fn gather(&self, span: Duration) {
+        let woken = std::pin::pin!(self.queue.woken());
+        select(woken, self.timer.sleep(Wait::Gather, span)).await;
+    }
+
+    /// Exports one batch, unless the shutdown gives it up.
+    async fn export(&self, slot: &mut Option<Exporter>) {
+        let batch = self.queue.take_batch();
+        if batch.is_empty() {
+            return;
+        }
+        let exporter = match slot {
+            Some(exporter) => exporter,
+            None => match self.exporter() {
+                Ok(exporter) => slot.insert(exporter),
+                Err(error) => {
+                    self.health.count_request_failed();
+                    self.health.tell(self.timer.now(), &error);
+                    return self.queue.settle_lost();
+                }
+            },
+        };
+        let exported = std::pin::pin!(exporter.export(batch));
+        let abandoned = std::pin::pin!(self.queue.abandoned());
+        match select(exported, abandoned).await {
+            Either::Left((Ok(tally), _)) => self.queue.settle(tally.failed, tally.rejected),
+            Either::Left((Err(error), _)) => {
+                self.health.count_request_failed();
+                self.health.tell(self.timer.now(), &error);
+                self.queue.settle_lost();
+            }
+            // Whoever abandons it has settled it.
+            Either::Right(_) => {}
+        }
+    }
+
+    fn exporter(&self) -> Result<Exporter, ExportError> {
+        let client = CollectorClient::new(
+            &self.config,
+            (self.connect)()?,
+            Arc::clone(&self.timer),
+            Arc::clone(&self.health),
+        );
+        // Everything that its own environment variables could change is given or, as the headers
+        // and the compression, left to our client.
+        let mut otlp = opentelemetry_otlp::SpanExporter::builder()
+            .with_http()
+            .with_http_client(client.clone())
+            .with_endpoint(&self.config.endpoint)
+            .with_protocol(Protocol::HttpBinary)
+            .with_timeout(NEVER)
+            .with_retry_policy(RetryPolicy::disabled())
+            .build()
+            .map_err(ExportError::Exporter)?;
+        otlp.set_resource(&self.resource);
+        Ok(Exporter { otlp, client })
+    }
+}
+
+impl Exporter {
+    async fn export(&self, batch: Vec<SpanData>) -> Result<Tally, OTelSdkError> {
+        self.client.begin(batch.len() as u64);
+        self.otlp.export(batch).await?;
+        Ok(self.client.tally())
+    }
+}
+
+/// The flag also stands on the threads that look up names.
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread()
+        .thread_name("telemetry-export-io")
+        .on_thread_start(|| EXPORTS.with(|exports| exports.set(true)))
+        .enable_all()
+        .build()
+}
