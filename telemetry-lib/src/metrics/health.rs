@@ -1,0 +1,37 @@
+//! The telemetry's own health as metrics: what was exported and lost, and what this page leaves
+//! out.
+
+use super::catalog::{
+    EXPORT_PANICS, EXPORT_REQUESTS, EXPORT_RETRIES, LAST_SUCCESS, QUEUE_BYTES, QUEUE_SPANS,
+    SPANS_DROPPED, SPANS_EXPORTED,
+};
+use super::model::{Gathered, OwnFamily, PointValue};
+use crate::export::{DropReason, ExportHealth};
+
+pub(super) fn gather(health: &ExportHealth) -> Vec<Gathered> {
+    let dropped = DropReason::ALL.map(|reason| {
+        let count = PointValue::Count(health.dropped(reason));
+        (reason.label().to_owned(), count)
+    });
+    let requests = [
+        (
+            "success".to_owned(),
+            PointValue::Count(health.requests_ok()),
+        ),
+        (
+            "failure".to_owned(),
+            PointValue::Count(health.requests_failed()),
+        ),
+    ];
+    let families = [
+        OwnFamily::single(&SPANS_EXPORTED, PointValue::Count(health.exported())),
+        OwnFamily::by_label(&SPANS_DROPPED, dropped),
+        OwnFamily::by_label(&EXPORT_REQUESTS, requests),
+        OwnFamily::single(&EXPORT_RETRIES, PointValue::Count(health.retries())),
+        OwnFamily::single(&EXPORT_PANICS, PointValue::Count(health.panics())),
+        OwnFamily::single(&QUEUE_SPANS, PointValue::Count(health.queue_items())),
+        OwnFamily::single(&QUEUE_BYTES, PointValue::Count(health.queue_bytes())),
+        OwnFamily::single(&LAST_SUCCESS, PointValue::Number(health.last_success())),
+    ];
+    families.map(Gathered::Own).into()
+}

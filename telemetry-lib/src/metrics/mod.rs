@@ -1,0 +1,164 @@
+//! Metrics and the page that shows them. Each metric is declared once in the [`catalog`]; recording
+//! neither locks nor allocates; a scrape gathers once and writes the format that was asked for.
+
+pub mod catalog;
+
+mod exemplar;
+mod family;
+mod health;
+mod http;
+mod instrument;
+mod model;
+mod negotiate;
+mod process;
+mod registry;
+mod runtime;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io::Write as _;
+use std::sync::{Arc, OnceLock};
+
+use ::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use ::http::{HeaderMap, HeaderValue, Response};
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use tokio::runtime::Handle;
+
+use self::catalog::{BUILD, Desc, FAMILIES_HIDDEN, OVERFLOW, REFUSED, SCRAPE_FAILURES, TARGET};
+pub(crate) use self::exemplar::Exemplar;
+pub(crate) use self::http::{ActiveGuard, HttpServerMetrics, Observation};
+use self::model::{Gathered, OwnFamily, Point, PointValue};
+use self::registry::Registries;
+use crate::export::ExportHealth;
+use crate::notice::Notices;
+
+/// What metrics need to know about the service.
+#[derive(Debug, Clone)]
+pub(crate) struct MetricsConfig {
+    pub(crate) service: String,
+    pub(crate) version: String,
+    /// Series of one metric at most; the specification's default is 2,000.
+    pub(crate) max_series: usize,
+}
+
+/// All metrics of one handle. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Metrics(Arc<Inner>);
+
+struct Inner {
+    service: String,
+    version: String,
+    http: HttpServerMetrics,
+    health: Arc<ExportHealth>,
+    registries: Registries,
+    runtime: OnceLock<Handle>,
+}
+
+impl Metrics {
+    pub(crate) fn new(config: &MetricsConfig, health: Arc<ExportHealth>, notices: Notices) -> Self {
+        Self(Arc::new(Inner {
+            service: config.service.clone(),
+            version: config.version.clone(),
+            http: HttpServerMetrics::new(config, &notices),
+            health,
+            registries: Registries::new(notices),
+            runtime: OnceLock::new(),
+        }))
+    }
+
+    /// Records HTTP requests.
+    pub(crate) fn http_server(&self) -> HttpServerMetrics {
+        self.0.http.clone()
+    }
+
+    /// Shows the metrics of `registry` too.
+    pub(crate) fn collect(&self, registry: prometheus::Registry) {
+        self.0.registries.add(registry);
+    }
+
+    /// Shows the counters of a tokio runtime; the first one stays.
+    pub(crate) fn watch_runtime(&self, runtime: Handle) {
+        drop(self.0.runtime.set(runtime));
+    }
+
+    /// Answers a scrape with these headers.
+    pub(crate) fn render(&self, request: &HeaderMap) -> Response<Bytes> {
+        let (format, content_type) = negotiate::content_type(request);
+        let page = text::encode(&self.gather(), format);
+        let mut response = Response::new(Bytes::new());
+        let headers = response.headers_mut();
+        let content_type = HeaderValue::try_from(content_type);
+        headers.insert(
+            CONTENT_TYPE,
+            content_type.expect("content types here are plain ASCII"),
+        );
+        headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+        if negotiate::takes_gzip(request) {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            *response.body_mut() = gzip(&page);
+        } else {
+            *response.body_mut() = page.into();
+        }
+        response
+    }
+
+    /// Everything at one moment, by name.
+    fn gather(&self) -> Vec<Gathered> {
+        let inner = &*self.0;
+        let foreign = inner.registries.gather();
+        let mut own = inner.http.gather();
+        own.extend(health::gather(&inner.health));
+        own.extend(process::gather());
+        own.extend(inner.runtime.get().map(runtime::gather).unwrap_or_default());
+        own.extend(self.about_this_page());
+        let (mut page, hidden) = inner.registries.merge(foreign, own);
+        let count = Gathered::Own(OwnFamily::single(
+            &FAMILIES_HIDDEN,
+            PointValue::Count(hidden as u64),
+        ));
+        let place = page.partition_point(|family| family.name() < count.name());
+        page.insert(place, count);
+        page
+    }
+
+    fn about_this_page(&self) -> Vec<Gathered> {
+        let inner = &*self.0;
+        let info = |desc: &'static Desc, values: &[&str]| OwnFamily {
+            desc,
+            points: vec![Point::new(desc, values, PointValue::Count(1))],
+        };
+        let overflowed = inner.http.overflowed();
+        let overflowed =
+            overflowed.map(|(metric, count)| (metric.to_owned(), PointValue::Count(count)));
+        let families = [
+            info(&TARGET, &[&inner.service, &inner.version]),
+            info(&BUILD, &[env!("CARGO_PKG_VERSION")]),
+            OwnFamily::by_label(&OVERFLOW, overflowed),
+            OwnFamily::single(&REFUSED, PointValue::Count(inner.http.refused())),
+            OwnFamily::single(
+                &SCRAPE_FAILURES,
+                PointValue::Count(inner.registries.failures()),
+            ),
+        ];
+        families.map(Gathered::Own).into()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+fn gzip(page: &str) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder
+        .write_all(page.as_bytes())
+        .and_then(|()| encoder.finish())
+        .expect("writing to memory does not fail")
+        .into()
+}
