@@ -95,7 +95,8 @@ impl Queue {
         }
     }
 
-    /// Takes a span or drops it with a reason; a span that is dropped costs no allocation.
+    /// Takes a span or drops it with a reason: the newest is dropped, those that wait were accepted.
+    /// A span that is dropped costs no allocation.
     pub(super) fn push(&self, span: SpanData) {
         let bytes = size::bytes(&span);
         let mut state = self.lock();

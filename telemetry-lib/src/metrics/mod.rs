@@ -16,6 +16,8 @@ mod runtime;
 mod text;
 
 #[cfg(test)]
+mod document;
+#[cfg(test)]
 mod tests;
 
 use std::fmt;
