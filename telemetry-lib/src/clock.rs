@@ -1,37 +1,33 @@
-//! The one file that may ask the time.
-//!
-//! A span's end and a metric's duration must be the same reading, so a request
-//! takes a [`Moment`] when it starts and asks it once when it ends.
+//! The only file that may ask the time. Everything else gets its readings with its data, so that
+//! a test can move time.
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// An instant on both clocks: the wall clock stamps spans, the monotonic one measures.
+/// The start of something that will be measured: both clocks, read together.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     wall: SystemTime,
     monotonic: Instant,
 }
 
-/// What lies between a [`Moment`] and its end.
+/// One reading for the end of a span and for the duration in a metric.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Elapsed {
-    /// Measured on the monotonic clock, so a stepped wall clock cannot make it negative.
     pub(crate) duration: Duration,
-    /// Start on the wall clock plus `duration`.
+    /// The start on the calendar plus `duration`, so a stepped clock cannot turn it back.
     pub(crate) end: SystemTime,
 }
 
 impl Moment {
-    #[expect(clippy::disallowed_methods, reason = "this is the file that may ask")]
     pub(crate) fn now() -> Self {
         Self {
-            wall: SystemTime::now(),
-            monotonic: Instant::now(),
+            wall: wall(),
+            monotonic: monotonic(),
         }
     }
 
     pub(crate) fn elapsed(self) -> Elapsed {
-        let duration = self.monotonic.elapsed();
+        let duration = monotonic() - self.monotonic;
         Elapsed {
             duration,
             end: self.wall + duration,
@@ -39,8 +35,14 @@ impl Moment {
     }
 }
 
-/// The wall clock, for what is only stamped and never measured.
-#[expect(clippy::disallowed_methods, reason = "this is the file that may ask")]
+/// The calendar's time, for what people and other machines read.
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub(crate) fn wall() -> SystemTime {
     SystemTime::now()
+}
+
+/// A reading for measuring durations; it never runs backwards.
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+fn monotonic() -> Instant {
+    Instant::now()
 }

@@ -32,7 +32,7 @@ pub use self::health::{Dropped, SignalReport};
 pub(crate) use self::processor::{ExportHandle, QueueProcessor};
 use self::queue::{Limits, Queue};
 use self::timer::{RuntimeTimer, Timer};
-pub(crate) use self::tls::{TlsError, TlsFiles};
+pub(crate) use self::tls::TlsFiles;
 pub(crate) use self::transport::TransportError;
 use self::transport::{Network, Transport};
 use self::worker::Worker;

@@ -16,8 +16,10 @@ mod connection;
 mod exposition;
 mod line;
 mod span;
+mod telemetry;
 
 pub use self::answer::{Answer, Gate};
 pub use self::collector::{FakeCollector, ReceivedRequest, closed_endpoint};
 pub use self::exposition::{ExemplarSample, Exposition, ExpositionError, Sample};
 pub use self::span::{AttributeValue, ReceivedSpan};
+pub use self::telemetry::TestTelemetry;

@@ -1,0 +1,202 @@
+//! The way to the Collector: `OTEL_EXPORTER_OTLP_*` and `OTEL_BSP_*`, the variables for
+//! traces before the general ones.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::uri::Scheme;
+use http::{HeaderName, HeaderValue, Uri};
+
+use super::vars::{Vars, pairs};
+
+/// Where spans go and how they are batched.
+#[derive(Clone)]
+pub(crate) struct Exporter {
+    pub(crate) endpoint: Uri,
+    /// Values are secrets: they are marked sensitive and never printed.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) timeout: Duration,
+    pub(crate) gzip: bool,
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) client_certificate: Option<PathBuf>,
+    pub(crate) client_key: Option<PathBuf>,
+    pub(crate) queue: usize,
+    pub(crate) batch: usize,
+    pub(crate) delay: Duration,
+}
+
+impl Exporter {
+    pub(super) fn read(vars: &mut Vars) -> Self {
+        let queue = positive(vars, "OTEL_BSP_MAX_QUEUE_SIZE").unwrap_or(2_048);
+        let batch = positive(vars, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE").unwrap_or(512);
+        read_protocol(vars);
+        Self {
+            endpoint: read_endpoint(vars),
+            headers: read_headers(vars),
+            timeout: vars
+                .millis(&pair("TIMEOUT"))
+                .unwrap_or(Duration::from_secs(10)),
+            gzip: read_compression(vars),
+            certificate: path(vars, "CERTIFICATE"),
+            client_certificate: path(vars, "CLIENT_CERTIFICATE"),
+            client_key: path(vars, "CLIENT_KEY"),
+            queue,
+            batch: batch.min(queue),
+            delay: vars
+                .millis(&["OTEL_BSP_SCHEDULE_DELAY"])
+                .unwrap_or(Duration::from_secs(1)),
+        }
+    }
+
+    /// Spans would cross a network unencrypted.
+    pub(crate) fn is_plain_text_to_another_host(&self) -> bool {
+        let host = self.endpoint.host().unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let loopback = host.eq_ignore_ascii_case("localhost")
+            || host
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|address| address.is_loopback());
+        self.endpoint.scheme() == Some(&Scheme::HTTP) && !loopback
+    }
+
+    /// The endpoint without what may be a password in it.
+    pub(crate) fn shown_endpoint(&self) -> String {
+        let authority = self.endpoint.authority().map_or("", |it| it.as_str());
+        let host = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_, host)| host);
+        let scheme = self.endpoint.scheme_str().unwrap_or("http");
+        format!("{scheme}://{host}{}", self.endpoint.path())
+    }
+}
+
+impl fmt::Debug for Exporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Exporter")
+            .field("endpoint", &self.shown_endpoint())
+            .field("headers (values hidden)", &names)
+            .field("timeout", &self.timeout)
+            .field("gzip", &self.gzip)
+            .field("certificate", &self.certificate)
+            .field("client_certificate", &self.client_certificate)
+            .field("client_key", &self.client_key)
+            .field("queue", &self.queue)
+            .field("batch", &self.batch)
+            .field("delay", &self.delay)
+            .finish()
+    }
+}
+
+/// Reads an absolute `http` or `https` URL.
+pub(super) fn parse_endpoint(text: &str) -> Option<Uri> {
+    let uri: Uri = text.parse().ok()?;
+    let web = matches!(uri.scheme_str(), Some("http" | "https"));
+    (web && uri.host().is_some_and(|host| !host.is_empty())).then_some(uri)
+}
+
+/// The variable for traces, then the one for all signals.
+fn pair(end: &str) -> [&'static str; 2] {
+    match end {
+        "TIMEOUT" => [
+            "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+            "OTEL_EXPORTER_OTLP_TIMEOUT",
+        ],
+        "HEADERS" => [
+            "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+            "OTEL_EXPORTER_OTLP_HEADERS",
+        ],
+        "COMPRESSION" => [
+            "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
+            "OTEL_EXPORTER_OTLP_COMPRESSION",
+        ],
+        "PROTOCOL" => [
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+            "OTEL_EXPORTER_OTLP_PROTOCOL",
+        ],
+        "CERTIFICATE" => [
+            "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
+            "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        ],
+        "CLIENT_CERTIFICATE" => [
+            "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
+            "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+        ],
+        _ => [
+            "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
+            "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+        ],
+    }
+}
+
+fn read_endpoint(vars: &mut Vars) -> Uri {
+    let expected = "an http or https URL with a host";
+    let own = vars.read(
+        &["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"],
+        expected,
+        parse_endpoint,
+    );
+    // Only the general endpoint gets the path of the signal.
+    let general = || {
+        vars.read(&["OTEL_EXPORTER_OTLP_ENDPOINT"], expected, |value| {
+            parse_endpoint(&format!("{}/v1/traces", value.trim_end_matches('/')))
+        })
+    };
+    own.or_else(general)
+        .unwrap_or_else(|| Uri::from_static("http://localhost:4318/v1/traces"))
+}
+
+fn read_headers(vars: &mut Vars) -> Vec<(HeaderName, HeaderValue)> {
+    vars.read(
+        &pair("HEADERS"),
+        "a list of name=value with percent-encoded values",
+        |value| {
+            pairs(value)?
+                .into_iter()
+                .map(|(name, value)| {
+                    let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+                    Some((name, secret(&value)?))
+                })
+                .collect()
+        },
+    )
+    .unwrap_or_default()
+}
+
+pub(super) fn secret(value: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(value).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn read_compression(vars: &mut Vars) -> bool {
+    vars.read(&pair("COMPRESSION"), "gzip or none", |value| {
+        match value.to_ascii_lowercase().as_str() {
+            "gzip" => Some(true),
+            "none" => Some(false),
+            _ => None,
+        }
+    })
+    .unwrap_or(false)
+}
+
+/// There is one protocol so far; asking for another must not pass in silence.
+fn read_protocol(vars: &mut Vars) {
+    vars.read(
+        &pair("PROTOCOL"),
+        "http/protobuf, the only protocol of this build",
+        |value| value.eq_ignore_ascii_case("http/protobuf").then_some(()),
+    );
+}
+
+fn path(vars: &mut Vars, end: &str) -> Option<PathBuf> {
+    let (_, value) = vars.first(&pair(end))?;
+    Some(PathBuf::from(value))
+}
+
+fn positive(vars: &mut Vars, name: &str) -> Option<usize> {
+    vars.read(&[name], "a whole number above zero", |value| {
+        value.parse().ok().filter(|&number: &usize| number > 0)
+    })
+}

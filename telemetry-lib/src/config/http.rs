@@ -1,0 +1,175 @@
+//! What the HTTP server layer records, whom it believes and what it answers itself.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use http::HeaderName;
+
+use super::vars::Vars;
+
+/// Which endpoints `instrument` answers where the router has no route for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Endpoints {
+    /// `/metrics`, `/healthz` and `/readyz`.
+    #[default]
+    All,
+    /// `/healthz` and `/readyz`.
+    Health,
+    /// None.
+    None,
+}
+
+/// What a caller's sampling decision and trace id are worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Callers {
+    /// The caller's trace continues here (default; for services behind our own edge).
+    #[default]
+    Trusted,
+    /// Each request starts a trace of its own, linked to the caller's (for the edge).
+    Public,
+}
+
+/// A network in CIDR notation, such as `10.0.0.0/8` or `fd00::/8`; a bare address is one host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+/// The text is not an address, optionally with a prefix length that fits it.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("not a network: write an address, optionally with a prefix length, as in 10.0.0.0/8")]
+pub struct NetworkError;
+
+/// The settings of the HTTP server layer.
+#[derive(Clone, Debug)]
+pub(crate) struct HttpConfig {
+    /// Case-sensitive; other methods become `_OTHER`.
+    pub(crate) known_methods: Vec<String>,
+    pub(crate) callers: Callers,
+    pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) request_headers: Vec<HeaderName>,
+    pub(crate) response_headers: Vec<HeaderName>,
+    /// Query keys whose values become `REDACTED`.
+    pub(crate) redacted_query_keys: Vec<String>,
+    /// Exact paths that get neither a span nor a metric.
+    pub(crate) skipped_paths: Vec<String>,
+    pub(crate) endpoints: Endpoints,
+    /// Response header that tells the caller the trace id.
+    pub(crate) trace_id_header: Option<HeaderName>,
+}
+
+const KNOWN_METHODS: [&str; 10] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY",
+];
+
+/// Signatures of pre-signed URLs, as the semantic conventions list them.
+const REDACTED_QUERY_KEYS: [&str; 7] = [
+    "X-Amz-Signature",
+    "X-Amz-Credential",
+    "X-Amz-Security-Token",
+    "AWSAccessKeyId",
+    "Signature",
+    "sig",
+    "X-Goog-Signature",
+];
+
+impl HttpConfig {
+    pub(super) fn read(vars: &Vars) -> Self {
+        let known = vars.text("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS");
+        Self {
+            known_methods: match known {
+                Some(list) => list.split(',').map(|name| name.trim().to_owned()).collect(),
+                None => KNOWN_METHODS.map(str::to_owned).to_vec(),
+            },
+            callers: Callers::Trusted,
+            trusted_proxies: Vec::new(),
+            request_headers: Vec::new(),
+            response_headers: Vec::new(),
+            redacted_query_keys: REDACTED_QUERY_KEYS.map(str::to_owned).to_vec(),
+            skipped_paths: Vec::new(),
+            endpoints: Endpoints::All,
+            trace_id_header: None,
+        }
+    }
+}
+
+impl Network {
+    /// Whether `address` lies in this network; an IPv4-mapped IPv6 address counts as IPv4.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let shift = 32 - u32::from(self.prefix);
+                let high = |bits: u32| u64::from(bits) >> shift;
+                high(own.to_bits()) == high(other.to_bits())
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let shift = 128 - u32::from(self.prefix);
+                let high = |bits: u128| bits.checked_shr(shift).unwrap_or(0);
+                high(own.to_bits()) == high(other.to_bits())
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = NetworkError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.trim().parse().map_err(|_| NetworkError)?;
+        let full = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            Some(prefix) => prefix.trim().parse().map_err(|_| NetworkError)?,
+            None => full,
+        };
+        if prefix > full {
+            return Err(NetworkError);
+        }
+        Ok(Self { address, prefix })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(network: &str, address: &str, expected: bool) {
+        let network: Network = network.parse().unwrap();
+        let address = address.parse().unwrap();
+        assert_eq!(network.contains(address), expected, "{network:?} {address}");
+    }
+
+    #[test]
+    fn a_network_contains_its_addresses_and_no_others() {
+        check("10.0.0.0/8", "10.255.0.1", true);
+        check("10.0.0.0/8", "11.0.0.1", false);
+        check("10.0.0.0/8", "::ffff:10.1.2.3", true);
+        check("192.0.2.7", "192.0.2.7", true);
+        check("192.0.2.7", "192.0.2.8", false);
+        check("0.0.0.0/0", "203.0.113.9", true);
+        check("0.0.0.0/0", "2001:db8::1", false);
+        check("fd00::/8", "fdff::1", true);
+        check("fd00::/8", "fe80::1", false);
+        check("::/0", "2001:db8::1", true);
+    }
+
+    #[test]
+    fn what_is_no_network_is_refused() {
+        for text in [
+            "",
+            "10.0.0.0/33",
+            "10.0.0.0/-1",
+            "host/8",
+            "::/129",
+            "10.0.0/8",
+        ] {
+            assert_eq!(text.parse::<Network>(), Err(NetworkError), "{text}");
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! What `init` is told: defaults, then `OTEL_*` variables, then what the code sets.
+//!
+//! Reading is pure: [`Config::from_vars`] takes the variables as an argument, collects
+//! what was invalid and starts nothing. `init` reports the invalid ones, each once.
+
+mod exporter;
+mod http;
+mod traces;
+mod vars;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use ::http::HeaderName;
+
+pub(crate) use self::exporter::Exporter;
+pub(crate) use self::http::HttpConfig;
+pub use self::http::{Callers, Endpoints, Network, NetworkError};
+pub(crate) use self::traces::{Sampler, TraceConfig};
+pub(crate) use self::vars::Invalid;
+use self::vars::{Vars, pairs};
+
+/// What the service is called and how its telemetry is made and sent.
+///
+/// Code overrides variables, variables override defaults. The exception is the service's
+/// name: `OTEL_SERVICE_NAME` wins over the one given here, because one binary may run
+/// under several names. `Display` prints the effective configuration, secrets hidden.
+#[derive(Clone)]
+pub struct Config {
+    pub(crate) service: Service,
+    pub(crate) disabled: bool,
+    /// `None`: spans and their ids exist, nothing is sent.
+    pub(crate) exporter: Option<Exporter>,
+    pub(crate) traces: TraceConfig,
+    pub(crate) http: HttpConfig,
+    pub(crate) metrics: bool,
+    pub(crate) exemplars: bool,
+    pub(crate) logs: LogConfig,
+    pub(crate) install_subscriber: bool,
+    /// Where `/metrics` is to be served beside the service's own port.
+    pub(crate) admin: Option<SocketAddr>,
+    pub(crate) invalid: Vec<Invalid>,
+}
+
+/// Who produces the telemetry.
+#[derive(Clone, Debug)]
+pub(crate) struct Service {
+    pub(crate) name: String,
+    pub(crate) version: Option<String>,
+    /// `deployment.environment.name`; `prod` forbids plain-text OTLP to other hosts.
+    pub(crate) environment: Option<String>,
+    /// `OTEL_RESOURCE_ATTRIBUTES`, in order.
+    pub(crate) attributes: Vec<(String, String)>,
+    /// Set by the Kubernetes downward API, as attribute names and values.
+    pub(crate) pod: Vec<(&'static str, String)>,
+}
+
+/// How lines look on stdout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line (default).
+    #[default]
+    Json,
+    /// For people at a terminal.
+    Human,
+    /// No lines.
+    None,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct LogConfig {
+    pub(crate) format: LogFormat,
+    /// `RUST_LOG` as `target=level` directives; filters lines, never spans.
+    pub(crate) filter: tracing_subscriber::filter::Targets,
+}
+
+impl Config {
+    /// Reads the environment of the process; see [`Config::from_vars`].
+    #[must_use]
+    pub fn from_env(service: impl Into<String>) -> Self {
+        Self::from_vars(
+            service,
+            std::env::vars_os().filter_map(|(name, value)| {
+                Some((name.into_string().ok()?, value.into_string().ok()?))
+            }),
+        )
+    }
+
+    /// Reads the given variables. An empty value is unset; an invalid one is ignored and
+    /// reported by `init`, by its name only.
+    #[must_use]
+    pub fn from_vars(
+        service: impl Into<String>,
+        vars: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
+        let mut vars = Vars::new(vars);
+        if vars.text("OTEL_CONFIG_FILE").is_some() {
+            vars.report("OTEL_CONFIG_FILE", "read by this build");
+        }
+        Self {
+            service: Service::read(&mut vars, service.into()),
+            disabled: vars.boolean("OTEL_SDK_DISABLED"),
+            exporter: exports_traces(&mut vars).then(|| Exporter::read(&mut vars)),
+            traces: TraceConfig::read(&mut vars),
+            http: HttpConfig::read(&vars),
+            metrics: serves_metrics(&mut vars),
+            exemplars: takes_exemplars(&mut vars),
+            logs: LogConfig::read(&mut vars),
+            install_subscriber: true,
+            admin: read_admin(&mut vars),
+            invalid: vars.into_invalid(),
+        }
+    }
+
+    /// Sets `service.version` (default: `OTEL_RESOURCE_ATTRIBUTES`, else unset).
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.service.version = Some(version.into());
+        self
+    }
+
+    /// Sends spans to this URL, path included (default `http://localhost:4318/v1/traces`).
+    ///
+    /// # Errors
+    ///
+    /// If it is not an absolute `http` or `https` URL.
+    pub fn endpoint(mut self, url: &str) -> Result<Self, EndpointError> {
+        let endpoint = exporter::parse_endpoint(url).ok_or(EndpointError)?;
+        if let Some(exporter) = &mut self.exporter {
+            exporter.endpoint = endpoint;
+        }
+        Ok(self)
+    }
+
+    /// Says what a caller's trace id and sampling decision are worth (default: trusted).
+    #[must_use]
+    pub fn callers(mut self, callers: Callers) -> Self {
+        self.http.callers = callers;
+        self
+    }
+
+    /// Believes `Forwarded` and `X-Forwarded-*` from peers in these networks (default: none).
+    #[must_use]
+    pub fn trusted_proxies(mut self, networks: impl IntoIterator<Item = Network>) -> Self {
+        self.http.trusted_proxies = networks.into_iter().collect();
+        self
+    }
+
+    /// Records these request headers as attributes (default: none); at most 256 bytes each.
+    #[must_use]
+    pub fn request_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.http.request_headers = names.into_iter().collect();
+        self
+    }
+
+    /// Records these response headers as attributes (default: none); at most 256 bytes each.
+    #[must_use]
+    pub fn response_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.http.response_headers = names.into_iter().collect();
+        self
+    }
+
+    /// Replaces the values of these query keys by `REDACTED`, beside the seven of the
+    /// semantic conventions. Case-sensitive.
+    #[must_use]
+    pub fn redact_query(mut self, keys: impl IntoIterator<Item = String>) -> Self {
+        self.http.redacted_query_keys.extend(keys);
+        self
+    }
+
+    /// Gives requests to exactly these paths neither a span nor a metric (default: none).
+    #[must_use]
+    pub fn skip_paths(mut self, paths: impl IntoIterator<Item = String>) -> Self {
+        self.http.skipped_paths = paths.into_iter().collect();
+        self
+    }
+
+    /// Chooses the endpoints that `instrument` answers (default: all three).
+    #[must_use]
+    pub fn endpoints(mut self, endpoints: Endpoints) -> Self {
+        self.http.endpoints = endpoints;
+        self
+    }
+
+    /// Tells the caller the trace id in this response header (default: none).
+    #[must_use]
+    pub fn trace_id_header(mut self, name: HeaderName) -> Self {
+        self.http.trace_id_header = Some(name);
+        self
+    }
+
+    /// Copies these baggage entries to every span as attributes (default: none).
+    #[must_use]
+    pub fn baggage_attributes(mut self, keys: impl IntoIterator<Item = String>) -> Self {
+        self.traces.baggage_attributes = keys.into_iter().collect();
+        self
+    }
+
+    /// Records `tracing` spans down to this level (default: INFO).
+    #[must_use]
+    pub fn span_level(mut self, level: tracing::Level) -> Self {
+        self.traces.level = level;
+        self
+    }
+
+    /// Leaves the place of the `tracing` subscriber free (default: `true`, `init` takes it if
+    /// it is free). With `false`, build your own after `init`:
+    /// `registry().with(fmt::layer()).with(telemetry.tracing_layer()).init()`.
+    #[must_use]
+    pub fn install_subscriber(mut self, install: bool) -> Self {
+        self.install_subscriber = install;
+        self
+    }
+
+    /// Chooses the form of log lines (default: JSON).
+    #[must_use]
+    pub fn log_format(mut self, format: LogFormat) -> Self {
+        self.logs.format = format;
+        self
+    }
+}
+
+/// The text is not an absolute `http` or `https` URL.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "not an endpoint: write an absolute http or https URL, as in http://collector:4318/v1/traces"
+)]
+pub struct EndpointError;
+
+impl Service {
+    fn read(vars: &mut Vars, default_name: String) -> Self {
+        let attributes = vars
+            .read(
+                &["OTEL_RESOURCE_ATTRIBUTES"],
+                "a list of name=value with percent-encoded values",
+                pairs,
+            )
+            .unwrap_or_default();
+        let attribute = |wanted: &str| {
+            let found = attributes.iter().rev().find(|(key, _)| key == wanted);
+            found.map(|(_, value)| value.clone())
+        };
+        let named = vars.text("OTEL_SERVICE_NAME").map(str::to_owned);
+        let environment = vars.text("TOOLKIT_ENV").map(str::to_owned);
+        let pod = [
+            ("k8s.pod.name", &["K8S_POD_NAME", "POD_NAME"][..]),
+            ("k8s.pod.uid", &["K8S_POD_UID", "POD_UID"]),
+            (
+                "k8s.namespace.name",
+                &["K8S_NAMESPACE_NAME", "POD_NAMESPACE"],
+            ),
+            ("k8s.node.name", &["K8S_NODE_NAME", "NODE_NAME"]),
+            (
+                "k8s.container.name",
+                &["K8S_CONTAINER_NAME", "CONTAINER_NAME"],
+            ),
+            ("k8s.deployment.name", &["K8S_DEPLOYMENT_NAME"]),
+        ];
+        Self {
+            name: named
+                .or_else(|| attribute("service.name"))
+                .unwrap_or(default_name),
+            version: attribute("service.version"),
+            environment: environment.or_else(|| attribute("deployment.environment.name")),
+            pod: pod
+                .into_iter()
+                .filter_map(|(name, from)| Some((name, vars.first(from)?.1.to_owned())))
+                .collect(),
+            attributes,
+        }
+    }
+
+    pub(crate) fn is_production(&self) -> bool {
+        self.environment.as_deref().is_some_and(|environment| {
+            environment.eq_ignore_ascii_case("prod")
+                || environment.eq_ignore_ascii_case("production")
+        })
+    }
+}
+
+impl LogConfig {
+    fn read(vars: &mut Vars) -> Self {
+        let filter = vars.read(
+            &["RUST_LOG"],
+            "a list of levels and target=level directives",
+            |value| value.parse().ok(),
+        );
+        Self {
+            format: LogFormat::Json,
+            filter: filter.unwrap_or_else(|| {
+                tracing_subscriber::filter::Targets::new().with_default(tracing::Level::INFO)
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "service: {:?}", self.service)?;
+        writeln!(f, "disabled: {}", self.disabled)?;
+        writeln!(f, "exporter: {:?}", self.exporter)?;
+        writeln!(f, "traces: {:?}", self.traces)?;
+        writeln!(f, "http: {:?}", self.http)?;
+        writeln!(
+            f,
+            "metrics: {}, exemplars: {}",
+            self.metrics, self.exemplars
+        )?;
+        writeln!(f, "logs: {:?}, admin: {:?}", self.logs.format, self.admin)?;
+        self.invalid.iter().try_for_each(|it| writeln!(f, "{it}"))
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+fn exports_traces(vars: &mut Vars) -> bool {
+    vars.read(
+        &["OTEL_TRACES_EXPORTER"],
+        "otlp or none",
+        |value| match value.to_ascii_lowercase().as_str() {
+            "otlp" => Some(true),
+            "none" => Some(false),
+            _ => None,
+        },
+    )
+    .unwrap_or(true)
+}
+
+/// Metrics are pulled; pushing them as well would give Prometheus every series twice.
+fn serves_metrics(vars: &mut Vars) -> bool {
+    vars.read(
+        &["OTEL_METRICS_EXPORTER"],
+        "prometheus or none",
+        |value| match value.to_ascii_lowercase().as_str() {
+            "prometheus" => Some(true),
+            "none" => Some(false),
+            _ => None,
+        },
+    )
+    .unwrap_or(true)
+}
+
+/// The port alone opens the listener; the specification's default host is the loopback.
+fn read_admin(vars: &mut Vars) -> Option<SocketAddr> {
+    let host = vars.read(
+        &["OTEL_EXPORTER_PROMETHEUS_HOST"],
+        "an IP address or localhost",
+        |value| match value {
+            "localhost" => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            address => address.parse().ok(),
+        },
+    );
+    let port = vars.read(&["OTEL_EXPORTER_PROMETHEUS_PORT"], "a port", |value| {
+        value.parse().ok()
+    })?;
+    let host = host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    Some(SocketAddr::new(host, port))
+}
+
+fn takes_exemplars(vars: &mut Vars) -> bool {
+    vars.read(
+        &["OTEL_METRICS_EXEMPLAR_FILTER"],
+        "trace_based or always_off",
+        |value| match value.to_ascii_lowercase().as_str() {
+            "trace_based" => Some(true),
+            "always_off" => Some(false),
+            _ => None,
+        },
+    )
+    .unwrap_or(true)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,309 @@
+//! The variables, row by row: what is read, what is refused, what is never printed.
+
+use super::*;
+
+fn read(variables: &[(&str, &str)]) -> Config {
+    let variables = variables.iter();
+    Config::from_vars(
+        "orders",
+        variables.map(|(name, value)| ((*name).into(), (*value).into())),
+    )
+}
+
+fn complaints(config: &Config) -> Vec<String> {
+    config.invalid.iter().map(ToString::to_string).collect()
+}
+
+/// One variable with one value; `shown` picks what it should have changed.
+fn check(variable: &str, value: &str, shown: impl Fn(&Config) -> String, expected: &str) {
+    let config = read(&[(variable, value)]);
+    assert_eq!(shown(&config), expected, "{variable}={value}");
+    assert_eq!(complaints(&config), [""; 0], "{variable}={value}");
+}
+
+fn exporter(config: &Config) -> &Exporter {
+    config.exporter.as_ref().unwrap()
+}
+
+#[test]
+fn without_variables_the_defaults_hold() {
+    insta::assert_snapshot!(read(&[]), @r#"
+    service: Service { name: "orders", version: None, environment: None, attributes: [], pod: [] }
+    disabled: false
+    exporter: Some(Exporter { endpoint: "http://localhost:4318/v1/traces", headers (values hidden): [], timeout: 10s, gzip: false, certificate: None, client_certificate: None, client_key: None, queue: 2048, batch: 512, delay: 1s })
+    traces: TraceConfig { sampler: Sampler { parent_based: true, ratio: 1.0 }, limits: Limits { attributes: 128, events: 128, links: 128, event_attributes: 128, link_attributes: 128, value_length: None }, propagators: Propagators { tracecontext: true, baggage: true }, baggage_attributes: [], level: Level(Info) }
+    http: HttpConfig { known_methods: ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"], callers: Trusted, trusted_proxies: [], request_headers: [], response_headers: [], redacted_query_keys: ["X-Amz-Signature", "X-Amz-Credential", "X-Amz-Security-Token", "AWSAccessKeyId", "Signature", "sig", "X-Goog-Signature"], skipped_paths: [], endpoints: All, trace_id_header: None }
+    metrics: true, exemplars: true
+    logs: Json, admin: None
+    "#);
+}
+
+#[test]
+fn each_variable_changes_its_setting() {
+    check(
+        "OTEL_SDK_DISABLED",
+        "True",
+        |it| it.disabled.to_string(),
+        "true",
+    );
+    check(
+        "OTEL_SERVICE_NAME",
+        "pay",
+        |it| it.service.name.clone(),
+        "pay",
+    );
+    let resource = "service.name=res,service.version=2,deployment.environment.name=stage";
+    check(
+        "OTEL_RESOURCE_ATTRIBUTES",
+        resource,
+        |it| it.service.name.clone(),
+        "res",
+    );
+    check(
+        "TOOLKIT_ENV",
+        "prod",
+        |it| it.service.is_production().to_string(),
+        "true",
+    );
+    check(
+        "OTEL_TRACES_EXPORTER",
+        "NONE",
+        |it| it.exporter.is_none().to_string(),
+        "true",
+    );
+    check(
+        "OTEL_METRICS_EXPORTER",
+        "none",
+        |it| it.metrics.to_string(),
+        "false",
+    );
+    check(
+        "OTEL_METRICS_EXEMPLAR_FILTER",
+        "always_off",
+        |it| it.exemplars.to_string(),
+        "false",
+    );
+    let methods = |it: &Config| it.http.known_methods.join(" ");
+    check(
+        "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS",
+        "GET, PURGE",
+        methods,
+        "GET PURGE",
+    );
+    let propagators = |it: &Config| format!("{:?}", it.traces.propagators);
+    let none = "Propagators { tracecontext: false, baggage: false }";
+    check("OTEL_PROPAGATORS", "none", propagators, none);
+    let limits = |it: &Config| format!("{:?}", it.traces.limits);
+    let all = "Limits { attributes: 9, events: 128, links: 128, event_attributes: 9, \
+               link_attributes: 9, value_length: None }";
+    check("OTEL_ATTRIBUTE_COUNT_LIMIT", "9", limits, all);
+    let length = |it: &Config| format!("{:?}", it.traces.limits.value_length);
+    check(
+        "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "64",
+        length,
+        "Some(64)",
+    );
+    check(
+        "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "32",
+        length,
+        "Some(32)",
+    );
+}
+
+#[test]
+fn samplers_are_known_by_name_whatever_the_case() {
+    let sampler = |it: &Config| {
+        format!(
+            "{:?} {}",
+            it.traces.sampler.parent_based, it.traces.sampler.ratio
+        )
+    };
+    for (name, expected) in [
+        ("always_on", "false 1"),
+        ("ALWAYS_OFF", "false 0"),
+        ("parentbased_always_on", "true 1"),
+        ("parentbased_always_off", "true 0"),
+        ("TraceIdRatio", "false 1"),
+        ("parentbased_traceidratio", "true 1"),
+    ] {
+        check("OTEL_TRACES_SAMPLER", name, sampler, expected);
+    }
+    let both = [
+        ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+    ];
+    assert_eq!(sampler(&read(&both)), "true 0.25");
+}
+
+#[test]
+fn the_exporters_variables_prefer_the_signals_own() {
+    let endpoint = |it: &Config| exporter(it).endpoint.to_string();
+    check(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "https://c:4318/base/",
+        endpoint,
+        "https://c:4318/base/v1/traces",
+    );
+    check(
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "https://c/x",
+        endpoint,
+        "https://c/x",
+    );
+    let both = read(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://general"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://own/t"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "1"),
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "2500"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a=general"),
+        (
+            "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+            "authorization=Bearer%20x, b=2",
+        ),
+    ]);
+    assert_eq!(endpoint(&both), "http://own/t");
+    assert_eq!(exporter(&both).timeout.as_millis(), 2_500);
+    let headers = &exporter(&both).headers;
+    assert_eq!(headers.len(), 2);
+    assert_eq!(headers[0].1.as_bytes(), b"Bearer x");
+    check(
+        "OTEL_EXPORTER_OTLP_COMPRESSION",
+        "gzip",
+        |it| exporter(it).gzip.to_string(),
+        "true",
+    );
+    let ca = |it: &Config| format!("{:?}", exporter(it).certificate);
+    check(
+        "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        "/ca.pem",
+        ca,
+        "Some(\"/ca.pem\")",
+    );
+    check(
+        "OTEL_BSP_SCHEDULE_DELAY",
+        "250",
+        |it| format!("{:?}", exporter(it).delay),
+        "250ms",
+    );
+    let sizes = |it: &Config| format!("{} {}", exporter(it).queue, exporter(it).batch);
+    check("OTEL_BSP_MAX_QUEUE_SIZE", "100", sizes, "100 100");
+    check("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "64", sizes, "2048 64");
+}
+
+#[test]
+fn f40_an_invalid_value_is_reported_by_name_and_the_default_holds() {
+    let secret = "s3cret-in-the-wrong-place";
+    let variables = [
+        "OTEL_SDK_DISABLED",
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "OTEL_PROPAGATORS",
+        "OTEL_TRACES_SAMPLER",
+        "OTEL_TRACES_EXPORTER",
+        "OTEL_METRICS_EXPORTER",
+        "OTEL_METRICS_EXEMPLAR_FILTER",
+        "OTEL_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_SPAN_EVENT_COUNT_LIMIT",
+        "OTEL_SPAN_LINK_COUNT_LIMIT",
+        "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_BSP_SCHEDULE_DELAY",
+        "OTEL_BSP_MAX_QUEUE_SIZE",
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "OTEL_EXPORTER_OTLP_COMPRESSION",
+        "OTEL_EXPORTER_OTLP_TIMEOUT",
+        "OTEL_CONFIG_FILE",
+        "OTEL_EXPORTER_PROMETHEUS_HOST",
+        "OTEL_EXPORTER_PROMETHEUS_PORT",
+    ];
+    let defaults = read(&[]).to_string();
+    for variable in variables {
+        let config = read(&[(variable, secret)]);
+        let said = complaints(&config);
+        assert_eq!(said.len(), 1, "{variable}: {said:?}");
+        assert!(
+            said[0].starts_with(&format!("{variable} is ignored")),
+            "{said:?}"
+        );
+        let printed = config.to_string();
+        assert!(!printed.contains(secret), "{printed}");
+        assert_eq!(
+            printed.replace(&format!("{}\n", said[0]), ""),
+            defaults,
+            "{variable}"
+        );
+    }
+}
+
+#[test]
+fn an_empty_variable_is_unset() {
+    let config = read(&[
+        ("OTEL_TRACES_SAMPLER", ""),
+        ("OTEL_BSP_SCHEDULE_DELAY", " "),
+    ]);
+    assert_eq!(config.to_string(), read(&[]).to_string());
+}
+
+#[test]
+fn the_printed_configuration_has_no_secrets() {
+    let config = read(&[
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "https://user:p4ss@collector:4318",
+        ),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20t0ken"),
+    ]);
+    for printed in [
+        config.to_string(),
+        format!("{config:?}"),
+        format!("{:?}", exporter(&config)),
+    ] {
+        assert!(printed.contains("authorization"), "{printed}");
+        assert!(
+            printed.contains("https://collector:4318/v1/traces"),
+            "{printed}"
+        );
+        for secret in ["p4ss", "user", "t0ken"] {
+            assert!(!printed.contains(secret), "{secret} in {printed}");
+        }
+    }
+}
+
+#[test]
+fn plain_text_is_told_from_tls_and_loopback() {
+    for (endpoint, plain) in [
+        ("http://collector:4318", true),
+        ("http://10.0.0.1:4318", true),
+        ("https://collector:4318", false),
+        ("http://localhost:4318", false),
+        ("http://127.0.0.1:4318", false),
+        ("http://[::1]:4318", false),
+    ] {
+        let config = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)]);
+        assert_eq!(
+            exporter(&config).is_plain_text_to_another_host(),
+            plain,
+            "{endpoint}"
+        );
+    }
+}
+
+#[test]
+fn code_overrides_variables() {
+    let config = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a")])
+        .endpoint("https://b/v1/traces")
+        .unwrap();
+    assert_eq!(exporter(&config).shown_endpoint(), "https://b/v1/traces");
+    assert_eq!(
+        read(&[]).endpoint("collector:4318").unwrap_err(),
+        EndpointError
+    );
+}

@@ -1,0 +1,147 @@
+//! What is sampled, how large a span may be, and which headers carry its context.
+
+use super::vars::Vars;
+use crate::propagation::Propagators;
+
+/// Sampling, limits and propagation of traces.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TraceConfig {
+    pub(crate) sampler: Sampler,
+    pub(crate) limits: Limits,
+    pub(crate) propagators: Propagators,
+    /// Baggage keys that are copied to spans as attributes.
+    pub(crate) baggage_attributes: Vec<String>,
+    /// The most detailed `tracing` level whose spans are recorded.
+    pub(crate) level: tracing::Level,
+}
+
+/// `OTEL_TRACES_SAMPLER` with its argument.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Sampler {
+    /// Follow the parent's decision where there is a parent.
+    pub(crate) parent_based: bool,
+    /// Share of root spans that are kept, 0 to 1.
+    pub(crate) ratio: f64,
+}
+
+/// `OTEL_SPAN_*_LIMIT` and friends; counts are per span, event or link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) attributes: u32,
+    pub(crate) events: u32,
+    pub(crate) links: u32,
+    pub(crate) event_attributes: u32,
+    pub(crate) link_attributes: u32,
+    /// Characters of a text value; `None` is no limit.
+    pub(crate) value_length: Option<usize>,
+}
+
+impl TraceConfig {
+    pub(super) fn read(vars: &mut Vars) -> Self {
+        Self {
+            sampler: Sampler::read(vars),
+            limits: Limits::read(vars),
+            propagators: read_propagators(vars),
+            baggage_attributes: Vec::new(),
+            level: tracing::Level::INFO,
+        }
+    }
+}
+
+impl Sampler {
+    fn read(vars: &mut Vars) -> Self {
+        let default = Self {
+            parent_based: true,
+            ratio: 1.0,
+        };
+        let named = vars.read(
+            &["OTEL_TRACES_SAMPLER"],
+            "one of always_on, always_off, traceidratio, parentbased_always_on, \
+             parentbased_always_off, parentbased_traceidratio",
+            |value| {
+                let value = value.to_ascii_lowercase();
+                let (parent_based, root) = match value.strip_prefix("parentbased_") {
+                    Some(root) => (true, root),
+                    None => (false, value.as_str()),
+                };
+                let ratio = match root {
+                    "always_on" => Some(1.0),
+                    "always_off" => Some(0.0),
+                    "traceidratio" => None,
+                    _ => return None,
+                };
+                Some((parent_based, ratio))
+            },
+        );
+        let Some((parent_based, fixed)) = named else {
+            return default;
+        };
+        let ratio = match fixed {
+            Some(ratio) => ratio,
+            None => read_ratio(vars).unwrap_or(1.0),
+        };
+        Self {
+            parent_based,
+            ratio,
+        }
+    }
+}
+
+impl Limits {
+    fn read(vars: &mut Vars) -> Self {
+        let any = vars.number(&["OTEL_ATTRIBUTE_COUNT_LIMIT"]).unwrap_or(128);
+        Self {
+            attributes: vars
+                .number(&["OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"])
+                .unwrap_or(any),
+            events: vars.number(&["OTEL_SPAN_EVENT_COUNT_LIMIT"]).unwrap_or(128),
+            links: vars.number(&["OTEL_SPAN_LINK_COUNT_LIMIT"]).unwrap_or(128),
+            event_attributes: vars
+                .number(&["OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT"])
+                .unwrap_or(any),
+            link_attributes: vars
+                .number(&["OTEL_LINK_ATTRIBUTE_COUNT_LIMIT"])
+                .unwrap_or(any),
+            value_length: vars.number(&[
+                "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+                "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+            ]),
+        }
+    }
+}
+
+fn read_ratio(vars: &mut Vars) -> Option<f64> {
+    vars.read(
+        &["OTEL_TRACES_SAMPLER_ARG"],
+        "a number between 0 and 1",
+        |value| {
+            value
+                .parse()
+                .ok()
+                .filter(|ratio| (0.0..=1.0).contains(ratio))
+        },
+    )
+}
+
+fn read_propagators(vars: &mut Vars) -> Propagators {
+    vars.read(
+        &["OTEL_PROPAGATORS"],
+        "a list of tracecontext and baggage, or none",
+        |value| {
+            let mut chosen = Propagators {
+                tracecontext: false,
+                baggage: false,
+            };
+            for name in value.split(',') {
+                match name.trim().to_ascii_lowercase().as_str() {
+                    "tracecontext" => chosen.tracecontext = true,
+                    "baggage" => chosen.baggage = true,
+                    "none" => {}
+                    _ => return None,
+                }
+            }
+            Some(chosen)
+        },
+    )
+    .unwrap_or_default()
+}

@@ -1,0 +1,144 @@
+//! Reading variables by the rules of the OpenTelemetry specification: empty is unset,
+//! an invalid value is reported by name and ignored, and never echoed: it may be a secret
+//! that ended up in the wrong variable.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A snapshot of the environment, and what was wrong in it.
+#[derive(Default)]
+pub(super) struct Vars {
+    values: BTreeMap<String, String>,
+    invalid: Vec<Invalid>,
+}
+
+/// A variable whose value was ignored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Invalid {
+    variable: String,
+    expected: &'static str,
+}
+
+impl Vars {
+    pub(super) fn new(vars: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut values = BTreeMap::new();
+        for (name, value) in vars {
+            if !value.trim().is_empty() {
+                values.insert(name, value.trim().to_owned());
+            }
+        }
+        Self {
+            values,
+            invalid: Vec::new(),
+        }
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+
+    /// The first variable that is set: the one for the signal, then the general one.
+    pub(super) fn first<'n>(&self, names: &[&'n str]) -> Option<(&'n str, &str)> {
+        names
+            .iter()
+            .find_map(|name| Some((*name, self.text(name)?)))
+    }
+
+    /// `read` says `None` for a value that is not `expected`.
+    pub(super) fn read<T>(
+        &mut self,
+        names: &[&str],
+        expected: &'static str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let (name, value) = self.first(names)?;
+        let parsed = read(value);
+        if parsed.is_none() {
+            let name = name.to_owned();
+            self.report(&name, expected);
+        }
+        parsed
+    }
+
+    pub(super) fn number<T: FromStr>(&mut self, names: &[&str]) -> Option<T> {
+        self.read(names, "a whole number that is not negative", |value| {
+            value.parse().ok()
+        })
+    }
+
+    pub(super) fn millis(&mut self, names: &[&str]) -> Option<Duration> {
+        self.read(names, "a whole number of milliseconds", |value| {
+            value.parse().ok().map(Duration::from_millis)
+        })
+    }
+
+    /// Only a case-insensitive `true` is true; anything but `false` beside it is reported.
+    pub(super) fn boolean(&mut self, name: &str) -> bool {
+        self.read(&[name], "`true` or `false`", |value| {
+            match value.to_ascii_lowercase().as_str() {
+                "true" => Some(true),
+                "false" => Some(false),
+                _ => None,
+            }
+        })
+        .unwrap_or(false)
+    }
+
+    pub(super) fn report(&mut self, variable: &str, expected: &'static str) {
+        self.invalid.push(Invalid {
+            variable: variable.to_owned(),
+            expected,
+        });
+    }
+
+    pub(super) fn into_invalid(self) -> Vec<Invalid> {
+        self.invalid
+    }
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} is ignored: its value is not {}",
+            self.variable, self.expected
+        )
+    }
+}
+
+/// Undoes `%XX`; text that does not decode is taken as it stands, as other SDKs do.
+pub(super) fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('%') {
+        bytes.extend_from_slice(&rest.as_bytes()[..at]);
+        let code = rest.get(at + 1..at + 3);
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &rest[at + 3..];
+            }
+            None => {
+                bytes.push(b'%');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+/// `a=1,b=2` with percent-encoded values; `None` if a member has no key or no `=`.
+pub(super) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (key, value) = pair.split_once('=')?;
+            let key = key.trim();
+            (!key.is_empty()).then(|| (key.to_owned(), percent_decoded(value.trim())))
+        })
+        .collect()
+}

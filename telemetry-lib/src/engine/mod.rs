@@ -1,0 +1,93 @@
+//! The seam: where a `tracing` span becomes an OTLP span.
+//!
+//! Everything outside asks for a span under a remote parent, its ids and whether it is
+//! sampled; sets name, attributes, status, links and events late; ends it at a given
+//! instant. Only this folder knows that `tracing-opentelemetry` and the SDK do the work.
+
+mod events;
+mod filter;
+mod finish;
+mod sampler;
+mod span;
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, SpanLimits, SpanProcessor};
+use tracing::Subscriber;
+use tracing_subscriber::Layer;
+use tracing_subscriber::registry::LookupSpan;
+
+pub(crate) use filter::interest;
+pub(crate) use span::{Entered, Fields, OpenSpan};
+
+use crate::config::TraceConfig;
+
+/// Makes and ends spans. There is one per process; tests may build more.
+///
+/// The provider is never shut down: after that, new spans would have zero ids and
+/// propagation would break. Shutdown closes the queue behind the processor instead.
+#[derive(Clone, Debug)]
+pub(crate) struct Engine {
+    provider: SdkTracerProvider,
+    tracer: SdkTracer,
+    level: tracing::Level,
+}
+
+impl Engine {
+    /// `queue` takes the ended spans; without one they have ids and go nowhere.
+    pub(crate) fn new(
+        config: &TraceConfig,
+        resource: Resource,
+        queue: Option<impl SpanProcessor + 'static>,
+    ) -> Self {
+        let limits = config.limits;
+        let mut builder = SdkTracerProvider::builder()
+            .with_resource(resource)
+            .with_sampler(sampler::build(config.sampler))
+            .with_span_limits(SpanLimits {
+                max_attributes_per_span: limits.attributes,
+                max_events_per_span: limits.events,
+                max_links_per_span: limits.links,
+                max_attributes_per_event: limits.event_attributes,
+                max_attributes_per_link: limits.link_attributes,
+            });
+        if let Some(queue) = queue {
+            builder = builder.with_span_processor(finish::Finish::new(config, queue));
+        }
+        let provider = builder.build();
+        let tracer = provider.tracer(env!("CARGO_PKG_NAME"));
+        Self {
+            provider,
+            tracer,
+            level: config.level,
+        }
+    }
+
+    /// The layers that make spans of `tracing` spans and span events of WARN and above.
+    pub(crate) fn layer<S>(&self) -> impl Layer<S> + Send + Sync + 'static
+    where
+        S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
+    {
+        let wanted = filter::Spans::new(self.level);
+        // Spans only: an ERROR event would set the status, and nothing could unset it.
+        let spans = tracing_opentelemetry::layer()
+            .with_tracer(self.tracer.clone())
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_level(false)
+            .with_tracked_inactivity(false)
+            .with_error_fields_to_exceptions(false)
+            .with_error_records_to_exceptions(false)
+            .with_error_events_to_exceptions(false)
+            .with_error_events_to_status(false)
+            .with_filter(wanted);
+        let events = events::SpanEvents::default().with_filter(filter::SpansAndWarnings(wanted));
+        spans.and_then(events)
+    }
+
+    /// For code that uses the OpenTelemetry API without `tracing`.
+    pub(crate) fn provider(&self) -> &SdkTracerProvider {
+        &self.provider
+    }
+}

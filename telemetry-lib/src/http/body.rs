@@ -1,0 +1,127 @@
+//! The response's body, watched to its end, its error or its being dropped.
+
+use std::any::type_name;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Buf;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use super::flight::Flight;
+use super::outcome::{BodyKind, Dropped, Ending};
+
+pin_project! {
+    /// A body that ends its request's span and metric when it ends.
+    ///
+    /// Forwards `size_hint` and `is_end_stream`, so `content-length` stays what it was.
+    #[derive(Debug)]
+    pub struct Watched<B>
+    where
+        B: Body,
+    {
+        #[pin]
+        inner: B,
+        watch: Option<Watch>,
+    }
+
+    impl<B> PinnedDrop for Watched<B>
+    where
+        B: Body,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if let Some(watch) = this.watch.take() {
+                watch.dropped(this.inner.is_end_stream());
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Watch {
+    flight: Flight,
+    /// The length promised with the response's head.
+    exact: Option<u64>,
+    sent: u64,
+    kind: BodyKind,
+}
+
+impl<B: Body> Watched<B> {
+    pub(super) fn new(inner: B, kind: BodyKind, flight: Flight) -> Self {
+        let watch = Watch {
+            flight,
+            exact: inner.size_hint().exact(),
+            sent: 0,
+            kind,
+        };
+        Self {
+            inner,
+            watch: Some(watch),
+        }
+    }
+
+    /// A body that belongs to no watched request.
+    pub(crate) fn passing(inner: B) -> Self {
+        Self { inner, watch: None }
+    }
+}
+
+impl<B: Body> Body for Watched<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let this = self.project();
+        let Some(watch) = this.watch else {
+            return this.inner.poll_frame(context);
+        };
+        let polled = {
+            let _entered = watch.flight.enter();
+            catch_unwind(AssertUnwindSafe(|| this.inner.poll_frame(context)))
+        };
+        let frame = match polled {
+            Ok(polled) => ready!(polled),
+            Err(panic) => {
+                watch.flight.finish(Ending::Panicked, Some(watch.sent));
+                resume_unwind(panic)
+            }
+        };
+        match &frame {
+            Some(Ok(frame)) => {
+                watch.sent += frame.data_ref().map_or(0, |data| data.remaining() as u64)
+            }
+            Some(Err(_)) => {
+                let ending = Ending::Failed(type_name::<B::Error>());
+                watch.flight.finish(ending, Some(watch.sent));
+            }
+            None => watch.flight.finish(Ending::Complete, Some(watch.sent)),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Watch {
+    fn dropped(mut self, at_end: bool) {
+        let dropped = Dropped {
+            panicking: std::thread::panicking(),
+            at_end,
+            exact: self.exact,
+            sent: self.sent,
+            kind: self.kind,
+        };
+        self.flight.finish(dropped.ending(), Some(self.sent));
+    }
+}

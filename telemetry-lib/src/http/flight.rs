@@ -1,0 +1,236 @@
+//! One request under way: opened once, ended once, whatever happens in between.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, StatusCode, response};
+use opentelemetry::trace::TraceContextExt;
+use opentelemetry::{Context, KeyValue, Value};
+
+use super::Shared;
+use super::head::{RequestHead, capture, protocol_version};
+use super::method::{Folded, span_name};
+use super::outcome::{Ending, Outcome};
+use super::route::{Route, RouteTemplate};
+use crate::clock::{Elapsed, Moment};
+use crate::config::Callers;
+use crate::engine::{Entered, Fields, OpenSpan};
+use crate::layers::Panicked;
+use crate::metrics::{ActiveGuard, Exemplar, Observation};
+
+/// Ends itself when it is dropped: as a panic while unwinding, else as cancelled.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    state: Option<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    shared: Arc<Shared>,
+    span: OpenSpan,
+    started: Moment,
+    method: Folded,
+    scheme: &'static str,
+    version: &'static str,
+    route: Option<Route>,
+    request_body: Option<u64>,
+    status: Option<StatusCode>,
+    /// The panic layer made the response.
+    panicked: bool,
+    _active: Option<ActiveGuard>,
+}
+
+impl Flight {
+    pub(crate) fn begin(shared: &Arc<Shared>, head: RequestHead<'_>) -> Self {
+        let config = &shared.config;
+        let method = Folded::new(head.method, &config.known_methods);
+        let scheme = head.scheme(config);
+        let route = Route::find(head.extensions);
+        let started = Moment::now();
+        let span = open(shared, head, method, route.as_ref());
+        if span.is_recording() {
+            let mut attributes = head.attributes(config, scheme);
+            if method.is_other() {
+                let original = head.method.as_str().to_owned();
+                attributes.push(KeyValue::new("http.request.method_original", original));
+            }
+            span.set(attributes);
+        }
+        let metrics = shared.metrics.as_ref();
+        let active = metrics.map(|it| it.start(method.as_str(&config.known_methods), scheme));
+        Self {
+            state: Some(State {
+                shared: Arc::clone(shared),
+                span,
+                started,
+                method,
+                scheme,
+                version: protocol_version(head.version).unwrap_or_default(),
+                route,
+                request_body: head.body_size(),
+                status: None,
+                panicked: false,
+                _active: active,
+            }),
+        }
+    }
+
+    /// While the guard lives, spans of the service become children of this request's span.
+    pub(crate) fn enter(&self) -> Option<Entered<'_>> {
+        self.state.as_ref().map(|state| state.span.enter())
+    }
+
+    /// The head of the response stands.
+    pub(crate) fn respond(&mut self, response: &mut response::Parts) {
+        if let Some(state) = &mut self.state {
+            state.respond(response);
+        }
+    }
+
+    /// Ends span and metric with one reading; every later call does nothing.
+    pub(crate) fn finish(&mut self, ending: Ending, response_body: Option<u64>) {
+        if let Some(state) = self.state.take() {
+            state.finish(ending, response_body);
+        }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        let ending = if std::thread::panicking() {
+            Ending::Panicked
+        } else {
+            Ending::Cancelled
+        };
+        self.finish(ending, None);
+    }
+}
+
+impl State {
+    fn respond(&mut self, response: &mut response::Parts) {
+        self.status = Some(response.status);
+        self.panicked = response.extensions.get::<Panicked>().is_some();
+        if self.route.is_none()
+            && let Some(template) = response.extensions.get::<RouteTemplate>()
+        {
+            self.route_late(template.clone());
+        }
+        self.shared.routes.saw(self.route.as_ref());
+
+        let config = &self.shared.config;
+        if !config.response_headers.is_empty() && self.span.is_recording() {
+            let mut attributes = Vec::new();
+            let allowed = &config.response_headers;
+            capture("response", &response.headers, allowed, &mut attributes);
+            self.span.set(attributes);
+        }
+        if let (Some(name), Some(ids)) = (&config.trace_id_header, self.span.ids())
+            && let Ok(value) = HeaderValue::try_from(ids.trace.to_string())
+        {
+            response.headers.insert(name.clone(), value);
+        }
+    }
+
+    /// A router that tells its template with the response.
+    fn route_late(&mut self, template: RouteTemplate) {
+        let method = self.method.as_str(&self.shared.config.known_methods);
+        let text = template.as_str().to_owned();
+        self.span.rename(span_name(method, Some(&text)));
+        self.span.set(vec![KeyValue::new("http.route", text)]);
+        self.route = Some(Route::Given(template));
+    }
+
+    fn finish(self, ending: Ending, response_body: Option<u64>) {
+        let ending = match ending {
+            Ending::Complete if self.panicked => Ending::Panicked,
+            Ending::Complete | Ending::Failed(_) | Ending::Cancelled | Ending::Panicked => ending,
+        };
+        let elapsed = self.started.elapsed();
+        let outcome = Outcome::new(self.status, ending);
+        let marked = self.observe(&outcome, elapsed, response_body);
+        if self.span.is_recording() {
+            self.describe(&outcome, marked);
+        }
+        self.span.end_at(elapsed.end);
+    }
+
+    /// Says whether the metric took this trace for an exemplar.
+    fn observe(&self, outcome: &Outcome, elapsed: Elapsed, response_body: Option<u64>) -> bool {
+        let Some(metrics) = &self.shared.metrics else {
+            return false;
+        };
+        metrics.observe(&Observation {
+            method: self.method.as_str(&self.shared.config.known_methods),
+            scheme: self.scheme,
+            version: self.version,
+            route: self.route.as_ref().map(Route::as_str),
+            status: outcome.status.map(|status| status.as_u16()),
+            error_type: outcome.error_type.as_ref().map(|it| it.as_str()),
+            duration: elapsed.duration,
+            request_body: self.request_body,
+            response_body,
+            exemplar: self.exemplar(elapsed),
+        })
+    }
+
+    /// Only a trace that can be looked up: sampled, and with room in the queue.
+    fn exemplar(&self, elapsed: Elapsed) -> Option<Exemplar> {
+        let queue = self.shared.exemplars.as_ref()?;
+        let ids = self.span.ids().filter(|_| self.span.is_sampled())?;
+        queue.has_room().then_some(Exemplar {
+            trace_id: ids.trace,
+            span_id: ids.span,
+            at: elapsed.end,
+        })
+    }
+
+    fn describe(&self, outcome: &Outcome, marked: bool) {
+        let mut attributes = Vec::with_capacity(3);
+        if let Some(status) = outcome.status {
+            let status = Value::I64(status.as_u16().into());
+            attributes.push(KeyValue::new("http.response.status_code", status));
+        }
+        if let Some(error_type) = outcome.error_type {
+            attributes.push(KeyValue::new("error.type", error_type.to_string()));
+        }
+        if marked {
+            attributes.push(KeyValue::new("exemplar", "true"));
+        }
+        self.span.set(attributes);
+        if outcome.is_error {
+            self.span.fail();
+        }
+    }
+}
+
+fn open(shared: &Shared, head: RequestHead<'_>, method: Folded, route: Option<&Route>) -> OpenSpan {
+    let extraction = shared.propagators.extract(head.headers);
+    if let Some(metrics) = &shared.metrics {
+        for header in extraction.malformed.headers() {
+            metrics.malformed(header.as_str());
+        }
+    }
+    let remote = extraction.context;
+    if !shared.spans {
+        return OpenSpan::carried(remote);
+    }
+    let method = method.as_str(&shared.config.known_methods);
+    let route = route.map(Route::as_str);
+    let fields = Fields {
+        name: &span_name(method, route),
+        method,
+        route,
+        path: head.uri.path(),
+    };
+    match shared.config.callers {
+        Callers::Trusted => OpenSpan::server(remote, fields),
+        Callers::Public => {
+            // Its baggage stays outside, too.
+            let span = OpenSpan::server(Context::new(), fields);
+            let caller = remote.span().span_context().clone();
+            if caller.is_valid() {
+                span.link(caller);
+            }
+            span
+        }
+    }
+}

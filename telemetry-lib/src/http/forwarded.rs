@@ -1,0 +1,227 @@
+//! Who asked, and for which host: the connection's word, or a trusted proxy's.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::header::{FORWARDED, HOST};
+use http::{HeaderMap, HeaderName, Uri};
+
+use crate::config::Network;
+
+static FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static X_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Longer chains are not read: nobody has that many proxies.
+const MAX_HOPS: usize = 32;
+
+/// The two ends of a request as the semantic conventions name them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ends {
+    pub(crate) client: Option<String>,
+    pub(crate) server: Option<String>,
+    pub(crate) server_port: Option<u16>,
+}
+
+/// The scheme that the client used: `http` or `https`, whatever was sent.
+pub(crate) fn scheme(uri: &Uri, headers: &HeaderMap, trusted: bool) -> &'static str {
+    let own = uri.scheme_str();
+    let told = || {
+        let forwarded = parameters(headers, "proto").next_back();
+        forwarded.or_else(|| last(headers, &X_PROTO))
+    };
+    let scheme = if trusted { told().or(own) } else { own };
+    match scheme {
+        Some(scheme) if scheme.eq_ignore_ascii_case("https") => "https",
+        _ => "http",
+    }
+}
+
+/// Whether the peer's headers may be believed.
+pub(crate) fn is_trusted(peer: Option<SocketAddr>, networks: &[Network]) -> bool {
+    peer.is_some_and(|peer| networks.iter().any(|it| it.contains(peer.ip())))
+}
+
+pub(crate) fn ends(
+    uri: &Uri,
+    headers: &HeaderMap,
+    peer: Option<SocketAddr>,
+    networks: &[Network],
+) -> Ends {
+    let trusted = is_trusted(peer, networks);
+    let told = trusted.then(|| client(headers, networks)).flatten();
+    let told_host = trusted.then(|| {
+        let forwarded = parameters(headers, "host").next_back();
+        forwarded.or_else(|| last(headers, &X_HOST))
+    });
+    let host = told_host
+        .flatten()
+        .or_else(|| uri.authority().map(|authority| authority.as_str()))
+        .or_else(|| headers.get(HOST)?.to_str().ok());
+    let (server, server_port) = host.map_or((None, None), split_host);
+    Ends {
+        client: told
+            .map(|address| address.to_string())
+            .or_else(|| peer.map(|peer| peer.ip().to_canonical().to_string())),
+        server,
+        server_port,
+    }
+}
+
+/// The right-most address that no trusted proxy has: what stands left of it is hearsay.
+fn client(headers: &HeaderMap, networks: &[Network]) -> Option<IpAddr> {
+    let forwarded: Vec<&str> = parameters(headers, "for").collect();
+    let chain = if forwarded.is_empty() {
+        list(headers, &FOR).collect()
+    } else {
+        forwarded
+    };
+    let mut nearest = None;
+    for hop in chain.into_iter().rev().take(MAX_HOPS) {
+        let Some(address) = address(hop) else { break };
+        nearest = Some(address);
+        if !networks.iter().any(|network| network.contains(address)) {
+            break;
+        }
+    }
+    nearest
+}
+
+/// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`.
+fn address(hop: &str) -> Option<IpAddr> {
+    let bare = hop.strip_prefix('[').and_then(|hop| hop.split(']').next());
+    let parsed = bare.unwrap_or(hop).parse().ok();
+    parsed.or_else(|| Some(hop.parse::<SocketAddr>().ok()?.ip()))
+}
+
+fn split_host(host: &str) -> (Option<String>, Option<u16>) {
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let Ok(authority) = host.parse::<http::uri::Authority>() else {
+        return (None, None);
+    };
+    let name = authority.host().trim_matches(['[', ']']);
+    (
+        (!name.is_empty()).then(|| name.to_owned()),
+        authority.port_u16(),
+    )
+}
+
+fn last<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    list(headers, name).last()
+}
+
+fn list<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|value| !value.is_empty())
+}
+
+/// Values of one parameter of `Forwarded` (RFC 7239), quotes removed.
+fn parameters<'h>(
+    headers: &'h HeaderMap,
+    wanted: &'static str,
+) -> impl DoubleEndedIterator<Item = &'h str> {
+    let found: Vec<&str> = list(headers, &FORWARDED)
+        .flat_map(|element| element.split(';'))
+        .filter_map(|pair| pair.split_once('='))
+        .filter(|(name, _)| name.trim().eq_ignore_ascii_case(wanted))
+        .map(|(_, value)| value.trim().trim_matches('"'))
+        .collect();
+    found.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn check(peer: &str, headers: &[(&'static str, &str)], expected: (&str, &str, Option<u16>)) {
+        let networks = ["10.0.0.0/8".parse().unwrap()];
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        let peer = format!("{peer}:9").parse().ok();
+        let ends = ends(&Uri::from_static("/a"), &map, peer, &networks);
+        let (client, server, server_port) = expected;
+        assert_eq!(ends.client.as_deref(), Some(client), "{headers:?}");
+        assert_eq!(ends.server.as_deref().unwrap_or(""), server, "{headers:?}");
+        assert_eq!(ends.server_port, server_port, "{headers:?}");
+    }
+
+    #[test]
+    fn only_a_trusted_peer_is_believed() {
+        let claims = [
+            ("host", "shop.example:8080"),
+            ("x-forwarded-for", "203.0.113.7"),
+            ("x-forwarded-host", "evil.example"),
+        ];
+        check(
+            "192.0.2.1",
+            &claims,
+            ("192.0.2.1", "shop.example", Some(8080)),
+        );
+        check("10.0.0.1", &claims, ("203.0.113.7", "evil.example", None));
+    }
+
+    #[test]
+    fn the_client_is_the_right_most_address_that_is_no_proxy() {
+        let told = |value| [("x-forwarded-for", value)];
+        check(
+            "10.0.0.1",
+            &told("6.6.6.6, 203.0.113.7, 10.9.9.9"),
+            ("203.0.113.7", "", None),
+        );
+        check(
+            "10.0.0.1",
+            &told("10.1.1.1, 10.9.9.9"),
+            ("10.1.1.1", "", None),
+        );
+        check(
+            "10.0.0.1",
+            &told("unknown, 10.9.9.9"),
+            ("10.9.9.9", "", None),
+        );
+        check("10.0.0.1", &told("unknown"), ("10.0.0.1", "", None));
+        let forwarded = r#"for=6.6.6.6, for="[2001:db8::1]:80";host="a.example:81";proto=https"#;
+        check(
+            "10.0.0.1",
+            &[("forwarded", forwarded)],
+            ("2001:db8::1", "a.example", Some(81)),
+        );
+    }
+
+    #[test]
+    fn a_host_that_is_none_is_not_recorded() {
+        check("192.0.2.1", &[("host", "a b")], ("192.0.2.1", "", None));
+        check(
+            "192.0.2.1",
+            &[("host", "user:pw@a.example")],
+            ("192.0.2.1", "a.example", None),
+        );
+        check(
+            "192.0.2.1",
+            &[("host", "[::1]:80")],
+            ("192.0.2.1", "::1", Some(80)),
+        );
+    }
+
+    #[test]
+    fn the_scheme_is_one_of_two() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-proto", HeaderValue::from_static("HTTPS"));
+        let relative = Uri::from_static("/");
+        assert_eq!(scheme(&relative, &headers, false), "http");
+        assert_eq!(scheme(&relative, &headers, true), "https");
+        assert_eq!(
+            scheme(&Uri::from_static("https://a/"), &HeaderMap::new(), false),
+            "https"
+        );
+        headers.insert("x-forwarded-proto", HeaderValue::from_static("gopher"));
+        assert_eq!(scheme(&relative, &headers, true), "http");
+    }
+}

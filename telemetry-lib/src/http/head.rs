@@ -1,0 +1,206 @@
+//! The heads of request and response as the semantic conventions see them.
+
+use std::net::SocketAddr;
+
+use http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE, USER_AGENT,
+};
+use http::{Extensions, HeaderMap, HeaderName, Method, Request, Uri, Version};
+use opentelemetry::{Array, KeyValue, StringValue, Value};
+
+use super::forwarded;
+use crate::config::HttpConfig;
+
+/// What takes the place of a value that must not be seen.
+const REDACTED: &str = "REDACTED";
+/// Bytes of a captured header value that are kept.
+const MAX_CAPTURED: usize = 256;
+
+/// A request without its body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestHead<'r> {
+    pub(crate) method: &'r Method,
+    pub(crate) uri: &'r Uri,
+    pub(crate) version: Version,
+    pub(crate) headers: &'r HeaderMap,
+    pub(crate) extensions: &'r Extensions,
+}
+
+impl<'r> RequestHead<'r> {
+    pub(crate) fn of<A>(request: &'r Request<A>) -> Self {
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            version: request.version(),
+            headers: request.headers(),
+            extensions: request.extensions(),
+        }
+    }
+
+    /// The other end of the connection, if the server told: axum's `ConnectInfo`, or a plain
+    /// `SocketAddr` among the extensions.
+    pub(crate) fn peer(self) -> Option<SocketAddr> {
+        #[cfg(feature = "axum")]
+        if let Some(info) = self
+            .extensions
+            .get::<axum::extract::ConnectInfo<SocketAddr>>()
+        {
+            return Some(info.0);
+        }
+        self.extensions.get().copied()
+    }
+
+    pub(crate) fn scheme(self, config: &HttpConfig) -> &'static str {
+        let trusted = forwarded::is_trusted(self.peer(), &config.trusted_proxies);
+        forwarded::scheme(self.uri, self.headers, trusted)
+    }
+
+    /// As announced; a chunked body announces none.
+    pub(crate) fn body_size(self) -> Option<u64> {
+        self.headers
+            .get(CONTENT_LENGTH)?
+            .to_str()
+            .ok()?
+            .parse()
+            .ok()
+    }
+
+    /// Attributes that the span does not have from its start.
+    pub(crate) fn attributes(self, config: &HttpConfig, scheme: &'static str) -> Vec<KeyValue> {
+        let peer = self.peer();
+        let ends = forwarded::ends(self.uri, self.headers, peer, &config.trusted_proxies);
+        let mut attributes = Vec::with_capacity(12);
+        let mut add = |key: &'static str, value: Value| attributes.push(KeyValue::new(key, value));
+        add("url.scheme", scheme.into());
+        if let Some(version) = protocol_version(self.version) {
+            add("network.protocol.version", version.into());
+        }
+        if let Some(query) = self.uri.query() {
+            let query = redact_query(query, &config.redacted_query_keys);
+            add("url.query", query.into());
+        }
+        if let Some(address) = ends.server {
+            add("server.address", address.into());
+        }
+        if let Some(port) = ends.server_port {
+            add("server.port", i64::from(port).into());
+        }
+        if let Some(address) = ends.client {
+            add("client.address", address.into());
+        }
+        if let Some(peer) = peer {
+            let address = peer.ip().to_canonical().to_string();
+            add("network.peer.address", address.into());
+            add("network.peer.port", i64::from(peer.port()).into());
+        }
+        if let Some(agent) = self.headers.get(USER_AGENT) {
+            let agent = String::from_utf8_lossy(agent.as_bytes()).into_owned();
+            add("user_agent.original", agent.into());
+        }
+        capture(
+            "request",
+            self.headers,
+            &config.request_headers,
+            &mut attributes,
+        );
+        attributes
+    }
+}
+
+/// `1.0`, `1.1`, `2` or `3`.
+pub(crate) fn protocol_version(version: Version) -> Option<&'static str> {
+    match version {
+        Version::HTTP_09 => Some("0.9"),
+        Version::HTTP_10 => Some("1.0"),
+        Version::HTTP_11 => Some("1.1"),
+        Version::HTTP_2 => Some("2"),
+        Version::HTTP_3 => Some("3"),
+        _ => None,
+    }
+}
+
+/// Adds `http.{side}.header.{name}` for the allowed headers that are there.
+pub(crate) fn capture(
+    side: &str,
+    headers: &HeaderMap,
+    allowed: &[HeaderName],
+    into: &mut Vec<KeyValue>,
+) {
+    for name in allowed {
+        let values: Vec<StringValue> = headers
+            .get_all(name)
+            .iter()
+            .map(|value| shown(name, value.as_bytes()).into())
+            .collect();
+        if !values.is_empty() {
+            let key = format!("http.{side}.header.{name}");
+            into.push(KeyValue::new(key, Value::Array(Array::String(values))));
+        }
+    }
+}
+
+/// Credentials stay hidden even if somebody allowed their header.
+fn shown(name: &HeaderName, value: &[u8]) -> String {
+    let secret = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE].contains(name);
+    if secret {
+        return REDACTED.to_owned();
+    }
+    String::from_utf8_lossy(&value[..value.len().min(MAX_CAPTURED)]).into_owned()
+}
+
+/// Keeps the keys, hides the values of `keys` (case-sensitive).
+fn redact_query(query: &str, keys: &[String]) -> String {
+    let mut redacted = String::with_capacity(query.len());
+    for pair in query.split('&') {
+        if !redacted.is_empty() {
+            redacted.push('&');
+        }
+        match pair.split_once('=') {
+            Some((key, _)) if keys.iter().any(|secret| secret == key) => {
+                redacted.push_str(key);
+                redacted.push('=');
+                redacted.push_str(REDACTED);
+            }
+            Some(_) | None => redacted.push_str(pair),
+        }
+    }
+    redacted
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn the_values_of_secret_query_keys_are_hidden() {
+        let keys = ["sig", "Signature"].map(str::to_owned);
+        let check = |query: &str, expected: &str| assert_eq!(redact_query(query, &keys), expected);
+        check("a=1&sig=abc&b=2", "a=1&sig=REDACTED&b=2");
+        check("sig=a=b", "sig=REDACTED");
+        check("sig=", "sig=REDACTED");
+        check("SIG=abc&signature=x", "SIG=abc&signature=x");
+        check("sig&a", "sig&a");
+        check("", "");
+    }
+
+    #[test]
+    fn captured_headers_are_cut_and_credentials_hidden() {
+        let mut headers = HeaderMap::new();
+        headers.append("x-team", HeaderValue::from_static("a"));
+        headers.append("x-team", HeaderValue::from_str(&"b".repeat(300)).unwrap());
+        headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer s3cret"));
+        let allowed = [HeaderName::from_static("x-team"), AUTHORIZATION, COOKIE];
+        let mut attributes = Vec::new();
+        capture("request", &headers, &allowed, &mut attributes);
+        let shown: Vec<String> = attributes.iter().map(|it| format!("{it:?}")).collect();
+        assert_eq!(attributes.len(), 2, "{shown:?}");
+        assert!(shown[0].contains(&"b".repeat(MAX_CAPTURED)));
+        assert!(!shown[0].contains(&"b".repeat(MAX_CAPTURED + 1)));
+        assert!(
+            shown[1].contains(REDACTED) && !shown[1].contains("s3cret"),
+            "{shown:?}"
+        );
+    }
+}

@@ -1,0 +1,57 @@
+//! The HTTP server layer: one span and one observation per request, both ended by the
+//! same reading at the end of the body.
+
+mod body;
+mod flight;
+mod forwarded;
+mod future;
+mod head;
+mod method;
+mod outcome;
+mod route;
+mod server;
+
+use std::sync::Arc;
+
+pub use body::Watched;
+pub use future::ResponseFuture;
+pub use route::RouteTemplate;
+pub use server::{HttpServer, HttpServerLayer};
+
+use crate::config::HttpConfig;
+use crate::export::QueueProcessor;
+use crate::metrics::HttpServerMetrics;
+use crate::notice::Notices;
+use crate::propagation::Propagators;
+
+/// What all requests of one handle share. Holds no handle, so it does not delay the last flush.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: HttpConfig,
+    pub(crate) propagators: Propagators,
+    /// `None`: `OTEL_SDK_DISABLED` or `OTEL_METRICS_EXPORTER=none`.
+    pub(crate) metrics: Option<HttpServerMetrics>,
+    /// `false`: `OTEL_SDK_DISABLED`; the caller's context still passes through.
+    pub(crate) spans: bool,
+    /// The queue that an exemplar's span must fit in; `None`: no exemplars.
+    pub(crate) exemplars: Option<QueueProcessor>,
+    pub(crate) routes: route::RouteWatch,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        config: &crate::Config,
+        metrics: Option<HttpServerMetrics>,
+        queue: Option<QueueProcessor>,
+        notices: Notices,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            config: config.http.clone(),
+            propagators: config.traces.propagators,
+            metrics,
+            spans: !config.disabled,
+            exemplars: queue.filter(|_| config.exemplars),
+            routes: route::RouteWatch::new(notices),
+        })
+    }
+}

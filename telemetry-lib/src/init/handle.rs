@@ -1,0 +1,217 @@
+//! The handle that a service holds.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response};
+use tracing::Subscriber;
+use tracing_subscriber::Layer;
+use tracing_subscriber::registry::LookupSpan;
+
+use super::InitError;
+use super::pipeline::Pipeline;
+use super::report::Report;
+use crate::config::Config;
+use crate::endpoint::EndpointSet;
+use crate::health::Readiness;
+use crate::http::{HttpServerLayer, Shared};
+use crate::metrics::{Metrics, MetricsConfig};
+use crate::notice::Notices;
+
+/// How long dropping the last handle may wait for spans to leave.
+const LAST_FLUSH: Duration = Duration::from_secs(1);
+/// Series of one metric family; the rest is one overflow series.
+const MAX_SERIES: usize = 2_000;
+
+/// A running telemetry. Cheap to clone; dropping the last clone flushes for at most 1 s.
+///
+/// Layers made from it hold none of it, so a router that lives on does not delay that.
+#[derive(Clone)]
+#[must_use = "dropping it ends the telemetry"]
+pub struct Telemetry {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pipeline: Arc<Pipeline>,
+    metrics: Metrics,
+    http: Arc<Shared>,
+    readiness: Readiness,
+    endpoints: Arc<EndpointSet>,
+    #[cfg(feature = "axum")]
+    admin: std::sync::Mutex<Vec<crate::admin::Admin>>,
+    closed: AtomicBool,
+}
+
+impl Telemetry {
+    pub(super) fn new(
+        config: &Config,
+        pipeline: Arc<Pipeline>,
+        notices: Notices,
+    ) -> Result<Self, InitError> {
+        let settings = MetricsConfig {
+            service: config.service.name.clone(),
+            version: config.service.version.clone().unwrap_or_default(),
+            max_series: MAX_SERIES,
+        };
+        let metrics = Metrics::new(&settings, Arc::clone(&pipeline.health), notices.clone());
+        metrics.collect(prometheus::default_registry().clone());
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            metrics.watch_runtime(runtime);
+        }
+        let observed = config.metrics && !config.disabled;
+        let http = Shared::new(
+            config,
+            observed.then(|| metrics.http_server()),
+            pipeline.queue(),
+            notices.clone(),
+        );
+        let readiness = Readiness::default();
+        let endpoints = EndpointSet::new(
+            config.http.endpoints,
+            metrics.clone(),
+            readiness.clone(),
+            notices,
+        );
+        let telemetry = Self {
+            inner: Arc::new(Inner {
+                pipeline,
+                metrics,
+                http,
+                readiness,
+                endpoints: Arc::new(endpoints),
+                #[cfg(feature = "axum")]
+                admin: std::sync::Mutex::default(),
+                closed: AtomicBool::new(false),
+            }),
+        };
+        #[cfg(feature = "axum")]
+        if let Some(address) = config.admin {
+            let opened = telemetry.admin(address);
+            opened.map_err(|source| InitError::Listen { address, source })?;
+        }
+        Ok(telemetry)
+    }
+
+    /// The server layer for any tower service.
+    #[must_use]
+    pub fn http_server(&self) -> HttpServerLayer {
+        HttpServerLayer::new(Arc::clone(&self.inner.http))
+    }
+
+    /// The layer to add to a `tracing` subscriber that the service builds itself:
+    /// `registry().with(fmt::layer()).with(telemetry.tracing_layer())`.
+    pub fn tracing_layer<S>(&self) -> impl Layer<S> + Send + Sync + 'static
+    where
+        S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
+    {
+        self.inner.pipeline.tracing_layer()
+    }
+
+    /// Adds a registry of the `prometheus` crate to `/metrics`; the default one is there.
+    ///
+    /// If a family clashes with one of ours, the registry's wins.
+    pub fn collect(&self, registry: prometheus::Registry) {
+        self.inner.metrics.collect(registry);
+    }
+
+    /// The answer to a GET of `/metrics`, `/healthz` or `/readyz`, for servers that are not
+    /// axum; `None` for everything else.
+    #[must_use]
+    pub fn answer(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Option<Response<Bytes>> {
+        let endpoint = self.inner.endpoints.find(method, path)?;
+        Some(self.inner.endpoints.answer(endpoint, headers))
+    }
+
+    /// Makes `/readyz` answer 503, as [`serve_gracefully`](crate::serve_gracefully) does
+    /// before it stops; `true` takes it back.
+    pub fn set_ready(&self, ready: bool) {
+        self.inner.readiness.set(ready);
+    }
+
+    /// Sends what is queued and says what became of it; waits at most `limit`.
+    ///
+    /// Needs no particular runtime, or none.
+    pub async fn flush(&self, limit: Duration) -> Report {
+        self.inner.pipeline.flush(limit).await
+    }
+
+    /// Sends what is queued, then stops exporting; waits at most `limit`.
+    ///
+    /// Spans that end later are counted as dropped `after_shutdown`; their ids still travel.
+    /// Calling it again gives the same counts.
+    pub async fn shutdown(&self, limit: Duration) -> Report {
+        self.inner.closed.store(true, Ordering::Relaxed);
+        self.inner.pipeline.shutdown(limit).await
+    }
+
+    /// [`shutdown`](Self::shutdown) without `async`: blocks the calling thread.
+    pub fn shutdown_blocking(&self, limit: Duration) -> Report {
+        self.inner.closed.store(true, Ordering::Relaxed);
+        self.inner.pipeline.shutdown_blocking(limit)
+    }
+}
+
+/// What only works with axum.
+#[cfg(feature = "axum")]
+impl Telemetry {
+    /// Instruments an axum router: server spans, metrics, and answers to `/metrics`,
+    /// `/healthz` and `/readyz` where the router has no route for them.
+    ///
+    /// Call it last: what is added to the router afterwards is not seen. Requests that are
+    /// instrumented already pass through. Below `nest_service` there is no `http.route`.
+    /// Where the trait `tracing::Instrument` is in scope, its method of the same name comes
+    /// first: write `Telemetry::instrument(&telemetry, router)`.
+    pub fn instrument<S>(&self, router: axum::Router<S>) -> axum::Router<S>
+    where
+        S: Clone + Send + Sync + 'static,
+    {
+        router.layer(crate::router::RouterLayer::new(
+            self.http_server(),
+            Arc::clone(&self.inner.endpoints),
+        ))
+    }
+
+    /// Serves `/metrics`, `/healthz` and `/readyz` at `address`, on a thread of its own, until
+    /// the last handle is dropped; returns the address with the port that was chosen. The
+    /// service's own port does not answer `/metrics` any more.
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be bound or the thread not started.
+    pub fn admin(&self, address: std::net::SocketAddr) -> std::io::Result<std::net::SocketAddr> {
+        let (admin, bound) = crate::admin::Admin::open(address, Arc::clone(&self.inner.endpoints))?;
+        let mut open = self
+            .inner
+            .admin
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        open.push(admin);
+        Ok(bound)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if !self.closed.load(Ordering::Relaxed) {
+            // There is nobody left to hand the report to; `/metrics` had the counts.
+            let _ = self.pipeline.flush_blocking(LAST_FLUSH);
+        }
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry")
+            .field("pipeline", &self.inner.pipeline)
+            .finish_non_exhaustive()
+    }
+}

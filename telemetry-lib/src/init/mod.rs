@@ -1,0 +1,122 @@
+//! Start and stop: from a [`Config`] to a working [`Telemetry`], once per process.
+
+mod handle;
+mod install;
+mod pipeline;
+mod report;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use handle::Telemetry;
+pub use report::Report;
+
+use crate::config::Config;
+use crate::notice::Notices;
+use crate::propagation;
+use install::Installed;
+use pipeline::Pipeline;
+
+/// The pipeline that the first `init` made: one process, one engine.
+static PROCESS: Mutex<Option<Arc<Pipeline>>> = Mutex::new(None);
+
+/// Why telemetry cannot start. A Collector that is away is never among the reasons.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InitError {
+    /// In production, spans may not cross a network unencrypted.
+    #[error(
+        "spans would go to {endpoint} in plain text, which the environment `prod` forbids: \
+         use an https endpoint, or a Collector on this host"
+    )]
+    PlainText {
+        /// The endpoint, without credentials.
+        endpoint: String,
+    },
+    /// The export path cannot be built from what it was told, such as a certificate file.
+    #[error("the export of spans cannot start: check OTEL_EXPORTER_OTLP_*")]
+    Export(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The port of OTEL_EXPORTER_PROMETHEUS_PORT cannot be served.
+    #[error("{address} cannot be served: choose a free OTEL_EXPORTER_PROMETHEUS_PORT")]
+    Listen {
+        /// Where it should have been.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Starts traces, metrics and logs, and opens no port.
+///
+/// If no `tracing` subscriber is installed, one is: log lines on stdout and spans over
+/// OTLP. An existing one is kept, and so are a global tracer provider and propagator of the
+/// OpenTelemetry API; a notice on stderr says what to add. A second call gives a working
+/// handle with metrics of its own that shares the first one's traces.
+///
+/// # Errors
+///
+/// See [`InitError`].
+pub fn init(config: Config) -> Result<Telemetry, InitError> {
+    let notices = Notices::stderr();
+    for invalid in &config.invalid {
+        let text = invalid.to_string();
+        notices.once(&text, || text.clone());
+    }
+    let mut process = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
+    let pipeline = match &*process {
+        Some(first) => {
+            notices.once("second init", || {
+                "init was called before: this handle has metrics of its own and shares the \
+                 first one's exporter, sampler and logs"
+                    .to_owned()
+            });
+            Arc::clone(first)
+        }
+        None => {
+            let pipeline = Arc::new(Pipeline::start(&config, notices.clone())?);
+            propagation::choose(config.traces.propagators);
+            install::globally(&config, &pipeline).report(&notices);
+            *process = Some(Arc::clone(&pipeline));
+            pipeline
+        }
+    };
+    Telemetry::new(&config, pipeline, notices)
+}
+
+/// A handle that shares nothing with the process, and the subscriber that feeds it.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) fn isolated(
+    config: &Config,
+    notices: Notices,
+    output: Box<dyn std::io::Write + Send>,
+) -> Result<(Telemetry, tracing::Dispatch), InitError> {
+    let pipeline = Arc::new(Pipeline::start(config, notices.clone())?);
+    let dispatch = install::dispatch(config, &pipeline, output);
+    Ok((Telemetry::new(config, pipeline, notices)?, dispatch))
+}
+
+impl Installed {
+    fn report(self, notices: &Notices) {
+        if !self.subscriber {
+            notices.once("foreign subscriber", || {
+                "a tracing subscriber is installed already, so spans are not exported: call \
+                 init with `Config::install_subscriber(false)` first, then build the \
+                 subscriber with `.with(telemetry.tracing_layer())`"
+                    .to_owned()
+            });
+        }
+        if !self.propagator {
+            notices.once("foreign propagator", || {
+                "a global OpenTelemetry propagator is set already and kept; our layers use \
+                 OTEL_PROPAGATORS"
+                    .to_owned()
+            });
+        }
+        if !self.provider {
+            notices.once("foreign provider", || {
+                "a global OpenTelemetry tracer provider is set already and kept: its spans do \
+                 not pass our exporter"
+                    .to_owned()
+            });
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Where the parsers read from: an [`http::HeaderMap`] without copies, or any
+//! carrier of the OpenTelemetry API.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::propagation::{Extractor, Injector};
+
+/// One of the three headers we read, by both of its names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Header {
+    Traceparent,
+    Tracestate,
+    Baggage,
+}
+
+/// Every value of a header, in order, as it came.
+pub(crate) trait Carrier {
+    fn values(&self, header: Header) -> impl Iterator<Item = &[u8]>;
+}
+
+/// Reads context from an [`HeaderMap`] with [`extract`](super::extract).
+#[derive(Clone, Copy, Debug)]
+pub struct HeaderCarrier<'a>(pub &'a HeaderMap);
+
+/// Writes context into an [`HeaderMap`] with [`inject`](super::inject).
+#[derive(Debug)]
+pub struct HeaderCarrierMut<'a>(pub &'a mut HeaderMap);
+
+impl Header {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Traceparent => "traceparent",
+            Self::Tracestate => "tracestate",
+            Self::Baggage => "baggage",
+        }
+    }
+
+    fn name(self) -> &'static HeaderName {
+        static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+        static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+        static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
+        match self {
+            Self::Traceparent => &TRACEPARENT,
+            Self::Tracestate => &TRACESTATE,
+            Self::Baggage => &BAGGAGE,
+        }
+    }
+}
+
+impl Carrier for HeaderMap {
+    fn values(&self, header: Header) -> impl Iterator<Item = &[u8]> {
+        self.get_all(header.name())
+            .iter()
+            .map(HeaderValue::as_bytes)
+    }
+}
+
+impl Carrier for &dyn Extractor {
+    fn values(&self, header: Header) -> impl Iterator<Item = &[u8]> {
+        self.get_all(header.as_str())
+            .unwrap_or_default()
+            .into_iter()
+            .map(str::as_bytes)
+    }
+}
+
+impl Extractor for HeaderCarrier<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(|value| value.to_str().ok())
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+
+    fn get_all(&self, key: &str) -> Option<Vec<&str>> {
+        // A value that is not ASCII must not vanish: one line of two would look like one.
+        let values: Vec<&str> = self
+            .0
+            .get_all(key)
+            .iter()
+            .map(|value| value.to_str().unwrap_or("\u{fffd}"))
+            .collect();
+        (!values.is_empty()).then_some(values)
+    }
+}
+
+impl Injector for HeaderCarrierMut<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        let name = HeaderName::from_bytes(key.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) {
+            self.0.insert(name, value);
+        }
+    }
+}

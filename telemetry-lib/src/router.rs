@@ -1,0 +1,115 @@
+//! The axum side of the server layer: one layer that also answers the endpoints.
+//!
+//! It adds no routes, because axum panics when two overlap: it answers only what no route
+//! matched, so a route of the user's always wins.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request};
+use axum::response::Response;
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::endpoint::EndpointSet;
+use crate::http::{HttpServer, HttpServerLayer, ResponseFuture, Watched};
+
+/// What `Telemetry::instrument` puts around every route and the fallback.
+#[derive(Clone, Debug)]
+pub(crate) struct RouterLayer {
+    server: HttpServerLayer,
+    endpoints: Arc<EndpointSet>,
+}
+
+/// The service of [`RouterLayer`].
+#[derive(Clone, Debug)]
+pub(crate) struct InstrumentedRoute<S> {
+    inner: HttpServer<S>,
+    endpoints: Arc<EndpointSet>,
+}
+
+pin_project! {
+    #[project = RouteFutureProjection]
+    pub(crate) enum RouteFuture<F> {
+        Answered { response: Option<Response> },
+        Served { #[pin] inner: ResponseFuture<F> },
+    }
+}
+
+impl RouterLayer {
+    pub(crate) fn new(server: HttpServerLayer, endpoints: Arc<EndpointSet>) -> Self {
+        Self { server, endpoints }
+    }
+}
+
+impl<S> Layer<S> for RouterLayer {
+    type Service = InstrumentedRoute<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        InstrumentedRoute {
+            inner: self.server.layer(inner),
+            endpoints: Arc::clone(&self.endpoints),
+        }
+    }
+}
+
+impl<S> Service<Request> for InstrumentedRoute<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
+    type Response = Response<Watched<Body>>;
+    type Error = Infallible;
+    type Future = RouteFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        match self.answer(&request) {
+            Some(response) => RouteFuture::Answered {
+                response: Some(response),
+            },
+            None => RouteFuture::Served {
+                inner: self.inner.call(request),
+            },
+        }
+    }
+}
+
+impl<S> InstrumentedRoute<S> {
+    /// The layer's own answer, where no route matched.
+    fn answer(&self, request: &Request) -> Option<Response> {
+        let path = request.uri().path();
+        let endpoint = self.endpoints.find(request.method(), path)?;
+        if let Some(route) = request.extensions().get::<MatchedPath>() {
+            self.endpoints.route_wins(path, route.as_str());
+            return None;
+        }
+        let response = self.endpoints.answer(endpoint, request.headers());
+        Some(response.map(Body::from))
+    }
+}
+
+impl<F> Future for RouteFuture<F>
+where
+    F: Future<Output = Result<Response, Infallible>>,
+{
+    type Output = Result<Response<Watched<Body>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            RouteFutureProjection::Served { inner } => inner.poll(context),
+            RouteFutureProjection::Answered { response } => {
+                let response = response
+                    .take()
+                    .expect("a future is not polled after it was ready");
+                Poll::Ready(Ok(response.map(Watched::passing)))
+            }
+        }
+    }
+}

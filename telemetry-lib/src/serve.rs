@@ -1,0 +1,260 @@
+//! Serving until told to stop, and stopping in the right order.
+
+use std::io;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::init::{Report, Telemetry};
+
+/// How a server stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grace {
+    /// Between "not ready" and the last accepted connection, so that load balancers notice
+    /// (default 0: set it behind one).
+    pub drain: Duration,
+    /// For requests under way (default 10 s).
+    pub requests: Duration,
+    /// For spans that still have to leave (default 5 s).
+    pub telemetry: Duration,
+}
+
+impl Default for Grace {
+    fn default() -> Self {
+        Self {
+            drain: Duration::ZERO,
+            requests: Duration::from_secs(10),
+            telemetry: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Serves `router` until SIGTERM or SIGINT, then stops: `/readyz` says 503, `grace.drain`
+/// passes, no connection is accepted any more, requests under way get `grace.requests`, spans
+/// get `grace.telemetry`. A second signal skips what is left of the first two waits.
+///
+/// # Errors
+///
+/// If the signals cannot be awaited or the listener fails; the telemetry is shut down anyway.
+pub async fn serve_gracefully(
+    telemetry: &Telemetry,
+    listener: TcpListener,
+    router: Router,
+    grace: Grace,
+) -> io::Result<Report> {
+    let (stop, signals) = watch::channel(0);
+    let watching = tokio::spawn(count_signals(stop)?);
+    let report = serve_until(telemetry, listener, router, grace, signals).await;
+    watching.abort();
+    report
+}
+
+/// `stops` counts the requests to stop: one is polite, two are not.
+async fn serve_until(
+    telemetry: &Telemetry,
+    listener: TcpListener,
+    router: Router,
+    grace: Grace,
+    stops: watch::Receiver<u32>,
+) -> io::Result<Report> {
+    let polite = {
+        let (telemetry, stops) = (telemetry.clone(), stops.clone());
+        async move {
+            reach(stops.clone(), 1).await;
+            telemetry.set_ready(false);
+            within(grace.drain, reach(stops, 2)).await;
+        }
+    };
+    let (closed, mut closing) = watch::channel(false);
+    let drained = async move {
+        polite.await;
+        closed.send_replace(true);
+    };
+    let service = router.into_make_service_with_connect_info::<std::net::SocketAddr>();
+    let served = axum::serve(listener, service).with_graceful_shutdown(drained);
+    let overdue = async move {
+        // An error means that the server is gone, and the other branch has its result.
+        let _ = closing.wait_for(|closing| *closing).await;
+        within(grace.requests, reach(stops, 2)).await;
+    };
+    let result = tokio::select! {
+        result = served => result,
+        () = overdue => Ok(()),
+    };
+    let report = telemetry.shutdown(grace.telemetry).await;
+    result.map(|()| report)
+}
+
+async fn reach(mut stops: watch::Receiver<u32>, count: u32) {
+    if stops.wait_for(|stops| *stops >= count).await.is_err() {
+        // Nobody can ask any more, so the wait never ends by asking.
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn within(limit: Duration, early: impl Future<Output = ()>) {
+    // Both ends of the wait mean the same: go on.
+    let _ = tokio::time::timeout(limit, early).await;
+}
+
+#[cfg(unix)]
+fn count_signals(stop: watch::Sender<u32>) -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            stop.send_modify(|stops| *stops += 1);
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn count_signals(stop: watch::Sender<u32>) -> io::Result<impl Future<Output = ()>> {
+    Ok(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            stop.send_modify(|stops| *stops += 1);
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::routing::get;
+    use http_body_util::{BodyExt, Empty};
+    use hyper::client::conn::http1;
+    use hyper_util::rt::TokioIo;
+    use tokio::net::TcpStream;
+    use tokio::sync::Notify;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+    use crate::testing::TestTelemetry;
+
+    struct Served {
+        telemetry: TestTelemetry,
+        address: std::net::SocketAddr,
+        /// The handler runs.
+        entered: Arc<Notify>,
+        /// Lets the handler answer.
+        release: Arc<Notify>,
+        stop: watch::Sender<u32>,
+        server: JoinHandle<io::Result<Report>>,
+    }
+
+    async fn serve(grace: Grace) -> Served {
+        let telemetry = TestTelemetry::start();
+        let (entered, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let signals = (Arc::clone(&entered), Arc::clone(&release));
+        let slow = get(move || async move {
+            signals.0.notify_one();
+            signals.1.notified().await;
+            "done"
+        });
+        let app = telemetry
+            .handle()
+            .instrument(Router::new().route("/slow", slow));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stops) = watch::channel(0);
+        let handle = telemetry.handle().clone();
+        let server =
+            tokio::spawn(async move { serve_until(&handle, listener, app, grace, stops).await });
+        Served {
+            telemetry,
+            address,
+            entered,
+            release,
+            stop,
+            server,
+        }
+    }
+
+    /// Status and body.
+    async fn fetch(address: std::net::SocketAddr, path: &str) -> Option<(u16, String)> {
+        let stream = TcpStream::connect(address).await.ok()?;
+        let (mut client, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
+        let connection = tokio::spawn(connection);
+        let request = http::Request::get(path).header("host", "a.example");
+        let request = request.body(Empty::<bytes::Bytes>::new()).unwrap();
+        let response = client.send_request(request).await.ok()?;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.ok()?.to_bytes();
+        connection.abort();
+        Some((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    #[tokio::test]
+    async fn a_request_under_way_is_answered_and_its_span_exported() {
+        let served = serve(Grace::default()).await;
+        let asking = tokio::spawn(fetch(served.address, "/slow"));
+        served.entered.notified().await;
+        served.stop.send_replace(1);
+        served.release.notify_one();
+        assert_eq!(asking.await.unwrap(), Some((200, "done".to_owned())));
+        let report = served.server.await.unwrap().unwrap();
+        assert_eq!(report.traces.exported, 1, "{report}");
+        assert_eq!(served.telemetry.collector().spans().len(), 1);
+        assert!(
+            fetch(served.address, "/slow").await.is_none(),
+            "the port is closed"
+        );
+    }
+
+    #[tokio::test]
+    async fn while_draining_the_service_answers_and_is_not_ready() {
+        let an_hour = Duration::from_secs(3_600);
+        let served = serve(Grace {
+            drain: an_hour,
+            ..Grace::default()
+        })
+        .await;
+        let ready = fetch(served.address, "/readyz").await.unwrap();
+        assert_eq!(ready.0, 200);
+        served.stop.send_replace(1);
+        // The server notices the request to stop before it accepts the next connection.
+        tokio::task::yield_now().await;
+        let ready = fetch(served.address, "/readyz").await.unwrap();
+        assert_eq!(ready.0, 503);
+        served.stop.send_replace(2);
+        let _ = served.server.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn f30_a_request_that_never_ends_does_not_hold_the_exit() {
+        let served = serve(Grace::default()).await;
+        let asking = tokio::spawn(fetch(served.address, "/slow"));
+        served.entered.notified().await;
+        tokio::time::pause(); // from here on, waiting takes no time
+        served.stop.send_replace(1);
+        let report = served.server.await.unwrap().unwrap();
+        assert_eq!(report.traces.exported, 0, "{report}");
+        asking.abort();
+    }
+
+    #[tokio::test]
+    async fn a_second_signal_skips_the_waits() {
+        let an_hour = Duration::from_secs(3_600);
+        let grace = Grace {
+            drain: an_hour,
+            requests: an_hour,
+            ..Grace::default()
+        };
+        let served = serve(grace).await;
+        let asking = tokio::spawn(fetch(served.address, "/slow"));
+        served.entered.notified().await;
+        served.stop.send_replace(1);
+        served.stop.send_replace(2);
+        let _ = served.server.await.unwrap().unwrap();
+        asking.abort();
+    }
+}

@@ -1,0 +1,323 @@
+//! Where a request ends: every kind of body, through a real hyper server over HTTP/1 and
+//! HTTP/2, against a client that reads all and one that leaves.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests, too, fail by panicking"
+)]
+
+mod wire;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::{any, get};
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
+use http::StatusCode;
+use http_body_util::{BodyExt, Empty};
+use telemetry_lib::testing::{AttributeValue, Exposition, TestTelemetry};
+use tokio::sync::Notify;
+use tower::ServiceExt;
+use wire::{Protocol, Wire, read, request};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Client {
+    /// Reads the response to its end.
+    Reads,
+    /// Leaves after the first frame of the body.
+    LeavesBody,
+    /// Leaves once the handler runs, without a response.
+    LeavesHandler,
+}
+
+/// What span and metric must say.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    status: Option<u16>,
+    error_type: Option<&'static str>,
+    is_error: bool,
+}
+
+const OK: Told = Told {
+    status: Some(200),
+    error_type: None,
+    is_error: false,
+};
+
+const CANCELLED: Told = Told {
+    error_type: Some("cancelled"),
+    ..OK
+};
+
+/// A frame, then nothing, for ever.
+fn endless() -> Body {
+    let first = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"data: 1\n\n"))]);
+    Body::from_stream(first.chain(stream::pending()))
+}
+
+fn broken() -> Body {
+    let frames = [
+        Ok(Bytes::from_static(b"a")),
+        Err(std::io::Error::other("disk")),
+    ];
+    Body::from_stream(stream::iter(frames))
+}
+
+fn panicking() -> Body {
+    let first = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"a"))]);
+    Body::from_stream(first.chain(stream::once(async { panic!("in the body") })))
+}
+
+fn response(status: StatusCode, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response
+}
+
+fn events() -> Response {
+    let mut response = response(StatusCode::OK, endless());
+    let kind = http::HeaderValue::from_static("text/event-stream");
+    response.headers_mut().insert("content-type", kind);
+    response
+}
+
+async fn never(State(entered): State<Arc<Notify>>) -> Response {
+    entered.notify_one();
+    std::future::pending().await
+}
+
+fn router(entered: Arc<Notify>) -> Router {
+    let chunks = || stream::iter(["a", "b", "c"].map(Ok::<_, Infallible>));
+    let text = |status| move || async move { response(status, Body::from("hello")) };
+    Router::new()
+        .route("/fixed", any(text(StatusCode::OK)))
+        .route("/failed", get(text(StatusCode::SERVICE_UNAVAILABLE)))
+        .route("/empty", get(|| async {}))
+        .route(
+            "/chunked",
+            get(move || async move { Body::from_stream(chunks()) }),
+        )
+        .route("/no-content", get(|| async { StatusCode::NO_CONTENT }))
+        .route("/not-modified", get(text(StatusCode::NOT_MODIFIED)))
+        .route("/endless", get(|| async { endless() }))
+        .route("/events", get(|| async { events() }))
+        .route("/broken", get(|| async { broken() }))
+        .route("/panicking", get(|| async { panicking() }))
+        .route("/never", get(never))
+        .route(
+            "/panics",
+            get(|| async {
+                if true {
+                    panic!("in the handler")
+                }
+            }),
+        )
+        .with_state(entered)
+}
+
+async fn drive(
+    protocol: Protocol,
+    router: Router,
+    entered: &Notify,
+    method: &str,
+    path: &str,
+    client: Client,
+) {
+    let mut wire = Wire::connect(protocol, router).await;
+    let request = request(protocol, method, path).body(Empty::new()).unwrap();
+    match client {
+        Client::LeavesHandler => tokio::select! {
+            response = wire.send(request) => panic!("{path} answered {response:?}"),
+            () = entered.notified() => {}
+        },
+        Client::LeavesBody => {
+            let response = wire.send(request).await.unwrap();
+            let mut body = response.into_body();
+            body.frame().await.unwrap().unwrap();
+            drop(body);
+        }
+        Client::Reads => {
+            if let Some(response) = wire.send(request).await {
+                let _ = read(response).await;
+            }
+        }
+    }
+    wire.close().await;
+}
+
+async fn check(method: &str, path: &str, client: Client, told: Told) {
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let telemetry = TestTelemetry::start();
+        let entered = Arc::new(Notify::new());
+        let app = telemetry.handle().instrument(router(Arc::clone(&entered)));
+        drive(protocol, app.clone(), &entered, method, path, client).await;
+
+        let context = format!("{protocol:?} {method} {path} {client:?}");
+        let spans = telemetry.spans().await;
+        assert_eq!(spans.len(), 1, "one span per request: {context} {spans:#?}");
+        let span = &spans[0];
+        let status = told.status.map(|code| AttributeValue::Int(code.into()));
+        let error_type = told
+            .error_type
+            .map(|it| AttributeValue::Text(it.to_owned()));
+        span.assert_attribute("http.response.status_code", status)
+            .assert_attribute("error.type", error_type)
+            .assert_attribute("http.route", Some(AttributeValue::Text(path.to_owned())));
+        assert_eq!(span.is_error(), told.is_error, "{context}");
+        assert_eq!(span.status_message(), "", "the code says it: {context}");
+
+        let scrape = scrape(app).await;
+        check_metric(&scrape, method, path, told, span.duration());
+    }
+}
+
+async fn scrape(app: Router) -> Exposition {
+    let request = http::Request::get("/metrics").body(Body::empty()).unwrap();
+    let response = app.oneshot(request).await.unwrap();
+    let kind = response.headers()["content-type"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    Exposition::parse(&kind, std::str::from_utf8(&body).unwrap()).unwrap()
+}
+
+fn check_metric(scrape: &Exposition, method: &str, path: &str, told: Told, duration: Duration) {
+    let status = told.status.map(|code| code.to_string());
+    let mut labels = vec![("http_request_method", method), ("http_route", path)];
+    labels.extend(
+        status
+            .as_deref()
+            .map(|it| ("http_response_status_code", it)),
+    );
+    labels.extend(told.error_type.map(|it| ("error_type", it)));
+    let family = "http_server_request_duration_seconds";
+    let count = scrape.sample(&format!("{family}_count"), &labels).unwrap();
+    assert_eq!(count.value, 1.0);
+    for (label, told) in [
+        ("http_response_status_code", status.as_deref()),
+        ("error_type", told.error_type),
+    ] {
+        assert_eq!(count.labels.get(label).map(String::as_str), told, "{label}");
+    }
+    assert_eq!(
+        scrape.total(&format!("{family}_count")),
+        1.0,
+        "observed once"
+    );
+    let sum = scrape.value(&format!("{family}_sum"), &labels).unwrap();
+    let difference = (sum - duration.as_secs_f64()).abs();
+    assert!(difference < 0.001, "span {duration:?}, metric {sum} s");
+    assert_eq!(
+        scrape.total("http_server_active_requests"),
+        0.0,
+        "the gauge is back"
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_is_read_to_its_end_is_complete() {
+    for path in ["/fixed", "/empty", "/chunked"] {
+        check("GET", path, Client::Reads, OK).await;
+    }
+    let failed = Told {
+        status: Some(503),
+        error_type: Some("503"),
+        is_error: true,
+    };
+    check("GET", "/failed", Client::Reads, failed).await;
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_may_read_is_complete() {
+    check("HEAD", "/fixed", Client::Reads, OK).await;
+    check("HEAD", "/chunked", Client::Reads, OK).await;
+    let told = |code| Told {
+        status: Some(code),
+        ..OK
+    };
+    check("GET", "/no-content", Client::Reads, told(204)).await;
+    check("GET", "/not-modified", Client::Reads, told(304)).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_a_stream_cancels_it() {
+    check("GET", "/endless", Client::LeavesBody, CANCELLED).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_an_event_stream_ends_it() {
+    check("GET", "/events", Client::LeavesBody, OK).await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_before_the_response_cancels_the_request() {
+    let told = Told {
+        status: None,
+        ..CANCELLED
+    };
+    check("GET", "/never", Client::LeavesHandler, told).await;
+}
+
+#[tokio::test]
+async fn a_body_that_fails_is_an_error_even_after_a_200() {
+    let told = Told {
+        error_type: Some("axum_core::error::Error"),
+        is_error: true,
+        ..OK
+    };
+    check("GET", "/broken", Client::Reads, told).await;
+}
+
+#[tokio::test]
+async fn f20_a_panic_in_handler_or_body_is_told_as_one() {
+    let told = Told {
+        error_type: Some("panic"),
+        is_error: true,
+        ..OK
+    };
+    check("GET", "/panicking", Client::Reads, told).await;
+    check(
+        "GET",
+        "/panics",
+        Client::Reads,
+        Told {
+            status: None,
+            ..told
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_upgrade_ends_the_request_with_its_head() {
+    let telemetry = TestTelemetry::start();
+    let switch = get(|request: axum::extract::Request| async {
+        tokio::spawn(async { drop(hyper::upgrade::on(request).await) });
+        let mut response = response(StatusCode::SWITCHING_PROTOCOLS, Body::empty());
+        let echo = http::HeaderValue::from_static("echo");
+        response.headers_mut().insert("upgrade", echo);
+        response
+    });
+    let app = telemetry
+        .handle()
+        .instrument(Router::new().route("/echo", switch));
+    let mut wire = Wire::connect(Protocol::Http1, app).await;
+    let request = request(Protocol::Http1, "GET", "/echo")
+        .header("connection", "upgrade")
+        .header("upgrade", "echo")
+        .body(Empty::new())
+        .unwrap();
+    let response = wire.send(request).await.unwrap();
+    // The connection is still open, the span is not.
+    let spans = telemetry.spans().await;
+    assert_eq!(spans.len(), 1);
+    spans[0].assert_attribute("http.response.status_code", Some(AttributeValue::Int(101)));
+    drop(response);
+    wire.close().await;
+}

@@ -1,0 +1,160 @@
+//! Start, flush and stop, in every place where somebody may call them.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests, too, fail by panicking"
+)]
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::routing::get;
+use telemetry_lib::opentelemetry::Context;
+use telemetry_lib::opentelemetry::trace::TraceContextExt;
+use telemetry_lib::testing::{Answer, FakeCollector, TestTelemetry, closed_endpoint};
+use telemetry_lib::{Config, InitError};
+use tower::ServiceExt;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+async fn request(app: &Router) {
+    let request = Request::get("/").body(Body::empty()).unwrap();
+    let response = app.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+}
+
+fn app(telemetry: &TestTelemetry) -> Router {
+    let route = Router::new().route("/", get(|| async {}));
+    telemetry.handle().instrument(route)
+}
+
+#[tokio::test]
+async fn f29_shutdown_twice_gives_the_same_counts_and_late_spans_are_counted() {
+    let telemetry = TestTelemetry::start();
+    let app = app(&telemetry);
+    request(&app).await;
+    let first = telemetry.handle().shutdown(LIMIT).await;
+    assert_eq!(first.traces.exported, 1, "{first}");
+    assert_eq!(first.traces.dropped.after_shutdown, 0);
+
+    request(&app).await;
+    let second = telemetry.handle().shutdown(LIMIT).await;
+    assert_eq!(second.traces.exported, 1, "{second}");
+    assert_eq!(second.traces.dropped.after_shutdown, 1, "{second}");
+    assert_eq!(telemetry.collector().spans().len(), 1);
+}
+
+#[tokio::test]
+async fn after_shutdown_ids_still_travel() {
+    let telemetry = TestTelemetry::start();
+    let _ = telemetry.handle().shutdown(LIMIT).await;
+    let valid = get(|| async {
+        let current = Context::current();
+        assert!(current.span().span_context().is_valid());
+    });
+    request(
+        &telemetry
+            .handle()
+            .instrument(Router::new().route("/", valid)),
+    )
+    .await;
+}
+
+#[test]
+fn f29_shutdown_blocks_no_runtime_it_is_called_in() {
+    // Without a runtime, inside one, and from a task of it.
+    let spans_of = |stop: fn(&TestTelemetry)| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let telemetry = TestTelemetry::start();
+        let app = app(&telemetry);
+        runtime.block_on(async {
+            request(&app).await;
+            stop(&telemetry);
+        });
+        drop(app);
+        let _ = telemetry.handle().shutdown_blocking(LIMIT);
+        telemetry.collector().spans().len()
+    };
+    assert_eq!(spans_of(|_| ()), 1);
+    assert_eq!(spans_of(|it| drop(it.handle().shutdown_blocking(LIMIT))), 1);
+}
+
+#[tokio::test]
+async fn dropping_the_last_handle_sends_what_is_queued() {
+    let telemetry = TestTelemetry::start();
+    request(&app(&telemetry)).await;
+    let (handle, rest) = (telemetry.handle().clone(), telemetry);
+    drop(handle);
+    assert_eq!(rest.collector().spans().len(), 0, "there is another handle");
+    let collector = rest.into_collector();
+    assert_eq!(collector.spans().len(), 1);
+}
+
+#[test]
+fn init_does_not_need_a_collector() {
+    let endpoint = closed_endpoint();
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())];
+    let _ = TestTelemetry::configured(&variables, |config| config);
+}
+
+#[test]
+fn production_refuses_plain_text_to_another_host() {
+    let start = |environment: &str, endpoint: &str| {
+        let variables = [
+            ("TOOLKIT_ENV", environment),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+        ];
+        TestTelemetry::try_configured(FakeCollector::start(), &variables, |it| it).map(drop)
+    };
+    let refused = start("prod", "http://user:pw@collector.example:4318").unwrap_err();
+    assert!(matches!(refused, InitError::PlainText { .. }));
+    insta::assert_snapshot!(refused, @"spans would go to http://collector.example:4318/v1/traces in plain text, which the environment `prod` forbids: use an https endpoint, or a Collector on this host");
+    start("prod", "https://collector.example:4318").unwrap();
+    start("prod", "http://localhost:4318").unwrap();
+    start("dev", "http://collector.example:4318").unwrap();
+}
+
+#[test]
+fn f09_a_certificate_that_is_not_there_stops_init() {
+    let config = |it: Config| it.endpoint("https://localhost:1/v1/traces").unwrap();
+    let variables = [("OTEL_EXPORTER_OTLP_CERTIFICATE", "testdata/none.pem")];
+    let failed = TestTelemetry::try_configured(FakeCollector::start(), &variables, config);
+    assert!(matches!(
+        failed.map(drop).unwrap_err(),
+        InitError::Export(_)
+    ));
+}
+
+#[tokio::test]
+async fn a_report_says_what_was_lost() {
+    let telemetry = TestTelemetry::start();
+    telemetry.collector().always(Answer::status(400));
+    request(&app(&telemetry)).await;
+    let report = telemetry.handle().shutdown(LIMIT).await;
+    insta::assert_snapshot!(report, @"spans: 0 exported, 0 failed; dropped: 0 queue full, 1 export failed, 0 rejected, 0 after shutdown");
+}
+
+#[tokio::test]
+async fn a_span_that_a_task_still_holds_ends_with_its_request() {
+    let telemetry = TestTelemetry::start();
+    let route = get(|| async {
+        let held = tracing::Span::current();
+        tokio::spawn(async move {
+            let _held = held;
+            std::future::pending::<()>().await;
+        });
+    });
+    request(
+        &telemetry
+            .handle()
+            .instrument(Router::new().route("/", route)),
+    )
+    .await;
+    // The task is still there and holds the `tracing` span.
+    let spans = telemetry.spans().await;
+    assert_eq!(spans.len(), 1);
+    assert!(spans[0].duration() < Duration::from_secs(10));
+}
