@@ -18,7 +18,7 @@ use telemetry_lib::testing::{AttributeValue, FakeCollector, ReceivedSpan};
 use telemetry_lib::{Config, Telemetry};
 use tokio::sync::Barrier;
 use tower::ServiceExt;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 
@@ -47,6 +47,26 @@ async fn handle(Path(request): Path<u32>, all: Arc<Barrier>) {
         () = std::future::pending() => {}
     }
     task.await.unwrap();
+}
+
+/// One child span in each place where work may run.
+async fn places() {
+    let mut set = tokio::task::JoinSet::new();
+    set.spawn(async {}.instrument(tracing::info_span!("joined")));
+    set.join_all().await;
+
+    let here = Span::current();
+    let blocking = move || here.in_scope(|| tracing::info_span!("blocking").in_scope(|| {}));
+    tokio::task::spawn_blocking(blocking).await.unwrap();
+
+    let here = Span::current();
+    let thread = move || here.in_scope(|| tracing::info_span!("thread").in_scope(|| {}));
+    std::thread::spawn(thread).join().unwrap();
+
+    // A task that takes nothing along starts a trace of its own.
+    tokio::spawn(async { tracing::info_span!("alone").in_scope(|| {}) })
+        .await
+        .unwrap();
 }
 
 #[test]
@@ -88,6 +108,14 @@ fn f39_every_child_has_the_parent_that_made_it() {
         }
     });
     check(&collector.spans());
+
+    let app = Telemetry::instrument(&telemetry, Router::new().route("/places", get(places)));
+    runtime.block_on(async {
+        let request = Request::get("/places").body(Body::empty()).unwrap();
+        assert_eq!(app.oneshot(request).await.unwrap().status(), 200);
+        let _ = telemetry.flush(Duration::from_secs(60)).await;
+    });
+    check_places(&collector.spans()[WAVES * AT_ONCE * 5..]);
 }
 
 fn check(spans: &[ReceivedSpan]) {
@@ -112,6 +140,15 @@ fn check(spans: &[ReceivedSpan]) {
             assert_eq!(request_of(parent), request_of(span), "{span:#?}");
         }
     }
+}
+
+fn check_places(spans: &[ReceivedSpan]) {
+    let named = |name: &str| spans.iter().find(|span| span.name() == name).unwrap();
+    let server = named("GET /places").span_id();
+    for place in ["joined", "blocking", "thread"] {
+        assert_eq!(named(place).parent_span_id(), server, "{place}");
+    }
+    assert_eq!(named("alone").parent_span_id(), "");
 }
 
 /// The number that a request and all of its spans carry.

@@ -10,6 +10,7 @@ mod finish;
 mod sampler;
 mod span;
 
+use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, SpanLimits, SpanProcessor};
@@ -55,7 +56,10 @@ impl Engine {
             builder = builder.with_span_processor(finish::Finish::new(config, queue));
         }
         let provider = builder.build();
-        let tracer = provider.tracer(env!("CARGO_PKG_NAME"));
+        let scope = InstrumentationScope::builder(env!("CARGO_PKG_NAME"))
+            .with_version(env!("CARGO_PKG_VERSION"))
+            .build();
+        let tracer = provider.tracer_with_scope(scope);
         Self {
             provider,
             tracer,

@@ -1,0 +1,317 @@
+//! Metrics and traces of the same requests: exemplars that lead to a trace, series that no
+//! caller can multiply, and requests that are dropped in masses.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests, too, fail by panicking"
+)]
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::routing::get;
+use futures_util::FutureExt;
+use http::{HeaderMap, Response};
+use http_body_util::BodyExt;
+use telemetry_lib::RouteTemplate;
+use telemetry_lib::testing::{AttributeValue, Exposition, TestTelemetry};
+use tower::{Layer, ServiceExt, service_fn};
+
+const OPEN_METRICS: &str = "application/openmetrics-text;version=1.0.0,*/*;q=0.1";
+const DURATION: &str = "http_server_request_duration_seconds";
+
+fn app(telemetry: &TestTelemetry) -> Router {
+    let route = Router::new().route("/users/{id}", get(|| async { "user" }));
+    telemetry.handle().instrument(route)
+}
+
+async fn ask(app: &Router, request: http::request::Builder) -> (HeaderMap, String) {
+    let request: Request = request.body(Body::empty()).unwrap();
+    let (head, body) = app.clone().oneshot(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    (head.headers, String::from_utf8(body.to_vec()).unwrap())
+}
+
+async fn scrape(app: &Router) -> Exposition {
+    let request = Request::get("/metrics").header("accept", OPEN_METRICS);
+    let (headers, body) = ask(app, request).await;
+    Exposition::parse(headers["content-type"].to_str().unwrap(), &body).unwrap()
+}
+
+fn text(value: &str) -> Option<AttributeValue> {
+    Some(AttributeValue::Text(value.to_owned()))
+}
+
+#[tokio::test]
+async fn an_exemplar_leads_to_a_trace_that_the_collector_holds() {
+    let telemetry = TestTelemetry::start();
+    let app = app(&telemetry);
+    for id in 0..3 {
+        ask(&app, Request::get(format!("/users/{id}"))).await;
+    }
+    let spans = telemetry.spans().await;
+    let scrape = scrape(&app).await;
+    let exemplars = scrape.exemplars(DURATION);
+    // One slot per series and bucket, kept for 15 s: the first request has it.
+    assert_eq!(exemplars.len(), 1, "{exemplars:?}");
+    let (trace, span) = (
+        &exemplars[0].labels["trace_id"],
+        &exemplars[0].labels["span_id"],
+    );
+    let found = spans.iter().find(|it| it.trace_id() == *trace).unwrap();
+    assert_eq!(found.span_id(), *span);
+    found.assert_attribute("exemplar", text("true"));
+    let marked = spans.iter().filter(|it| it.attribute("exemplar").is_some());
+    assert_eq!(marked.count(), 1, "only what is shown is marked");
+}
+
+#[tokio::test]
+async fn what_is_not_sampled_is_no_exemplar() {
+    let telemetry = TestTelemetry::configured(&[("OTEL_TRACES_SAMPLER", "always_off")], |it| it);
+    let app = app(&telemetry);
+    ask(&app, Request::get("/users/1")).await;
+    let scrape = scrape(&app).await;
+    assert!(scrape.exemplars(DURATION).is_empty());
+    assert_eq!(
+        scrape.total(&format!("{DURATION}_count")),
+        1.0,
+        "it is counted all the same"
+    );
+    assert!(telemetry.spans().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_span_that_the_queue_cannot_take_is_no_exemplar() {
+    let telemetry = TestTelemetry::start();
+    let app = app(&telemetry);
+    let _ = telemetry
+        .handle()
+        .shutdown(std::time::Duration::from_secs(60))
+        .await;
+    ask(&app, Request::get("/users/1")).await;
+    assert!(scrape(&app).await.exemplars(DURATION).is_empty());
+}
+
+#[tokio::test]
+async fn a_disabled_sdk_measures_nothing() {
+    let telemetry = TestTelemetry::configured(&[("OTEL_SDK_DISABLED", "true")], |it| it);
+    let app = app(&telemetry);
+    ask(&app, Request::get("/users/1")).await;
+    assert_eq!(scrape(&app).await.total(&format!("{DURATION}_count")), 0.0);
+}
+
+#[tokio::test]
+async fn f18_methods_paths_and_hosts_make_no_series() {
+    let telemetry = TestTelemetry::start();
+    let app = app(&telemetry);
+    let probe = |at: usize| {
+        Request::builder()
+            .method(format!("PROBE{at}").as_str())
+            .uri(format!("/no/such/path/{at}"))
+            .header("host", format!("host{at}.example"))
+            .header("user-agent", format!("agent{at}"))
+    };
+    ask(&app, probe(0)).await;
+    let series = scrape(&app).await.samples().len();
+    for at in 1..2_000 {
+        ask(&app, probe(at)).await;
+    }
+    let scrape = scrape(&app).await;
+    assert_eq!(scrape.samples().len(), series);
+    let labels = [
+        ("http_request_method", "_OTHER"),
+        ("http_response_status_code", "404"),
+    ];
+    assert_eq!(
+        scrape.value(&format!("{DURATION}_count"), &labels),
+        Some(2_000.0)
+    );
+    assert_eq!(telemetry.notices().len(), 1, "{:?}", telemetry.notices());
+}
+
+#[tokio::test]
+async fn f16_a_flood_of_headers_is_cut_and_counted() {
+    let telemetry = TestTelemetry::start();
+    let app = app(&telemetry);
+    let members: Vec<String> = (0..10_000)
+        .map(|at| format!("key{at}={}", "v".repeat(100)))
+        .collect();
+    let mut request = Request::get("/users/1")
+        .header("baggage", members.join(","))
+        .header("tracestate", "x".repeat(100_000))
+        .header("traceparent", "0".repeat(100_000));
+    for at in 0..200 {
+        request = request.header(format!("x-flood-{at}"), "y".repeat(8_192));
+    }
+    ask(&app, request).await;
+    assert_eq!(telemetry.spans().await.len(), 1);
+    let scrape = scrape(&app).await;
+    let malformed = |header| {
+        let labels = [("header", header)];
+        scrape.value("telemetry_malformed_headers_total", &labels)
+    };
+    assert_eq!(malformed("traceparent"), Some(1.0));
+    assert_eq!(malformed("baggage"), Some(1.0));
+}
+
+#[tokio::test]
+async fn f23_a_thousand_dropped_requests_are_cancelled_once_each() {
+    let telemetry = TestTelemetry::configured(&[("OTEL_BSP_MAX_QUEUE_SIZE", "4096")], |it| it);
+    let never = get(|| async { std::future::pending::<()>().await });
+    let app = telemetry
+        .handle()
+        .instrument(Router::new().route("/never", never));
+    for _ in 0..1_000 {
+        let request = Request::get("/never").body(Body::empty()).unwrap();
+        // As a timeout layer does: polled, then dropped.
+        assert!(app.clone().oneshot(request).now_or_never().is_none());
+    }
+    let scrape = scrape(&app).await;
+    let labels = [("error_type", "cancelled"), ("http_route", "/never")];
+    assert_eq!(
+        scrape.value(&format!("{DURATION}_count"), &labels),
+        Some(1_000.0)
+    );
+    assert_eq!(scrape.total("http_server_active_requests"), 0.0);
+    let spans = telemetry.spans().await;
+    assert_eq!(spans.len(), 1_000);
+    for span in spans {
+        span.assert_attribute("error.type", text("cancelled"))
+            .assert_attribute("http.response.status_code", None);
+        assert!(!span.is_error());
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("no")]
+struct Refused;
+
+#[tokio::test]
+async fn any_tower_service_passes_its_errors_through() {
+    let telemetry = TestTelemetry::start();
+    let service = service_fn(|_: http::Request<()>| async { Err::<Response<String>, _>(Refused) });
+    let service = telemetry.handle().http_server().layer(service);
+    let request = http::Request::get("/a").body(()).unwrap();
+    let _: Refused = service.oneshot(request).await.unwrap_err();
+    let spans = telemetry.spans().await;
+    assert!(spans[0].is_error());
+    spans[0]
+        .assert_attribute("error.type", text(std::any::type_name::<Refused>()))
+        .assert_attribute("http.response.status_code", None);
+}
+
+#[tokio::test]
+async fn a_router_of_ones_own_tells_its_template_before_or_after() {
+    let telemetry = TestTelemetry::start();
+    let layer = telemetry.handle().http_server();
+    let late = layer.layer(service_fn(|_: http::Request<()>| async {
+        let mut response = Response::new(String::new());
+        response
+            .extensions_mut()
+            .insert(RouteTemplate::new("/late/{id}"));
+        Ok::<_, Infallible>(response)
+    }));
+    drop(
+        late.oneshot(http::Request::get("/late/1").body(()).unwrap())
+            .await
+            .unwrap(),
+    );
+    let early = layer.layer(service_fn(|_: http::Request<()>| async {
+        Ok::<_, Infallible>(Response::new(String::new()))
+    }));
+    let request = http::Request::get("/early/1").extension(RouteTemplate::new("/early/{id}"));
+    drop(early.oneshot(request.body(()).unwrap()).await.unwrap());
+
+    let spans = telemetry.spans().await;
+    let names: Vec<&str> = spans.iter().map(|span| span.name()).collect();
+    assert_eq!(names, ["GET /late/{id}", "GET /early/{id}"]);
+    spans[0].assert_attribute("http.route", text("/late/{id}"));
+}
+
+struct Panicking;
+
+impl<S: Sync> axum::extract::FromRequestParts<S> for Panicking {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(
+        _: &mut http::request::Parts,
+        _: &S,
+    ) -> Result<Self, Self::Rejection> {
+        panic!("in an extractor")
+    }
+}
+
+#[tokio::test]
+async fn f20_a_panic_in_a_spawned_task_or_an_extractor_leaves_no_gauge_behind() {
+    let telemetry = TestTelemetry::start();
+    let spawning = get(|| async {
+        let task = tokio::spawn(async {
+            if true {
+                panic!("in a task")
+            }
+        });
+        assert!(task.await.is_err());
+    });
+    let routes = Router::new()
+        .route("/extracting", get(|_: Panicking| async {}))
+        .route("/spawning", spawning);
+    let app = telemetry.handle().instrument(routes);
+    ask(&app, Request::get("/spawning")).await;
+    let request = Request::get("/extracting").body(Body::empty()).unwrap();
+    let panicked = std::panic::AssertUnwindSafe(app.clone().oneshot(request)).catch_unwind();
+    assert!(panicked.await.is_err());
+
+    let scrape = scrape(&app).await;
+    assert_eq!(scrape.total("http_server_active_requests"), 0.0);
+    let count = |labels: &[(&str, &str)]| scrape.value(&format!("{DURATION}_count"), labels);
+    assert_eq!(
+        count(&[
+            ("http_route", "/spawning"),
+            ("http_response_status_code", "200")
+        ]),
+        Some(1.0)
+    );
+    assert_eq!(
+        count(&[("http_route", "/extracting"), ("error_type", "panic")]),
+        Some(1.0)
+    );
+}
+
+#[tokio::test]
+async fn an_admin_port_takes_the_metrics_over() {
+    let telemetry = TestTelemetry::start();
+    let app = app(&telemetry);
+    let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let bound = telemetry.handle().admin(address).unwrap();
+    ask(&app, Request::get("/users/1")).await;
+
+    let stream = tokio::net::TcpStream::connect(bound).await.unwrap();
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let (mut client, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+    tokio::spawn(connection);
+    for (path, status) in [
+        ("/metrics", 200),
+        ("/healthz", 200),
+        ("/readyz", 200),
+        ("/", 404),
+    ] {
+        let request = http::Request::get(path)
+            .header("host", "localhost")
+            .body(Body::empty());
+        let response = client.send_request(request.unwrap()).await.unwrap();
+        assert_eq!(response.status().as_u16(), status, "{path}");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let page = String::from_utf8(body.to_vec()).unwrap();
+        assert_eq!(
+            page.contains("http_route=\"/users/{id}\""),
+            path == "/metrics",
+            "{page}"
+        );
+    }
+    let request = Request::get("/metrics").body(Body::empty()).unwrap();
+    assert_eq!(app.oneshot(request).await.unwrap().status(), 404);
+    // F41: a port that is taken is an error, and the service goes on.
+    assert!(telemetry.handle().admin(bound).is_err());
+}
