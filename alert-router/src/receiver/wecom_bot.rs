@@ -23,6 +23,9 @@ use super::{
 use crate::clock::Clock;
 use crate::config::{self, BotFormat, Trust};
 use crate::render::Renderer;
+use mentions::{Calls, Mentions};
+
+mod mentions;
 
 const CHANNEL: &str = "wecom_bot";
 /// Messages of one delivery, the one that mentions included.
@@ -39,8 +42,6 @@ const DEADLINE: Duration = CALL.saturating_mul(PARTS as u32 + 2);
 const MARKDOWN_BYTES: usize = 4096;
 /// What is sent as text may have so many bytes.
 const TEXT_BYTES: usize = 2048;
-/// Ids in one list of mentions: more would be a mistake, and cost more bytes than the message.
-const MAX_MENTIONS: usize = 100;
 
 /// A robot, ready to send.
 #[derive(Debug)]
@@ -59,14 +60,6 @@ enum Format {
     Markdown,
     MarkdownV2,
     Text,
-}
-
-#[derive(Debug)]
-struct Mentions {
-    users: Vec<String>,
-    mobiles: Vec<String>,
-    /// Whether a text of its own mentions where the format cannot.
-    as_text: bool,
 }
 
 /// The way to the provider.
@@ -118,37 +111,30 @@ impl Receiver for WecomBot {
 
     fn render(&self, rendering: &Rendering<'_>) -> Result<Vec<Part>, RenderError> {
         let content = Content::of(rendering.message, rendering.locale, &self.renderer);
-        let mentions = Some(&self.mentions).filter(|m| content.is_urgent() && !m.is_empty());
-        // What cannot mention is followed by a text that can; it takes one of the parts.
-        let follows = mentions.filter(|m| m.as_text && self.format != Format::Text);
-        let within = mentions.filter(|_| follows.is_none());
-        let prefix = within.map_or(String::new(), |m| m.inline(self.format));
-        let texts = content.fit(&Room {
+        let calls = self.mentions.calls(self.format, content.is_urgent());
+        let prefix = self.mentions.prefix(calls);
+        let mut texts = content.fit(&Room {
             markup: self.format.markup(),
             bytes: self.format.bytes() - prefix.len(),
-            parts: PARTS - usize::from(follows.is_some()),
+            parts: PARTS - usize::from(calls == Calls::Afterwards),
         });
-        let mut parts: Vec<Part> = (1..)
-            .zip(texts)
-            .map(|(n, text)| match (n, within) {
-                (1, Some(mentions)) => {
-                    let text = prefix.clone() + &text;
-                    part(
-                        "1".to_owned(),
-                        mentions.listed(self.format, body(self.format, &text)),
-                    )
-                }
-                _ => part(n.to_string(), body(self.format, &text)),
-            })
-            .collect();
-        if let Some(mentions) = follows {
-            let text = body(Format::Text, &content.title(TEXT_BYTES));
-            parts.push(part(
-                "mention".to_owned(),
-                mentions.listed(Format::Text, text),
-            ));
+        if let Some(first) = texts.first_mut() {
+            first.insert_str(0, &prefix);
         }
-        Ok(parts)
+        let bodies = texts.iter().map(|text| body(self.format, text));
+        let mut parts: Vec<_> = (1..).map(|n| n.to_string()).zip(bodies).collect();
+        match calls {
+            Calls::Nobody | Calls::Inline => {}
+            Calls::Listed => parts[..1]
+                .iter_mut()
+                .for_each(|(_, body)| self.mentions.list(body)),
+            Calls::Afterwards => {
+                let mut text = body(Format::Text, &content.title(TEXT_BYTES));
+                self.mentions.list(&mut text);
+                parts.push(("mention".to_owned(), text));
+            }
+        }
+        Ok(parts.into_iter().map(part).collect())
     }
 
     fn send<'a>(&'a self, delivery: &'a Delivery) -> BoxFuture<'a, Result<Receipt, SendError>> {
@@ -195,52 +181,12 @@ impl Format {
     }
 }
 
-impl Mentions {
-    fn of(config: &config::WecomBot) -> Self {
-        let some = |ids: &[String]| ids.iter().take(MAX_MENTIONS).cloned().collect();
-        Self {
-            users: some(&config.mention),
-            mobiles: some(&config.mention_mobile),
-            as_text: config.mention_text,
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.users.is_empty() && self.mobiles.is_empty()
-    }
-
-    /// Mentions as markdown writes them: users only, and nobody knows whether a phone rings.
-    fn inline(&self, format: Format) -> String {
-        let plain = |id: &&String| !id.is_empty() && !id.contains(['<', '>', '\n', ' ']);
-        match format {
-            Format::MarkdownV2 | Format::Text => String::new(),
-            Format::Markdown => {
-                let users = self.users.iter().filter(plain).filter(|id| *id != "@all");
-                let mentions: String = users.map(|id| format!("<@{id}>")).collect();
-                if mentions.is_empty() || mentions.len() > MARKDOWN_BYTES / 4 {
-                    return String::new();
-                }
-                mentions + "\n"
-            }
-        }
-    }
-
-    /// Adds the lists that only a text may have.
-    fn listed(&self, format: Format, mut body: Value) -> Value {
-        if format == Format::Text {
-            body["text"]["mentioned_list"] = json!(self.users);
-            body["text"]["mentioned_mobile_list"] = json!(self.mobiles);
-        }
-        body
-    }
-}
-
 fn body(format: Format, content: &str) -> Value {
     let name = format.name();
     json!({"msgtype": name, name: {"content": content}})
 }
 
-fn part(id: String, body: Value) -> Part {
+fn part((id, body): (String, Value)) -> Part {
     Part {
         id,
         body: body.to_string().into(),
