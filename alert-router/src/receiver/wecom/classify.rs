@@ -104,16 +104,17 @@ impl Trouble {
             Self::Status {
                 status,
                 retry_after,
-            } => of_status(*status, *retry_after),
+            } => (of_status(*status, *retry_after), "http_status"),
             Self::NotWeCom(_) => (FAILED, "not_wecom"),
             Self::Http(error) => (of_http(error), error.reason()),
             Self::Held { wait, .. } => (Failure::Deferred { wait: *wait }, "rate_limited"),
         };
+        let fix = (failure == BLOCKED).then_some("check api_url and proxy_url: this is not WeCom");
         Verdict {
             failure,
             reason,
             code: None,
-            fix: None,
+            fix: fix.map(str::to_owned),
         }
     }
 }
@@ -195,11 +196,14 @@ fn no_token(code: i64, why: &str) -> Verdict {
     }
 }
 
-fn of_status(status: StatusCode, retry_after: Option<Duration>) -> (Failure, &'static str) {
+/// WeCom answers 200 to everything: any other status is from something between us and it. What
+/// says "not here" or "not you" will say so to every message.
+fn of_status(status: StatusCode, retry_after: Option<Duration>) -> Failure {
     match status.as_u16() {
-        408 | 429 | 500.. => (Failure::Failed { retry_after }, "http_status"),
-        400.. => (Failure::Refused, "http_status"),
-        _ => (FAILED, "http_status"),
+        408 | 429 | 500.. => Failure::Failed { retry_after },
+        401 | 403 | 404 | 405 | 407 | 410 => BLOCKED,
+        400.. => Failure::Refused,
+        _ => FAILED,
     }
 }
 
@@ -284,8 +288,8 @@ mod tests {
             (502, true),
             (429, true),
             (408, true),
-            (404, false),
-            (403, false),
+            (413, false),
+            (400, false),
         ];
         for (status, temporary) in cases {
             let status = StatusCode::from_u16(status).unwrap();
@@ -301,6 +305,20 @@ mod tests {
                 "{status}"
             );
             assert_eq!(failure == Failure::Refused, !temporary, "{status}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_wecom_blocks_the_destination_with_what_to_check() {
+        for status in [401, 403, 404, 405, 407, 410] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let trouble = Trouble::Status {
+                status,
+                retry_after: None,
+            };
+            let verdict = trouble.verdict(1);
+            assert_eq!(verdict.failure, BLOCKED);
+            assert!(verdict.fix.unwrap().contains("api_url"));
         }
     }
 }

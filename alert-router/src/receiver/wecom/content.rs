@@ -2,13 +2,12 @@
 //! personal WeChat too; markdown has colours; markdown_v2 has none and knows no mention.
 
 use minijinja::context;
-use minijinja::value::{Serde, Value, merge_maps};
+use minijinja::value::{Serde, Value};
 
+use super::pieces::Pieces;
 use super::split::{Block, Draft};
 use crate::message::Message;
-use crate::render::{
-    AlertView, CountedView, GroupView, Kind, Locale, Renderer, TemplateError, View,
-};
+use crate::render::{AlertView, GroupView, Kind, Locale, Renderer, TemplateError, View};
 
 /// More alerts than that in full have no room in any number of parts.
 const IN_FULL: usize = 64;
@@ -18,7 +17,7 @@ const IN_FULL: usize = 64;
 pub(crate) enum Markup {
     /// Nothing but characters.
     None,
-    /// Bold, quotes and links.
+    /// Bold, quotes and links, read as CommonMark: a line break alone breaks no line.
     Plain,
     /// These and three colours.
     Coloured,
@@ -64,14 +63,15 @@ impl<'a> Content<'a> {
 
     /// The title alone, as text.
     pub(crate) fn title(&self, bytes: usize) -> String {
-        let title = Pieces::new(self, Markup::None).write("title", context! {});
+        let title =
+            Pieces::new(self.renderer, &self.view, Markup::None).write("title", context! {});
         let title = title.unwrap_or_else(|_| self.view.receiver.clone());
         super::shrink::cut(&title, bytes, Markup::None)
     }
 
     /// The text in parts that fit. If a template fails, the substitute text that says so.
     pub(crate) fn fit(&self, room: &Room) -> Vec<String> {
-        let pieces = Pieces::new(self, room.markup);
+        let pieces = Pieces::new(self.renderer, &self.view, room.markup);
         let draft = self
             .draft(&pieces)
             .unwrap_or_else(|error| self.substitute(&pieces, &error));
@@ -89,7 +89,7 @@ impl<'a> Content<'a> {
             Kind::Test => Ok(Vec::new()),
         };
         Ok(Draft {
-            title: pieces.write("title", context! {})?,
+            title: pieces.write("title", context! {})?.trim_end().to_owned(),
             head: pieces.write("head", context! {})?,
             blocks: blocks?,
             foot: pieces.write("foot", context! {})?,
@@ -151,7 +151,7 @@ impl<'a> Content<'a> {
         let blocks = lines.map(|line| Block {
             name: String::new(),
             alerts: 1,
-            brief: line.to_owned(),
+            brief: pieces.lay_out(line),
             full: None,
         });
         Draft {
@@ -159,68 +159,6 @@ impl<'a> Content<'a> {
             blocks: blocks.collect(),
             ..Draft::default()
         }
-    }
-}
-
-/// Writes the pieces of one message in one format.
-struct Pieces<'a> {
-    renderer: &'a Renderer,
-    template: &'static str,
-    /// What every piece sees.
-    common: Value,
-}
-
-impl<'a> Pieces<'a> {
-    fn new(content: &'a Content<'_>, markup: Markup) -> Self {
-        let template = match markup {
-            Markup::None => "wecom.chat",
-            Markup::Plain | Markup::Coloured => "wecom.md",
-        };
-        let colour = markup == Markup::Coloured;
-        Self {
-            renderer: content.renderer,
-            template,
-            common: context! { colour, ..Value::from(Serde(&content.view)) },
-        }
-    }
-
-    fn alert(
-        &self,
-        group: &Value,
-        alert: &AlertView,
-        in_full: bool,
-    ) -> Result<Block, TemplateError> {
-        let name = alert.name.clone();
-        let alert = Value::from(Serde(alert));
-        let context = context! { group => group.clone(), alert };
-        let full = in_full.then(|| self.write("alert", context.clone()));
-        Ok(Block {
-            name,
-            alerts: 1,
-            brief: self.write("brief", context)?,
-            full: full.transpose()?,
-        })
-    }
-
-    fn counted(&self, counted: &CountedView) -> Result<Block, TemplateError> {
-        let context = context! { counted => Value::from(Serde(counted)) };
-        Ok(Block {
-            name: counted.name.clone(),
-            alerts: counted.firing + counted.over,
-            brief: self.write("counted", context)?,
-            full: None,
-        })
-    }
-
-    /// The piece of that name, without line breaks around it.
-    fn write(&self, piece: &str, context: Value) -> Result<String, TemplateError> {
-        let context = merge_maps([self.common.clone(), context, context! { piece }]);
-        let text = self.renderer.try_render(self.template, context)?;
-        let lines = text
-            .lines()
-            .map(str::trim_end)
-            .filter(|line| !line.is_empty());
-        Ok(lines.collect::<Vec<_>>().join("\n"))
     }
 }
 

@@ -6,6 +6,7 @@ pub(super) mod content;
 pub(super) mod deliver;
 mod halves;
 mod hold;
+mod pieces;
 pub(super) mod reply;
 mod shrink;
 mod split;
