@@ -13,6 +13,9 @@ use crate::config::{SecretUrl, Trust};
 
 /// For name resolution, TCP and TLS together.
 const CONNECT: Duration = Duration::from_secs(5);
+/// Shorter than servers keep an idle connection: a request on one that they are closing would be
+/// lost, and nobody could say whether it arrived.
+const IDLE: Duration = Duration::from_secs(30);
 /// Providers answer in a few hundred bytes; a captive portal may not.
 const MAX_ANSWER: usize = 64 * 1024;
 /// A hint longer than this is not a hint for us.
@@ -98,6 +101,7 @@ impl HttpClient {
             .retry(reqwest::retry::never())
             .referer(false)
             .connect_timeout(CONNECT)
+            .pool_idle_timeout(IDLE)
             .user_agent(concat!("alert-router/", env!("CARGO_PKG_VERSION")))
             .no_proxy();
         if let Some(proxy) = proxy {

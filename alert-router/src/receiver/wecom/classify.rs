@@ -106,6 +106,7 @@ impl Trouble {
                 retry_after,
             } => (of_status(*status, *retry_after), "http_status"),
             Self::NotWeCom(_) => (FAILED, "not_wecom"),
+            Self::TokenLater(_) => (FAILED, "token"),
             Self::Http(error) => (of_http(error), error.reason()),
             Self::Held { wait, .. } => (Failure::Deferred { wait: *wait }, "rate_limited"),
         };

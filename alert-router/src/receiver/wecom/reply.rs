@@ -58,6 +58,9 @@ pub(crate) enum Trouble {
         /// How long still.
         wait: Duration,
     },
+    /// We did not call, because somebody just failed to get the token for all who wait.
+    #[error("no token: {0}")]
+    TokenLater(String),
     /// We did not call, because `gettoken` refused these credentials a moment ago.
     #[error("no token: {why}")]
     NoToken {

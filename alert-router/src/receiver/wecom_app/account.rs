@@ -129,6 +129,7 @@ impl App {
             | Trouble::NotWeCom(_)
             | Trouble::Http(_)
             | Trouble::Held { .. }
+            | Trouble::TokenLater(_)
             | Trouble::NoToken { .. }) => other,
         })
     }

@@ -326,6 +326,43 @@ async fn a_wrong_secret_blocks_and_is_not_tried_again_for_ten_minutes() {
     assert_eq!(server.seen().len(), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn senders_that_wait_for_a_token_share_its_failure() {
+    let clock = clock();
+    let time = clock.clone();
+    let server = Server::start(move |_, _| {
+        time.advance(Duration::from_secs(1));
+        Reply::Hang
+    })
+    .await;
+    let app = app(&at(&server), &clock);
+    let delivery = delivery(&app, 1);
+    let sends = (0..20).map(|_| app.send(&delivery));
+    for result in futures_util::future::join_all(sends).await {
+        let failure = result.unwrap_err().failure;
+        assert_eq!(failure, Failure::Failed { retry_after: None });
+    }
+    assert_eq!(server.count("gettoken"), 1);
+    app.send(&delivery).await.unwrap_err();
+    assert_eq!(server.count("gettoken"), 2, "who asks later tries again");
+}
+
+#[tokio::test]
+async fn a_token_without_a_life_is_still_kept_for_a_while() {
+    let server = Server::start(|_, seen| {
+        Reply::Ok(match seen.head.contains("/gettoken?") {
+            true => r#"{"errcode":0,"access_token":"t"}"#.to_owned(),
+            false => ok(""),
+        })
+    })
+    .await;
+    let app = app(&at(&server), &clock());
+    for _ in 0..3 {
+        app.send(&delivery(&app, 1)).await.unwrap();
+    }
+    assert_eq!(server.count("gettoken"), 1);
+}
+
 /// F-41
 #[tokio::test]
 async fn invalid_users_are_refused_and_the_others_have_it() {

@@ -19,6 +19,8 @@ use crate::receiver::wecom::{CALL, Hold};
 
 /// After a refusal that only a person can heal, `gettoken` rests for so long.
 const REST: Duration = Duration::from_secs(10 * 60);
+/// A token is used for so long at least, whatever WeCom says or leaves out of its life.
+const SHORTEST: Duration = Duration::from_secs(30);
 
 /// What an application needs to get its token.
 pub(super) struct Tokens {
@@ -39,6 +41,8 @@ enum State {
     Empty,
     /// One that is good until it is to be renewed.
     Good { token: Token, renew_at: Timestamp },
+    /// Not fetched; those who asked before that instant do not try again themselves.
+    Failed { why: String, at: Timestamp },
     /// Refused; nobody calls until then.
     Refused {
         code: i64,
@@ -59,43 +63,30 @@ impl Tokens {
         }
     }
 
-    /// The token: the one at hand, or a new one. Callers that come meanwhile wait for the same.
+    /// The token: the one at hand, or a new one. Callers that come meanwhile wait for the same, and
+    /// share its failure.
     pub(super) async fn get(&self) -> Result<Token, Trouble> {
+        let asked = self.clock.now();
         let mut state = self.state.lock().await;
         let now = self.clock.now();
         match &*state {
             State::Good { token, renew_at } if now < *renew_at => return Ok(token.clone()),
-            State::Refused { code, why, until } if now < *until => {
-                let why = why.clone();
-                return Err(Trouble::NoToken { code: *code, why });
+            State::Failed { why, at } if asked < *at => {
+                return Err(Trouble::TokenLater(why.clone()));
             }
-            State::Empty | State::Good { .. } | State::Refused { .. } => {}
+            State::Refused { code, why, until } if now < *until => {
+                let (code, why) = (*code, why.clone());
+                return Err(Trouble::NoToken { code, why });
+            }
+            State::Empty | State::Good { .. } | State::Failed { .. } | State::Refused { .. } => {}
         }
         self.hold.check(now)?;
         let fetched = self.fetch().await;
         let now = self.clock.now();
         self.hold.note(&fetched, now);
-        match fetched.map(|accepted| accepted.token) {
-            Ok(Some((token, lasts))) => {
-                let token = Token(Secret::new(&token));
-                let renew_at = now + lasts.mul_f64(0.9);
-                *state = State::Good {
-                    token: token.clone(),
-                    renew_at,
-                };
-                Ok(token)
-            }
-            Ok(None) => Err(Trouble::NotWeCom("it has no access_token")),
-            Err(Trouble::Code { code, errmsg }) if is_final(code) => {
-                *state = State::Refused {
-                    code,
-                    why: errmsg.clone(),
-                    until: now + REST,
-                };
-                Err(Trouble::NoToken { code, why: errmsg })
-            }
-            Err(trouble) => Err(trouble),
-        }
+        let (next, answer) = settle(fetched, now);
+        *state = next;
+        answer
     }
 
     /// Forgets `used`, unless somebody has renewed it already.
@@ -123,6 +114,32 @@ impl Token {
     pub(super) fn expose(&self) -> &str {
         self.0.expose()
     }
+}
+
+/// What is known after a fetch, and what its caller is told.
+fn settle(fetched: Result<Accepted, Trouble>, now: Timestamp) -> (State, Result<Token, Trouble>) {
+    let trouble = match fetched.map(|accepted| accepted.token) {
+        Ok(Some((token, lasts))) => {
+            let token = Token(Secret::new(&token));
+            let good = State::Good {
+                token: token.clone(),
+                renew_at: now + lasts.mul_f64(0.9).max(SHORTEST),
+            };
+            return (good, Ok(token));
+        }
+        Ok(None) => Trouble::NotWeCom("it has no access_token"),
+        Err(Trouble::Code { code, errmsg: why }) if is_final(code) => {
+            let refused = State::Refused {
+                code,
+                why: why.clone(),
+                until: now + REST,
+            };
+            return (refused, Err(Trouble::NoToken { code, why }));
+        }
+        Err(trouble) => trouble,
+    };
+    let why = trouble.to_string();
+    (State::Failed { why, at: now }, Err(trouble))
 }
 
 /// Whether `gettoken` will say the same until somebody changes a setting.
