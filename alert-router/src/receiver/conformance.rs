@@ -9,6 +9,7 @@ use super::{Delivery, Failure, Part, Progress, Receipt, Receiver, Rendering, Sen
 use crate::message::Message;
 use crate::render::{Language, samples};
 
+pub(super) mod corpus;
 mod subjects;
 
 /// How a provider behaves towards one receiver.
@@ -85,9 +86,7 @@ suite! {
 
 async fn rendering<S: Subject>() {
     let stage = S::stage(Behaviour::Accept).await;
-    let mut messages = samples::all();
-    messages.push(("hostile".into(), samples::hostile()));
-    for (name, message) in messages {
+    for (name, message) in samples::all().into_iter().chain(corpus::hostile()) {
         let parts = parts(&*stage.receiver, &message);
         assert_eq!(parts, self::parts(&*stage.receiver, &message), "{name}");
         assert!(

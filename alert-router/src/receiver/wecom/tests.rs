@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use alert_engine::DeliveryId;
 use reqwest::Url;
-use wecom_sim::{Api, Config, Content, ErrCode, Fault, Message as Shown, Sim, TokenMode};
+use wecom_sim::{Api, Config, Content, ErrCode, Fault, Message as Shown, Sim, TokenMode, Warning};
 
 use crate::clock::{Clock, ManualClock};
 use crate::config::{self, AppFormat, BotFormat, Secret};
 use crate::message::{Line, Message, Reason, Says};
+use crate::receiver::conformance::corpus;
 use crate::receiver::{
     Applications, Delivery, Failure, Progress, Receipt, Receiver, Rendering, SendError, WecomApp,
     WecomBot,
@@ -22,6 +23,7 @@ use crate::render::{Language, Renderer, samples};
 struct Corp {
     sim: Sim,
     clock: Arc<ManualClock>,
+    renderer: Arc<Renderer>,
 }
 
 impl Corp {
@@ -35,7 +37,11 @@ impl Corp {
         });
         change(&mut config);
         let sim = Sim::start(config).await.unwrap();
-        Self { sim, clock }
+        Self {
+            sim,
+            clock,
+            renderer: Arc::new(Renderer::built_in()),
+        }
     }
 
     fn api(&self) -> Url {
@@ -52,7 +58,7 @@ impl Corp {
             mention_text: true,
             proxy_url: None,
         };
-        WecomBot::new(&config, renderer(), self.clock.clone()).unwrap()
+        WecomBot::new(&config, self.renderer.clone(), self.clock.clone()).unwrap()
     }
 
     fn app(&self, to_user: &[&str]) -> WecomApp {
@@ -69,7 +75,7 @@ impl Corp {
             proxy_url: None,
         };
         let applications = Applications::of([&config], self.clock.clone()).unwrap();
-        WecomApp::new(&config, &applications, renderer()).unwrap()
+        WecomApp::new(&config, &applications, self.renderer.clone()).unwrap()
     }
 
     /// What somebody was shown; nothing of it looked different from what was meant.
@@ -80,10 +86,6 @@ impl Corp {
         }
         shown
     }
-}
-
-fn renderer() -> Arc<Renderer> {
-    Arc::new(Renderer::built_in())
 }
 
 fn delivery(receiver: &dyn Receiver, message: &Message, attempt: u32) -> Delivery {
@@ -149,6 +151,30 @@ async fn every_sample_is_shown_as_it_was_meant() {
                 .unwrap_or_else(|error| panic!("{name}: {error:?}"));
             assert_eq!(corp.shown().len(), before + parts, "{name}");
         }
+    }
+}
+
+#[tokio::test]
+async fn hostile_messages_are_taken_and_look_like_nothing_but_text() {
+    for format in [BotFormat::Markdown, BotFormat::MarkdownV2, BotFormat::Text] {
+        let corp = Corp::start(|config| config.rules.bot_per_minute = 1000).await;
+        let bot = corp.bot(format);
+        for (name, message) in corpus::hostile() {
+            let sent = send(&bot, &message).await;
+            assert!(sent.is_ok(), "{format:?} {name}: {sent:?}");
+        }
+        for message in corp.sim.messages() {
+            let mut warnings = message.warnings.iter();
+            // It stands in a label as it is.
+            let known = |warning: &Warning| *warning == Warning::ReplacementCharacter;
+            assert!(
+                warnings.all(known),
+                "{:?} {}",
+                message.warnings,
+                text(&message)
+            );
+        }
+        assert_eq!(corp.renderer.failures(), 0);
     }
 }
 
