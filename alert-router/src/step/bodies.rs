@@ -12,6 +12,8 @@ use crate::webhook::payload::{AlertText, SeenAlert};
 /// How long a text is kept after it was last written, whether or not a group still names it. The
 /// sweeper looks at each when this is over.
 const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// Wakes fall on multiples of this, so that a text that comes again is not written again.
+const ROUNDED_TO_MS: i64 = 12 * 60 * 60 * 1000;
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -37,9 +39,10 @@ pub(crate) fn keep(alert: &SeenAlert, now: Timestamp) -> Write {
     let bytes = serde_json::to_vec(&stored)
         .expect("strings always serialise")
         .into();
+    let wake = (now + KEPT_FOR).as_millis() / ROUNDED_TO_MS * ROUNDED_TO_MS;
     Write::Keep {
         key: body_key(alert.body),
-        wake_at: Some(now + KEPT_FOR),
+        wake_at: Some(Timestamp::from_millis(wake)),
         bytes,
     }
 }

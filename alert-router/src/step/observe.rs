@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use alert_engine::{
     AlertKey, Change, Group, GroupId, Intake, LaneKey, Observation, Observed, Says, SourceName,
-    rehome,
+    Text, rehome,
 };
 use tokio::sync::oneshot;
 
@@ -110,6 +110,13 @@ impl Step {
                     Effect::Refused => self.metrics.group_full.inc(),
                 }
             }
+            let effects = &self.metrics.alerts_observed;
+            effects
+                .with_label_values(&["changed"])
+                .inc_by(counts.changed as u64);
+            effects
+                .with_label_values(&["seen"])
+                .inc_by(counts.unchanged as u64);
             round.taken.push(counts);
             round.changed.push(changed);
         }
@@ -298,6 +305,8 @@ impl Work<'_> {
             return Effect::Unchanged;
         };
         let ctx = self.world.context(held.group.state().route);
+        let known = held.group.state().alerts.get(&seen.observation.key);
+        let text_is_new = known.is_none_or(|alert| alert.text != Text::Body(seen.alert.body));
         match held.group.observe(&seen.observation, &ctx) {
             Observed::Unchanged | Observed::NeverFired => {
                 let count = held.seen.entry(seen.observation.key.clone()).or_default();
@@ -309,9 +318,11 @@ impl Work<'_> {
                 Effect::Unchanged
             }
             Observed::Changed { change, .. } => {
-                let body = bodies::keep(seen.alert, self.world.now);
+                let now = self.world.now;
                 let changed = self.touch(id, touched);
-                changed.writes.push(body);
+                changed
+                    .writes
+                    .extend(text_is_new.then(|| bodies::keep(seen.alert, now)));
                 changed.alerts.insert(seen.observation.key.clone(), change);
                 Effect::Changed
             }

@@ -3,6 +3,7 @@
 //! A commit is answered after its write-ahead log is synced. The connection that writes and the
 //! two that read have a thread each, so the admin's pages never wait in front of intake.
 
+mod cache;
 mod fault;
 mod read;
 mod schema;
@@ -23,6 +24,7 @@ use futures_util::future::BoxFuture;
 use rusqlite::Connection;
 use tokio::sync::mpsc;
 
+use self::cache::Cache;
 use self::fault::sorted;
 use self::schema::SchemaError;
 use self::worker::Worker;
@@ -106,6 +108,7 @@ struct Shared {
     /// Reads of pages and metrics.
     pages: Worker<Query>,
     writer: Worker<Job>,
+    cache: Arc<Cache>,
     lock: FolderLock,
     path: PathBuf,
     clock: Arc<dyn Clock>,
@@ -153,7 +156,8 @@ impl SqliteStore {
         schema::check(&connection, schema::STEPS).map_err(|error| refused(path, error))?;
         schema::set_up_writer(&connection, tuning).map_err(failed)?;
         schema::migrate(&mut connection, schema::STEPS).map_err(|error| refused(path, error))?;
-        let writer = Writer::new(connection).map_err(failed)?;
+        let cache = Arc::new(Cache::default());
+        let writer = Writer::new(connection, Arc::clone(&cache)).map_err(failed)?;
         let writer = {
             let path = path.to_owned();
             Worker::start("store-write", QUEUE, move |jobs| writer.run(&path, jobs))
@@ -163,6 +167,7 @@ impl SqliteStore {
             steps: reader("store-steps", path)?,
             pages: reader("store-pages", path)?,
             writer,
+            cache,
             lock,
             path: path.to_owned(),
             clock,
@@ -170,6 +175,15 @@ impl SqliteStore {
         Ok(Self {
             shared: Arc::new(shared),
         })
+    }
+
+    /// Reads documents from the file, in one snapshot.
+    async fn read_docs(&self, keys: Vec<DocKey>) -> Result<Loaded, StoreError> {
+        let read = self.read(&self.shared.steps, move |snapshot, now| {
+            let docs = read::load(snapshot, &keys)?;
+            Ok(Loaded { now, docs })
+        });
+        read.await
     }
 
     /// Runs `read` on a reader's thread, in one snapshot.
@@ -195,10 +209,25 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn load(&self, keys: Vec<DocKey>) -> BoxFuture<'_, Result<Loaded, StoreError>> {
-        Box::pin(self.read(&self.shared.steps, move |snapshot, now| {
-            let docs = read::load(snapshot, &keys)?;
-            Ok(Loaded { now, docs })
-        }))
+        Box::pin(async move {
+            let known = self.shared.cache.look(&keys);
+            let missing = known.missing(&keys);
+            if missing.is_empty() {
+                let docs = known.filled(Vec::new());
+                return Ok(Loaded {
+                    now: self.shared.clock.now(),
+                    docs,
+                });
+            }
+            let read = self.read_docs(missing.clone()).await?;
+            if self.shared.cache.learn(&known, &missing, &read.docs) {
+                return Ok(Loaded {
+                    now: read.now,
+                    docs: known.filled(read.docs),
+                });
+            }
+            self.read_docs(keys).await
+        })
     }
 
     fn due(&self, limit: usize) -> BoxFuture<'_, Result<Due, StoreError>> {

@@ -291,7 +291,7 @@ async fn calls_that_wait_share_a_transaction() {
     // A second connection keeps the log when the writer closes.
     let second = Connection::open(&path).unwrap();
     second.execute_batch("SELECT * FROM counter").unwrap();
-    let writer = Writer::new(Connection::open(&path).unwrap()).unwrap();
+    let writer = Writer::new(Connection::open(&path).unwrap(), Arc::default()).unwrap();
     let run = {
         let path = path.clone();
         std::thread::spawn(move || writer.run(&path, waiting))

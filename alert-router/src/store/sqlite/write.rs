@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use alert_engine::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, Transaction, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
+use super::cache::Cache;
 use super::fault::sorted;
 use super::read::{number, stored};
 use crate::store::{
@@ -40,6 +42,7 @@ pub(super) type Answer<T> = std::result::Result<T, StoreError>;
 pub(super) struct Writer {
     connection: Connection,
     counter: Counter,
+    cache: Arc<Cache>,
 }
 
 #[derive(Clone, Copy)]
@@ -65,7 +68,7 @@ struct Present {
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection) -> Result<Self> {
+    pub(super) fn new(connection: Connection, cache: Arc<Cache>) -> Result<Self> {
         let reserved =
             connection.query_row("SELECT reserved FROM counter", [], |row| row.get(0))?;
         let counter = Counter {
@@ -75,6 +78,7 @@ impl Writer {
         Ok(Self {
             connection,
             counter,
+            cache,
         })
     }
 
@@ -97,15 +101,18 @@ impl Writer {
     /// cannot succeed does not fail the others for ever.
     fn process(&mut self, path: &Path, mut jobs: Vec<Job>) {
         match self.transact(&mut jobs) {
-            Ok(()) => jobs.into_iter().for_each(Job::succeed),
+            Ok(()) => jobs.into_iter().for_each(|job| job.succeed(&self.cache)),
             Err(error) if jobs.len() == 1 => {
+                self.cache.forget();
                 if let Some(job) = jobs.pop() {
                     job.fail(sorted(path, error));
                 }
             }
-            Err(_) => jobs
-                .into_iter()
-                .for_each(|job| self.process(path, vec![job])),
+            Err(_) => {
+                self.cache.forget();
+                jobs.into_iter()
+                    .for_each(|job| self.process(path, vec![job]));
+            }
         }
     }
 
@@ -154,11 +161,16 @@ impl Job {
     }
 
     // A caller that went away meanwhile wants no answer, hence the `drop`s.
-    fn succeed(self) {
+    fn succeed(self, cache: &Cache) {
         match self {
             Self::Commit {
-                outcomes, answer, ..
-            } => drop(answer.send(Ok(outcomes))),
+                units,
+                outcomes,
+                answer,
+            } => {
+                cache.wrote(units, &outcomes);
+                drop(answer.send(Ok(outcomes)));
+            }
             Self::Sweep { rows, answer, .. } => drop(answer.send(Ok(rows))),
         }
     }
