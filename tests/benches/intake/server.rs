@@ -1,0 +1,182 @@
+//! The servers under load: started on loopback in a folder of their own, killed at the end.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use super::alerts::Api;
+
+/// A running server.
+pub(crate) struct Server {
+    child: Child,
+    port: u16,
+    folder: tempfile::TempDir,
+    program: Program,
+}
+
+#[derive(Clone, Copy)]
+enum Program {
+    Router,
+    Alertmanager,
+}
+
+/// What a process has used so far.
+#[derive(Clone, Copy)]
+pub(crate) struct Usage {
+    pub(crate) cpu: Duration,
+    /// Bytes in memory now.
+    pub(crate) resident: u64,
+    /// Bytes given to the disk.
+    pub(crate) written: u64,
+}
+
+/// Nobody is told anything during the run: only intake is measured.
+const ROUTER_CONFIG: &str = "route: {receiver: nobody, group_by: [alertname], group_wait: 1h, group_interval: 1h}\nreceivers: [{name: nobody, inbox_configs: [{}]}]\n";
+const ALERTMANAGER_CONFIG: &str = "route: {receiver: nobody, group_by: [alertname], group_wait: 1h, group_interval: 1h}\nreceivers: [{name: nobody}]\n";
+
+impl Server {
+    pub(crate) async fn router() -> Result<Self, String> {
+        Self::start(Program::Router, ROUTER_CONFIG).await
+    }
+
+    pub(crate) async fn alertmanager() -> Result<Self, String> {
+        Self::start(Program::Alertmanager, ALERTMANAGER_CONFIG).await
+    }
+
+    async fn start(program: Program, config: &str) -> Result<Self, String> {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let file = folder.path().join("config.yml");
+        std::fs::write(&file, config).map_err(|error| error.to_string())?;
+        let port = free_port()?;
+        let child = spawn(program, folder.path(), port)?;
+        let server = Self {
+            child,
+            port,
+            folder,
+            program,
+        };
+        server.wait().await?;
+        Ok(server)
+    }
+
+    /// As a power cut would: SIGKILL, then a new process on the same data.
+    pub(crate) async fn kill_and_restart(&mut self) -> Result<(), String> {
+        self.child.kill().map_err(|error| error.to_string())?;
+        self.child.wait().map_err(|error| error.to_string())?;
+        self.child = spawn(self.program, self.folder.path(), self.port)?;
+        self.wait().await
+    }
+
+    pub(crate) async fn connect(&self) -> Result<TcpStream, String> {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).await;
+        let stream = stream.map_err(|error| error.to_string())?;
+        stream
+            .set_nodelay(true)
+            .map_err(|error| error.to_string())?;
+        Ok(stream)
+    }
+
+    pub(crate) fn path(&self, api: Api) -> &'static str {
+        match api {
+            Api::Webhook => "/webhook",
+            Api::Alertmanager => "/api/v2/alerts",
+        }
+    }
+
+    pub(crate) fn usage(&self) -> Result<Usage, String> {
+        let proc = PathBuf::from(format!("/proc/{}", self.child.id()));
+        let read = |name: &str| {
+            std::fs::read_to_string(proc.join(name)).map_err(|error| format!("{name}: {error}"))
+        };
+        let stat = read("stat")?;
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .collect();
+        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok());
+        // utime and stime, in hundredths of a second on every Linux that runs Rust.
+        let ticks = ticks(11).unwrap_or(0) + ticks(12).unwrap_or(0);
+        let number = |text: &str, name: &str| {
+            let line = text.lines().find(|line| line.starts_with(name))?;
+            line.split_whitespace().nth(1)?.parse::<u64>().ok()
+        };
+        Ok(Usage {
+            cpu: Duration::from_millis(ticks * 10),
+            resident: number(&read("status")?, "VmRSS:").unwrap_or(0) * 1024,
+            written: number(&read("io")?, "write_bytes:").unwrap_or(0),
+        })
+    }
+
+    async fn wait(&self) -> Result<(), String> {
+        for _ in 0..200 {
+            if self.connect().await.is_ok() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Err("the server did not listen within 10 s".to_owned())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A process that is gone already is what we want.
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn spawn(program: Program, folder: &Path, port: u16) -> Result<Child, String> {
+    let config = folder.join("config.yml");
+    let listen = format!("127.0.0.1:{port}");
+    let mut command = match program {
+        Program::Router => {
+            let mut command = Command::new(router_binary()?);
+            command
+                .arg("--config")
+                .arg(config)
+                .args(["--listen", &listen]);
+            command
+        }
+        Program::Alertmanager => {
+            let mut command = Command::new("prometheus-alertmanager");
+            command
+                .arg(format!("--config.file={}", config.display()))
+                .arg(format!("--storage.path={}", folder.join("am").display()))
+                .arg(format!("--web.listen-address={listen}"))
+                .arg("--cluster.listen-address=");
+            command
+        }
+    };
+    let child = command
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    child.map_err(|error| format!("{command:?}: {error}"))
+}
+
+fn router_binary() -> Result<PathBuf, String> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
+        PathBuf::from,
+    );
+    let binary = target.join("release/alert-router");
+    if binary.exists() {
+        Ok(binary)
+    } else {
+        Err("build it first: cargo build --release -p alert-router".to_owned())
+    }
+}
+
+fn free_port() -> Result<u16, String> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    Ok(listener
+        .local_addr()
+        .map_err(|error| error.to_string())?
+        .port())
+}
