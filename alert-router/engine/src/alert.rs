@@ -199,7 +199,9 @@ impl Voice {
         let before = self.state;
         match says {
             Says::Firing { start, expires } => {
-                self.fire(start, now);
+                // Where alerts expire the last word counts, as in Alertmanager.
+                let trusted = expires.is_some() || source.rules.doubt.is_zero();
+                self.fire(start, trusted, now);
                 let refreshed = self.refresh(expires, source, now);
                 let changed = std::mem::discriminant(&before)
                     != std::mem::discriminant(&self.state)
@@ -210,8 +212,8 @@ impl Voice {
         }
     }
 
-    fn fire(&mut self, told: Timestamp, now: Timestamp) {
-        let later = self.known_end.is_none_or(|end| told > end);
+    fn fire(&mut self, told: Timestamp, trusted: bool, now: Timestamp) {
+        let later = trusted || self.known_end.is_none_or(|end| told > end);
         self.state = match self.state {
             VoiceState::Firing { start } => VoiceState::Firing {
                 start: start.max(told),
@@ -266,16 +268,8 @@ impl Voice {
     /// When its doubt is over.
     pub(crate) fn doubt_over(&self, source: &Source) -> Option<Timestamp> {
         match self.state {
-            VoiceState::Doubted { raised, .. } => Some(raised + self.doubt(source)),
+            VoiceState::Doubted { raised, .. } => Some(raised + source.rules.doubt),
             VoiceState::Firing { .. } | VoiceState::Ended => None,
-        }
-    }
-
-    /// Where alerts expire the last word counts, as in Alertmanager.
-    fn doubt(&self, source: &Source) -> Duration {
-        match self.expires {
-            Some(_) => Duration::ZERO,
-            None => source.rules.doubt,
         }
     }
 

@@ -95,11 +95,11 @@ impl Group {
     /// A group in which everything is told as over starts a new life with the next episode.
     fn begin_life_if_at_rest(&mut self, start: Timestamp, ctx: &Context<'_>) {
         let state = &mut self.state;
-        let open = state
-            .episodes
-            .values()
-            .any(|episode| episode.ended().is_none());
-        if open || state.lanes.values().any(|lane| !lane.is_at_rest()) {
+        if state.lanes.values().any(|lane| !lane.is_at_rest()) {
+            return;
+        }
+        let mut episodes = state.episodes.values();
+        if episodes.any(|episode| episode.ended().is_none()) {
             return;
         }
         state.birth = ctx.now;

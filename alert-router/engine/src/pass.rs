@@ -33,7 +33,7 @@ impl Group {
     /// Lets time pass. Lanes come first, with what was known at the last look: what came due then
     /// is owed, whatever has become of it since.
     pub(crate) fn let_time_pass(&mut self, ctx: &Context<'_>) {
-        self.state.not_after(ctx.now);
+        self.state.not_after(ctx.now, ctx.policy);
         self.asked = self.asked.map(|asked| asked.min(ctx.now));
         self.keep_lanes(ctx.policy);
         self.lapse(ctx);
@@ -323,8 +323,9 @@ impl GroupState {
     }
 
     /// Pulls what a clock that stepped back left in the future back to within its own period.
-    fn not_after(&mut self, now: Timestamp) {
+    fn not_after(&mut self, now: Timestamp, policy: &Policy) {
         self.looked = self.looked.min(now);
+        self.first_tick = self.first_tick.min(now + policy.group_wait);
         for alert in self.alerts.values_mut() {
             alert
                 .voices

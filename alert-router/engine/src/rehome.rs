@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::alert::Alert;
+use crate::alert::{Alert, Voice};
 use crate::episode::{Episode, EpisodeId};
 use crate::group::Group;
 use crate::id::{AlertKey, LaneKey};
-use crate::lane::Lane;
+use crate::lane::{Heard, Lane};
+use crate::limits::VOICES_PER_ALERT;
 
 /// What became of the old group's copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,39 +33,38 @@ pub struct StillInFlight;
 /// knows of the alert moves to the new group's lane. Doing it twice changes nothing.
 ///
 /// # Errors
-/// While a delivery is under way from which something would have to move; nothing changed.
+/// While a delivery is under way from which, or to which, something would have to move; nothing
+/// changed.
 pub fn rehome(
     alert: &AlertKey,
     from: &mut Group,
     to: &mut Group,
     lanes: &BTreeSet<LaneKey>,
 ) -> Result<Rehomed, StillInFlight> {
-    let Some(left) = from.state.alerts.get(alert) else {
+    let Some(left) = from.state.alerts.get(alert).cloned() else {
         return Ok(Rehomed::NotHere);
     };
     if left.departed {
         return Ok(Rehomed::Departed);
     }
-    let episodes = episodes_of(alert, from);
-    let moving = |key: &&LaneKey| lanes.contains(*key);
-    let mut old_lanes = from.state.lanes.iter();
-    if old_lanes.any(|(key, lane)| moving(&key) && lane.flight.is_some()) {
+    if lanes
+        .iter()
+        .any(|lane| from.is_in_flight(lane) || to.is_in_flight(lane))
+    {
         return Err(StillInFlight);
     }
-    let left = left.clone();
-    let joined = join(left, &episodes, to);
+    let episodes = from.episodes_of(alert);
+    let same = join(alert, left, &episodes, to);
     for key in lanes {
         let new = to.state.lanes.entry(*key).or_default();
         let Some(old) = from.state.lanes.get_mut(key) else {
             continue;
         };
         for (id, _) in &episodes {
-            let target = if Some(*id) == joined.merged {
-                joined.current
-            } else {
-                *id
-            };
-            move_knowledge(*id, old, target, new);
+            let name = same
+                .filter(|same| same.there == *id)
+                .map_or(*id, |same| same.here);
+            move_knowledge(*id, old, name, new);
         }
     }
     from.quiet_until = None;
@@ -72,59 +72,91 @@ pub fn rehome(
     Ok(depart(alert, &episodes, from))
 }
 
-/// How the alert stands in its new group.
-struct Joined {
-    /// Its current episode there.
-    current: EpisodeId,
-    /// The episode of the old group that `current` is another name for.
-    merged: Option<EpisodeId>,
+/// Two names of one episode, because both groups saw it begin.
+#[derive(Clone, Copy)]
+struct Same {
+    /// In the old group.
+    there: EpisodeId,
+    /// In the new group.
+    here: EpisodeId,
 }
 
-fn episodes_of(alert: &AlertKey, group: &Group) -> Vec<(EpisodeId, Episode)> {
-    let all = group.state.episodes.iter();
-    let own = all.filter(|(_, episode)| episode.alert == *alert);
-    own.map(|(id, episode)| (*id, episode.clone())).collect()
+impl Group {
+    fn is_in_flight(&self, lane: &LaneKey) -> bool {
+        let lane = self.state.lanes.get(lane);
+        lane.is_some_and(|lane| lane.flight.is_some())
+    }
+
+    fn episodes_of(&self, alert: &AlertKey) -> Vec<(EpisodeId, Episode)> {
+        let all = self.state.episodes.iter();
+        let own = all.filter(|(_, episode)| episode.alert == *alert);
+        own.map(|(id, episode)| (*id, episode.clone())).collect()
+    }
 }
 
-/// Puts the alert and its episodes into the new group. If it is known there already, because it
-/// was observed there before it moved, two open episodes are one.
-fn join(left: Alert, episodes: &[(EpisodeId, Episode)], to: &mut Group) -> Joined {
-    let moved = left.episode;
-    let Some((_, last)) = episodes.iter().find(|(id, _)| *id == moved) else {
-        // Without a current episode there is nothing to merge; only earlier ones move.
-        to.state.episodes.extend(episodes.iter().cloned());
-        return Joined {
-            current: moved,
-            merged: None,
-        };
-    };
-    let Some(present) = to.state.alerts.get_mut(&last.alert) else {
-        to.state.alerts.insert(last.alert.clone(), left);
-        to.state.episodes.extend(episodes.iter().cloned());
-        return Joined {
-            current: moved,
-            merged: None,
-        };
-    };
-    present.departed = false;
-    let current = present.episode;
-    let here = to.state.episodes.get_mut(&current);
-    let merged = match here {
-        Some(here) if current != moved && (last.fires() || here.start <= last.start) => {
-            here.start = here.start.min(last.start);
-            here.reopened = here.reopened.max(last.reopened);
-            Some(moved)
+/// Puts the alert and its episodes into the new group, where it may be known already: it was
+/// observed there before it moved, or it departed from there earlier.
+fn join(
+    alert: &AlertKey,
+    left: Alert,
+    episodes: &[(EpisodeId, Episode)],
+    to: &mut Group,
+) -> Option<Same> {
+    let last = episodes.iter().find(|(id, _)| *id == left.episode);
+    let present = to.state.alerts.get_mut(alert);
+    let same = present
+        .as_ref()
+        .zip(last)
+        .and_then(|(present, (there, last))| {
+            let here = to.state.episodes.get(&present.episode)?;
+            let both_go_on = here.ended().is_none() && last.ended().is_none();
+            let names = Same {
+                there: *there,
+                here: present.episode,
+            };
+            (both_go_on || here.start == last.start).then_some(names)
+        });
+    let others = episodes
+        .iter()
+        .filter(|(id, _)| same.is_none_or(|same| same.there != *id));
+    match (present, same, last) {
+        (Some(present), Some(same), Some((_, last))) => {
+            present.departed = false;
+            present.hear_of(left.voices);
+            if let Some(here) = to.state.episodes.get_mut(&same.here) {
+                here.start = here.start.min(last.start);
+                here.reopened = here.reopened.max(last.reopened);
+            }
         }
-        Some(_) | None => None,
-    };
-    let others = episodes.iter().filter(|(id, _)| Some(*id) != merged);
+        // What the new group knows goes on; the old group's episodes are earlier ones.
+        (Some(present), _, Some((_, last))) if last.ended().is_some() => present.departed = false,
+        (Some(_) | None, _, _) => {
+            to.state.alerts.insert(alert.clone(), left);
+        }
+    }
     for (id, episode) in others {
         to.state
             .episodes
             .entry(*id)
             .or_insert_with(|| episode.clone());
     }
-    Joined { current, merged }
+    same
+}
+
+impl Alert {
+    /// Adds the voices that it does not know yet, as far as there is room.
+    fn hear_of(&mut self, voices: Vec<Voice>) {
+        for voice in voices {
+            let at = self.voices.partition_point(|known| known.key < voice.key);
+            let known = self
+                .voices
+                .get(at)
+                .is_some_and(|known| known.key == voice.key);
+            if !known && self.voices.len() < VOICES_PER_ALERT {
+                self.voices.insert(at, voice);
+            }
+        }
+    }
 }
 
 fn move_knowledge(from: EpisodeId, old: &mut Lane, to: EpisodeId, new: &mut Lane) {
@@ -133,11 +165,15 @@ fn move_knowledge(from: EpisodeId, old: &mut Lane, to: EpisodeId, new: &mut Lane
     if heard.is_none() && owed.is_none() {
         return;
     }
-    if let Some(heard) = heard {
-        new.heard.entry(to).or_insert(heard);
+    match (new.heard.get(&to), heard) {
+        (None | Some(Heard::Maybe), Some(heard)) => _ = new.heard.insert(to, heard),
+        (Some(Heard::Sure | Heard::MaybeOver), _) | (_, None) => {}
     }
     if let Some(since) = owed {
         new.owed.entry(to).or_insert(since);
+    }
+    if new.heard.get(&to) == Some(&Heard::Sure) {
+        new.owed.remove(&to);
     }
     new.last = new.last.max(old.last);
     if new.memory.is_none() {
@@ -152,7 +188,8 @@ fn depart(alert: &AlertKey, episodes: &[(EpisodeId, Episode)], from: &mut Group)
         let own = |id: &EpisodeId| episodes.iter().any(|(own, _)| own == id);
         lane.owed.retain(|id, _| !own(id) || heard.contains_key(id));
     }
-    let kept = |id: &EpisodeId| from.state.lanes.values().any(|lane| lane.refers_to(*id));
+    let lanes = &from.state.lanes;
+    let kept = |id: &EpisodeId| lanes.values().any(|lane| lane.refers_to(*id));
     if episodes.iter().any(|(id, _)| kept(id)) {
         if let Some(left) = from.state.alerts.get_mut(alert) {
             left.departed = true;

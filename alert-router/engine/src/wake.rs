@@ -1,5 +1,6 @@
 //! When to look at a group next, and why.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::alert::Alert;
@@ -21,8 +22,10 @@ impl Group {
         let lanes = lanes.filter_map(|(key, lane)| self.lane_wake(*key, lane, ctx));
         let alerts = self.state.alerts.iter();
         let alerts = alerts.filter_map(|(key, alert)| voices_wake(key, alert, ctx));
+        let needed = self.alerts_spoken_of();
         let episodes = self.state.episodes.iter();
-        let episodes = episodes.filter_map(|(id, episode)| self.episode_wake(*id, episode, ctx));
+        let episodes =
+            episodes.filter_map(|(id, episode)| self.episode_wake(*id, episode, &needed, ctx));
         lanes.chain(alerts).chain(episodes).min()
     }
 
@@ -53,7 +56,13 @@ impl Group {
         speaks.into_iter().chain(opens).min()
     }
 
-    fn episode_wake(&self, id: EpisodeId, episode: &Episode, ctx: &Context<'_>) -> Option<Wake> {
+    fn episode_wake(
+        &self,
+        id: EpisodeId,
+        episode: &Episode,
+        needed: &BTreeSet<&AlertKey>,
+        ctx: &Context<'_>,
+    ) -> Option<Wake> {
         let alert = self.state.alerts.get(&episode.alert)?;
         let lanes = self.state.lanes.iter();
         let mute = episode.muted.and_then(|mute| {
@@ -66,7 +75,7 @@ impl Group {
             why: WakeReason::MuteMayEnd,
         });
         let forget = match episode.phase {
-            Phase::Ended(end) if alert.episode == id && self.nobody_needs(&episode.alert) => {
+            Phase::Ended(end) if alert.episode == id && !needed.contains(&episode.alert) => {
                 let source = ctx.sources.get(&episode.alert.source);
                 let at = end.seen + source.rules.doubt.max(ctx.policy.group_wait);
                 Some(Wake {
@@ -114,15 +123,12 @@ impl Group {
         }
     }
 
-    /// Whether no lane speaks of any episode of the alert.
-    fn nobody_needs(&self, key: &AlertKey) -> bool {
-        let own = self
-            .state
-            .episodes
-            .iter()
-            .filter(|(_, episode)| episode.alert == *key);
-        let mut ids = own.map(|(id, _)| *id);
-        ids.all(|id| !self.state.lanes.values().any(|lane| lane.refers_to(id)))
+    /// The alerts of which some lane has to say something, or has said something.
+    fn alerts_spoken_of(&self) -> BTreeSet<&AlertKey> {
+        let lanes = self.state.lanes.values();
+        let ids = lanes.flat_map(|lane| lane.heard.keys().chain(lane.owed.keys()));
+        let episodes = ids.filter_map(|id| self.state.episodes.get(id));
+        episodes.map(|episode| &episode.alert).collect()
     }
 }
 
