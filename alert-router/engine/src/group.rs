@@ -206,7 +206,7 @@ impl Group {
         self.let_time_pass_if_due(ctx);
         let observed = self.hear(seen, ctx);
         if let Observed::Changed { .. } = observed {
-            self.keep_lanes(ctx.policy);
+            self.keep_lanes(ctx.policy, ctx.now);
             self.quiet_until = None;
         }
         observed

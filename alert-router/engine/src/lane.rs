@@ -22,7 +22,9 @@ pub struct Lane {
     pub last: Option<Timestamp>,
     /// Counts its messages: no two of them have the same id.
     pub serial: u32,
-    /// Since when a fallback or an escalation hears news.
+    /// Since when it hears news: when it came into being, or when its condition was met. `None`
+    /// for a fallback or an escalation whose condition is not met, and for a lane whose group has
+    /// begun a new life since.
     pub opened: Option<Timestamp>,
     /// Attempts since its last message.
     pub attempts: u32,
@@ -112,6 +114,14 @@ impl Pause {
 }
 
 impl Lane {
+    /// A lane that hears news from `now` on.
+    pub(crate) fn open(now: Timestamp) -> Self {
+        Self {
+            opened: Some(now),
+            ..Self::default()
+        }
+    }
+
     /// Whether its people may know of something as firing.
     #[must_use]
     pub fn holds_something(&self) -> bool {

@@ -103,7 +103,7 @@ impl News {
             return;
         }
         let since = match ear {
-            Ear::All => episode.since,
+            Ear::All => since_known_to(lane, id, episode),
             Ear::OpenedAt(opened) => opened,
             Ear::Ends => return,
         };
@@ -253,6 +253,12 @@ impl Group {
             memory: lane.memory.clone(),
         }
     }
+}
+
+/// Since when an episode is news to a lane: not before the lane was there, unless it is owed.
+fn since_known_to(lane: &Lane, id: EpisodeId, episode: &Episode) -> Timestamp {
+    let known = episode.since.max(lane.opened.unwrap_or(Timestamp::MIN));
+    lane.owed.get(&id).map_or(known, |owed| known.min(*owed))
 }
 
 fn failed_over_from(key: &LaneKey, policy: &Policy) -> Option<LaneKey> {

@@ -35,7 +35,7 @@ impl Group {
     pub(crate) fn let_time_pass(&mut self, ctx: &Context<'_>) {
         self.state.not_after(ctx.now, ctx.policy);
         self.asked = self.asked.map(|asked| asked.min(ctx.now));
-        self.keep_lanes(ctx.policy);
+        self.keep_lanes(ctx.policy, ctx.now);
         self.lapse(ctx);
         self.owe(ctx);
         self.let_voices_pass(ctx);
@@ -51,9 +51,13 @@ impl Group {
     }
 
     /// One lane per destination of the route; lanes whose destination left the config are closed.
-    pub(crate) fn keep_lanes(&mut self, policy: &Policy) {
-        for key in policy.lanes.keys() {
-            self.state.lanes.entry(*key).or_default();
+    pub(crate) fn keep_lanes(&mut self, policy: &Policy, now: Timestamp) {
+        for (key, lane) in &policy.lanes {
+            let lanes = self.state.lanes.entry(*key);
+            lanes.or_insert_with(|| match lane.opens {
+                Opens::AtOnce => Lane::open(now),
+                Opens::WhenFailing { .. } | Opens::Unacknowledged { .. } => Lane::default(),
+            });
         }
         let known =
             |key: &LaneKey| policy.lanes.contains_key(key) || policy.destinations.contains(key);
@@ -132,6 +136,9 @@ impl Group {
 
     fn open_lanes(&mut self, ctx: &Context<'_>) {
         for (key, lane_policy) in &ctx.policy.lanes {
+            if lane_policy.opens == Opens::AtOnce {
+                continue;
+            }
             let opens = self.state.opens_at(lane_policy.opens);
             let opens = opens.filter(|at| *at <= ctx.now);
             let inherited = match (lane_policy.opens, opens) {

@@ -55,8 +55,10 @@ pub fn rehome(
     }
     let episodes = from.episodes_of(alert);
     let same = join(alert, left, &episodes, to);
+    let now = from.latest.max(to.latest);
     for key in lanes {
-        let new = to.state.lanes.entry(*key).or_default();
+        let new = to.state.lanes.entry(*key);
+        let new = new.or_insert_with(|| Lane::open(now));
         let Some(old) = from.state.lanes.get_mut(key) else {
             continue;
         };

@@ -66,7 +66,7 @@ fn moved_elsewhere_is_told_there_and_closed_here() {
     resolve_everywhere(&mut world);
     world.at("60:00").heard(&[
         "0:05 First +A",
-        "0:10 mail First +A",
+        "0:15 mail First +A",
         "10:05 room AllResolved -A",
         "10:05 mail AllResolved -A",
     ]);
@@ -128,4 +128,68 @@ fn a_destination_that_left_the_config_closes_its_lane_with_a_record() {
         unfinished: 1,
     };
     assert!(world.notes.contains(&closed), "{:?}", world.notes);
+}
+
+#[test]
+fn moved_there_and_back_is_no_news() {
+    let mut world = told_a();
+    reload(&mut world, "mail").unwrap();
+    world.lanes_are(&["room", "mail"]);
+    world.at("10:00");
+    assert_eq!(move_back(&mut world, "room"), Ok(Rehomed::Departed));
+    world.at("20:00");
+    resolve_everywhere(&mut world);
+    world.at("60:00").heard(&[
+        "0:05 First +A",
+        "0:15 mail First +A",
+        "20:05 room AllResolved -A",
+        "20:05 mail AllResolved -A",
+    ]);
+}
+
+/// A is routed to `G` again, which tells `destination`.
+fn move_back(world: &mut World, destination: &'static str) -> Result<Rehomed, StillInFlight> {
+    let mut from: Site = world.sites.remove("H").unwrap();
+    let to = world.sites.get_mut("G").unwrap();
+    let lanes = BTreeSet::from([lane(destination)]);
+    let rehomed = rehome(&key("A"), &mut from.group, &mut to.group, &lanes);
+    world.sites.insert("H", from);
+    rehomed
+}
+
+#[test]
+fn a_voice_that_only_the_old_group_heard_moves_too() {
+    let mut world = World::new();
+    let firing = |start| Says::Firing {
+        start: at(start),
+        expires: None,
+    };
+    world.observe("G", "A", "0", firing("-1:00"));
+    world.observe("G", "A", "1", firing("-1:00"));
+    world
+        .at("1:00")
+        .add_group("H", policy(&["room"]), Intake::Webhook);
+    world.observe("H", "A", "1", firing("-1:00"));
+    assert_eq!(reload(&mut world, "room"), Ok(Rehomed::Gone));
+    world
+        .at("10:00")
+        .observe("H", "A", "1", Says::Resolved { end: at("10:00") });
+    world.at("30:00").heard(&["0:05 First +A"]);
+}
+
+#[test]
+fn a_destination_that_left_the_route_still_hears_the_end() {
+    let mut world = told_a();
+    let all = policy(&["room", "mail"]).destinations;
+    *world.policy() = policy(&["mail"]);
+    world.policy().destinations = all;
+    world.turn("G");
+    world.lanes_are(&["room", "mail"]);
+    world.at("10:00").resolves("A");
+    world.at("60:00").heard(&[
+        "0:05 First +A",
+        "0:15 mail First +A",
+        "10:05 room AllResolved -A",
+        "10:05 mail AllResolved -A",
+    ]);
 }

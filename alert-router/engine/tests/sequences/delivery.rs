@@ -170,3 +170,127 @@ fn a_late_answer_changes_nothing() {
         (&after.lanes, &after.episodes)
     );
 }
+
+/// `spare` stands in for `room` after ten minutes.
+fn with_fallback() -> World {
+    let mut world = World::with_lanes(&["room", "spare"]);
+    let opens = Opens::WhenFailing {
+        lane: lane("room"),
+        after: lasting("10:00"),
+    };
+    let fallback = LanePolicy {
+        opens,
+        ..LanePolicy::default()
+    };
+    world.policy().lanes.insert(lane("spare"), fallback);
+    world
+}
+
+#[test]
+fn fallback_tells_what_was_missed_before_it_opened() {
+    let mut world = with_fallback();
+    world.channel("room", "0:00", Answer::HasNoSlot);
+    world.channel("room", "60:00", Answer::Delivers);
+    world.fires("A", "0:00");
+    world.at("5:00").resolves("A");
+    world.at("2:00:00").heard(&[
+        "10:05 spare Missed !A instead of room",
+        "60:00 room Missed !A late by 3595s",
+    ]);
+}
+
+#[test]
+fn fallback_of_a_lane_that_works_stays_quiet() {
+    let mut world = with_fallback();
+    world.fires("A", "0:00");
+    world.at("30:00").resolves("A");
+    world
+        .at("60:00")
+        .heard(&["0:05 room First +A", "30:05 room AllResolved -A"]);
+}
+
+#[test]
+fn escalation_opens_when_nobody_acknowledges() {
+    let mut world = World::with_lanes(&["room", "spare"]);
+    let opens = Opens::Unacknowledged {
+        after: lasting("10:00"),
+    };
+    let escalation = LanePolicy {
+        opens,
+        ..LanePolicy::default()
+    };
+    world.policy().lanes.insert(lane("spare"), escalation);
+    world.fires("A", "0:00");
+    world.at("5:00").fires("B", "5:00");
+    world
+        .at("8:00")
+        .mute("A", alert_engine::MutedBy::Acknowledgement, None);
+    world.at("30:00").heard(&[
+        "0:05 room First +A",
+        "5:06 room NewAlerts +B =A",
+        "15:00 spare First +B (1 muted)",
+    ]);
+}
+
+#[test]
+fn missed_occurrences_beyond_their_time_become_a_count() {
+    let mut world = World::new();
+    world.channel("room", "0:00", Answer::HasNoSlot);
+    world.channel("room", "5:00:00", Answer::Delivers);
+    for (fires, ends) in [("0:00", "1:00"), ("10:00", "11:00"), ("4:30:00", "4:31:00")] {
+        world.at(fires).fires("A", fires);
+        world.at(ends).resolves("A");
+    }
+    world
+        .at("6:00:00")
+        .heard(&["300:00 Missed !A (2 expired) late by 17995s"]);
+    assert!(world.group().is_over());
+}
+
+#[test]
+fn a_digest_settles_every_lane_in_it() {
+    let mut world = World::new();
+    world.add_group(
+        "H",
+        crate::world::policy(&["room"]),
+        alert_engine::Intake::Webhook,
+    );
+    world.channel("room", "0:00", Answer::HasNoSlot);
+    let says = alert_engine::Says::Firing {
+        start: at("0:00"),
+        expires: None,
+    };
+    world.observe("G", "A", "A", says);
+    world.observe("H", "B", "B", says);
+    world.at("0:04").now = at("0:05");
+    let due = ["G", "H"].map(|site| world.call(site, |group, ctx| group.due(ctx)).remove(0));
+    let id = alert_engine::digest_id(lane("room"), &due);
+    let reversed = due.iter().rev().cloned().collect::<Vec<_>>();
+    assert_eq!(id, alert_engine::digest_id(lane("room"), &reversed));
+    for (site, due) in ["G", "H"].into_iter().zip(&due) {
+        let owner = alert_engine::Incarnation(1);
+        let claim = alert_engine::Claim {
+            id,
+            owner,
+            deadline: at("1:00"),
+        };
+        assert_eq!(
+            world.call(site, |group, ctx| group.claim(due, claim, ctx)),
+            Ok(id)
+        );
+        let again = world.call(site, |group, ctx| group.claim(due, claim, ctx));
+        assert_eq!(again, Err(alert_engine::LaneMoved));
+    }
+    for site in ["G", "H"] {
+        let heard = alert_engine::Outcome::Delivered {
+            memory: Some(b"id".to_vec().into()),
+        };
+        let record = world.call(site, |group, ctx| group.settle(id, heard, ctx));
+        assert_eq!(record.became, Became::Heard);
+        let lane = &world.sites[site].group.state().lanes[&lane("room")];
+        assert_eq!(
+            (lane.heard.len(), lane.memory.as_deref()),
+            (1, Some(&b"id"[..]))
+        );
+    }
+}

@@ -147,3 +147,12 @@ fn silent_ends_leave_without_a_word() {
     world.at("30:00").heard(&["0:05 First +A", "6:05 First +A"]);
     assert_ne!(world.claims[0].1.birth, world.claims[1].1.birth);
 }
+
+#[test]
+fn where_alerts_expire_the_last_word_counts() {
+    let mut world = crate::timing::opened_by_api();
+    crate::timing::posts(&mut world, "A", "0:00", "60:00");
+    world.at("6:00").resolves("A");
+    crate::timing::posts(&mut world, "A", "0:00", "60:00");
+    world.at("30:00").heard(&["0:05 First +A"]);
+}

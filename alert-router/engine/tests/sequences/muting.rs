@@ -111,3 +111,14 @@ fn an_end_in_a_time_interval_is_told_when_the_interval_is_over() {
         .at("10:00:00")
         .heard(&["0:05 First +A", "540:05 AllResolved -A"]);
 }
+
+#[test]
+fn an_end_that_is_never_told_while_muted_leaves_without_a_word() {
+    let mut world = told_a();
+    world.policy().resolved_when_muted = Some(alert_engine::WhenMuted::Never);
+    world.at("10:00").mute("A", MutedBy::Silence, None);
+    world.at("20:00").resolves("A");
+    world.at("30:00").unmute("A");
+    world.at("60:00").heard(&["0:05 First +A"]);
+    assert!(world.group().is_over());
+}

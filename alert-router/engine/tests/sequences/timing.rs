@@ -93,6 +93,16 @@ fn clock_back_while_a_lane_backs_off_blocks_nothing() {
     assert_eq!(world.claims.len(), 2);
 }
 
+#[test]
+fn clock_back_blocks_no_tick() {
+    let mut world = opened_by_api();
+    world.at("60:00");
+    posts(&mut world, "A", "60:00", "90:00");
+    world.now = at("0:10");
+    world.turn("G");
+    world.at("1:00").heard(&["0:15 First +A"]);
+}
+
 /// 30 due lanes of one bot, 18 slots, the last three prioritised.
 #[test]
 fn flood_digest_carries_what_finds_no_slot() {
