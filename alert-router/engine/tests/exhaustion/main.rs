@@ -13,7 +13,8 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use small::{Answer, Small, Step};
+use alert_engine::Timing;
+use small::{Answer, Shape, Small, Step};
 
 /// Explores `begin` to `depth` steps; returns how many states it saw.
 fn explore(begin: &Small, depth: usize) -> usize {
@@ -69,19 +70,61 @@ fn check(begin: &Small, depth: usize, at_least: usize) {
     );
 }
 
+const PEERS: Shape = Shape {
+    alerts: 2,
+    lanes: 2,
+    fallback: false,
+    timing: Timing::Settled,
+};
+
 #[test]
 fn from_nothing_every_interleaving_tells_the_truth() {
-    check(&Small::begin(2, 2), 5, 15_000);
+    check(&Small::begin(PEERS), 5, 15_000);
 }
 
 #[test]
 fn of_one_alert_and_one_lane_every_interleaving_tells_the_truth() {
-    check(&Small::begin(1, 1), 7, 15_000);
+    let shape = Shape {
+        alerts: 1,
+        lanes: 1,
+        ..PEERS
+    };
+    check(&Small::begin(shape), 7, 60_000);
+}
+
+#[test]
+fn on_ticks_every_interleaving_tells_the_truth() {
+    let shape = Shape {
+        alerts: 1,
+        lanes: 1,
+        timing: Timing::Ticking,
+        ..PEERS
+    };
+    check(&Small::begin(shape), 6, 10_000);
+}
+
+#[test]
+fn with_a_fallback_every_interleaving_tells_the_truth() {
+    let shape = Shape {
+        alerts: 1,
+        fallback: true,
+        ..PEERS
+    };
+    let mut world = Small::begin(shape);
+    let failing = [
+        Step::Land(0, Answer::FailedLost),
+        Step::Wait,
+        Step::Land(0, Answer::FailedLost),
+    ];
+    for step in [Step::Fire(0, 0), Step::Wait].into_iter().chain(failing) {
+        world.take(step);
+    }
+    check(&world, 5, 5_000);
 }
 
 #[test]
 fn after_a_first_message_every_interleaving_tells_the_truth() {
-    let mut world = Small::begin(2, 2);
+    let mut world = Small::begin(PEERS);
     let told = [
         Step::Land(0, Answer::Delivered),
         Step::Land(1, Answer::Delivered),
@@ -89,5 +132,5 @@ fn after_a_first_message_every_interleaving_tells_the_truth() {
     for step in [Step::Fire(0, 0), Step::Wait].into_iter().chain(told) {
         world.take(step);
     }
-    check(&world, 5, 15_000);
+    check(&world, 5, 40_000);
 }
