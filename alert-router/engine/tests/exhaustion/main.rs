@@ -14,7 +14,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use alert_engine::Timing;
-use small::{Answer, Shape, Small, Step};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use small::{Answer, Direction, Shape, Small, Step};
 
 /// Explores `begin` to `depth` steps; returns how many states it saw.
 fn explore(begin: &Small, depth: usize) -> usize {
@@ -68,6 +70,26 @@ fn check(begin: &Small, depth: usize, at_least: usize) {
         states >= at_least,
         "{states} states are fewer than there were"
     );
+}
+
+proptest! {
+    /// Far from the beginning, with clocks that step: sampled, not proved.
+    #[test]
+    fn a_long_walk_tells_the_truth(
+        choices in vec(any::<prop::sample::Index>(), 1..60),
+        fallback in any::<bool>(),
+        ticking in any::<bool>(),
+    ) {
+        let timing = if ticking { Timing::Ticking } else { Timing::Settled };
+        let mut world = Small::begin(Shape { fallback, timing, ..PEERS });
+        for choice in choices {
+            let mut steps = world.steps();
+            steps.extend([Step::Wait, Step::Wait, Step::Crash(true), Step::Crash(false)]);
+            steps.extend([Direction::Forward, Direction::Back].map(Step::Clock));
+            world.take(steps[choice.index(steps.len())]);
+        }
+        world.check_rest();
+    }
 }
 
 const PEERS: Shape = Shape {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::small::REPEAT_INTERVAL;
 use alert_engine::{Content, ContentHash, EpisodeId, LineKind, Timestamp};
 
 /// What a person believes.
@@ -38,11 +39,16 @@ impl Person {
         }
     }
 
+    /// The clock stepped, so how long ago something was read cannot be told from it.
+    pub(crate) fn loses_count_of_time(&mut self) {
+        self.last_sure = None;
+    }
+
     /// The router learned that a message arrived; invariant `no-idle-repeat`.
     pub(crate) fn surely_read(&mut self, content: &Content, now: Timestamp) {
         let hash = content.hash();
         if let Some((last, at)) = self.last_sure {
-            let soon = now.since(at) < super::small::REPEAT_INTERVAL;
+            let soon = now.since(at) < REPEAT_INTERVAL;
             assert!(!(soon && last == hash), "told twice: {content:?}");
         }
         self.last_sure = Some((hash, now));

@@ -34,8 +34,17 @@ pub(crate) enum Step {
     Land(usize, Answer),
     /// The first alert is silenced, or no longer.
     Mute,
-    /// The process dies, once; what was under way arrived, or did not.
+    /// The process dies; what was under way arrived, or did not. Exhaustion offers it once.
     Crash(bool),
+    /// Our clock steps forward or back by an hour. Offered to random walks only.
+    Clock(Direction),
+}
+
+/// Where a clock steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Forward,
+    Back,
 }
 
 /// How a delivery ends.
@@ -56,6 +65,8 @@ pub(crate) enum Answer {
 #[derive(Clone)]
 pub(crate) struct Small {
     now: Timestamp,
+    /// What time it is upstream, where clocks do not step.
+    upstream: Timestamp,
     group: Group,
     voices: [[Voice; 2]; 2],
     people: [Person; LANES],
@@ -99,6 +110,7 @@ impl Mutes for Silences {
 impl Hash for Small {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.now.hash(state);
+        self.upstream.hash(state);
         self.group.state().hash(state);
         self.voices.hash(state);
         self.people.hash(state);
@@ -174,6 +186,7 @@ impl Small {
         let (route, config) = (RouteId([0; 16]), ConfigHash([0; 16]));
         Self {
             now,
+            upstream: now,
             group: Group::new(route, Labels::default(), config, Intake::Webhook, &ctx),
             voices: [[Voice::Unknown; 2]; 2],
             people: Default::default(),
@@ -223,35 +236,40 @@ impl Small {
     /// One step takes a second, or until the group wakes.
     pub(crate) fn take(&mut self, step: Step) {
         self.path.push(step);
-        match step {
-            Step::Wait => match self.call(|group, ctx| group.next_wake(ctx)) {
-                Some(wake) => self.now = self.now.max(wake.at),
-                None => self.now = self.now + SECOND,
-            },
+        let woken = match step {
+            Step::Wait => self
+                .call(|group, ctx| group.next_wake(ctx))
+                .map(|wake| wake.at),
             Step::Fire(..)
             | Step::Lag(..)
             | Step::Resolve(..)
             | Step::Land(..)
             | Step::Mute
-            | Step::Crash(_) => self.now = self.now + SECOND,
-        }
+            | Step::Crash(_)
+            | Step::Clock(_) => None,
+        };
+        let at = woken.map_or(self.now + SECOND, |at| at.max(self.now));
+        self.wait_until(at);
         match step {
-            Step::Fire(a, v) => self.fire(a, v, self.now),
+            Step::Fire(a, v) => self.fire(a, v, self.upstream),
             Step::Lag(a, v) => {
                 if let Voice::Ended(end) = self.voices[a][v] {
                     self.fire(a, v, end - SECOND);
                 }
             }
             Step::Resolve(a, v) => {
-                self.voices[a][v] = Voice::Ended(self.now);
-                self.observe(a, v, Says::Resolved { end: self.now });
+                let end = self.upstream;
+                self.voices[a][v] = Voice::Ended(end);
+                self.observe(a, v, Says::Resolved { end });
             }
             Step::Wait => {}
             Step::Land(lane, answer) => self.land(lane, answer),
             Step::Mute => self.silences.toggle(self.now),
             Step::Crash(arrived) => self.crash(arrived),
+            Step::Clock(direction) => self.step_clock(direction),
         }
-        if step == Step::Mute || self.is_due() {
+        // Whoever drives the engine looks when mutes change and when the clock stepped.
+        if matches!(step, Step::Mute | Step::Clock(_)) || self.is_due() {
             self.turn();
         }
         self.note();
@@ -267,14 +285,16 @@ impl Small {
         }
         for _ in 0..100 {
             if (0..LANES).any(|l| world.flight(l).is_some() && !world.is_swallowed(l)) {
-                world.now = world.now + SECOND;
+                world.wait_until(world.now + SECOND);
                 for l in 0..LANES {
                     world.land(l, Answer::Delivered);
                 }
             }
             match world.call(|group, ctx| group.next_wake(ctx)) {
                 // Whatever is still to be settled takes less than an hour.
-                Some(wake) if wake.at < world.now + HOUR => world.now = world.now.max(wake.at),
+                Some(wake) if wake.at < world.now + HOUR => {
+                    world.wait_until(wake.at.max(world.now));
+                }
                 Some(_) | None => return world.check_people(),
             }
             world.turn();
@@ -304,6 +324,19 @@ impl Small {
                 assert!(heard, "{id} unheard, {}", context());
             }
         }
+    }
+
+    fn step_clock(&mut self, direction: Direction) {
+        self.now = match direction {
+            Direction::Forward => self.now + HOUR,
+            Direction::Back => self.now - HOUR,
+        };
+        self.people.iter_mut().for_each(Person::loses_count_of_time);
+    }
+
+    fn wait_until(&mut self, at: Timestamp) {
+        self.upstream = self.upstream + at.since(self.now);
+        self.now = at;
     }
 
     fn fire(&mut self, a: usize, v: usize, start: Timestamp) {
