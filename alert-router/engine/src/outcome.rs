@@ -115,3 +115,8 @@ pub enum Note {
         count: u32,
     },
 }
+
+/// A number of things as records hold it.
+pub(crate) fn count(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
