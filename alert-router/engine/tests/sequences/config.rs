@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use alert_engine::{Intake, LaneKey, Rehomed, Says, StillInFlight, rehome};
+use alert_engine::{Intake, LaneKey, Rehomed, Says, StillInFlight};
 
 use crate::grouping::told_a;
-use crate::world::{Answer, Site, World, at, key, lane, policy};
+use crate::world::{Answer, World, at, lane, policy};
 
 /// A was told from `G` to `room`; then it is routed to `H`, which tells `destination`.
 fn reload(world: &mut World, destination: &'static str) -> Result<Rehomed, StillInFlight> {
@@ -22,12 +22,7 @@ fn reload(world: &mut World, destination: &'static str) -> Result<Rehomed, Still
     if !world.sites.contains_key("H") {
         world.add_group("H", to, Intake::Webhook);
     }
-    let mut from: Site = world.sites.remove("G").unwrap();
-    let to = world.sites.get_mut("H").unwrap();
-    let lanes = to.policy.lanes.keys().copied().collect();
-    let rehomed = rehome(&key("A"), &mut from.group, &mut to.group, &lanes);
-    world.sites.insert("G", from);
-    rehomed
+    world.rehome("A", "G", "H")
 }
 
 fn resolve_everywhere(world: &mut World) {
@@ -136,7 +131,7 @@ fn moved_there_and_back_is_no_news() {
     reload(&mut world, "mail").unwrap();
     world.lanes_are(&["room", "mail"]);
     world.at("10:00");
-    assert_eq!(move_back(&mut world, "room"), Ok(Rehomed::Departed));
+    assert_eq!(world.rehome("A", "H", "G"), Ok(Rehomed::Departed));
     world.at("20:00");
     resolve_everywhere(&mut world);
     world.at("60:00").heard(&[
@@ -145,16 +140,6 @@ fn moved_there_and_back_is_no_news() {
         "20:05 room AllResolved -A",
         "20:05 mail AllResolved -A",
     ]);
-}
-
-/// A is routed to `G` again, which tells `destination`.
-fn move_back(world: &mut World, destination: &'static str) -> Result<Rehomed, StillInFlight> {
-    let mut from: Site = world.sites.remove("H").unwrap();
-    let to = world.sites.get_mut("G").unwrap();
-    let lanes = BTreeSet::from([lane(destination)]);
-    let rehomed = rehome(&key("A"), &mut from.group, &mut to.group, &lanes);
-    world.sites.insert("H", from);
-    rehomed
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod config;
 mod delivery;
 mod ends;
 mod grouping;
+mod moves;
 mod muting;
 mod sources;
 mod timing;

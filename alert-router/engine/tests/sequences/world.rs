@@ -11,8 +11,8 @@ use std::time::Duration;
 use alert_engine::{
     AlertKey, Became, BodyHash, Circuit, Claim, ConfigHash, Content, Context, Due, Fingerprint,
     Group, Incarnation, Intake, Labels, LaneKey, LanePolicy, LineKind, Liveness, Mute, MutedBy,
-    Mutes, Note, Observation, Observed, Outcome, Owners, Passage, Policy, Record, RouteId, Says,
-    Source, SourceName, Sources, Timestamp, Wake,
+    Mutes, Note, Observation, Observed, Outcome, Owners, Passage, Policy, Record, Rehomed, RouteId,
+    Says, Source, SourceName, Sources, StillInFlight, Timestamp, Wake, rehome,
 };
 
 /// How a channel answers.
@@ -197,6 +197,36 @@ impl World {
         let answers = self.channels.entry(lane(name)).or_default();
         answers.push((at(from), answer));
         answers.sort_by_key(|(from, _)| *from);
+    }
+
+    /// The channel of `name` answers so from now on.
+    pub(crate) fn channel_now(&mut self, name: &str, answer: Answer) {
+        self.channels
+            .entry(lane(name))
+            .or_default()
+            .push((self.now, answer));
+    }
+
+    /// A person lets every group try again what was given up for `name`.
+    pub(crate) fn replay(&mut self, name: &str) {
+        for site in self.sites.values_mut() {
+            site.group.replay(lane(name));
+        }
+    }
+
+    /// Moves `alert` to another group.
+    pub(crate) fn rehome(
+        &mut self,
+        alert: &str,
+        from: &'static str,
+        to: &'static str,
+    ) -> Result<Rehomed, StillInFlight> {
+        let mut old = self.sites.remove(from).unwrap();
+        let new = self.sites.get_mut(to).unwrap();
+        let lanes = new.policy.lanes.keys().copied().collect();
+        let rehomed = rehome(&key(alert), &mut old.group, &mut new.group, &lanes);
+        self.sites.insert(from, old);
+        rehomed
     }
 
     /// Runs until `time`, and stays there.
