@@ -294,3 +294,23 @@ fn a_digest_settles_every_lane_in_it() {
         );
     }
 }
+
+#[test]
+fn too_many_missed_occurrences_become_a_count() {
+    let mut world = World::new();
+    world.channel("room", "0:00", Answer::HasNoSlot);
+    world.channel("room", "3:00:00", Answer::Delivers);
+    for n in 0..510 {
+        let second = n * 20;
+        let fires = format!("{}:{:02}", second / 60, second % 60);
+        world.at(&fires).fires("A", &fires);
+        let ends = second + 10;
+        world
+            .at(&format!("{}:{:02}", ends / 60, ends % 60))
+            .resolves("A");
+    }
+    world.at("3:10:00");
+    let content = &world.claims[0].1.content;
+    assert_eq!((content.lines.len(), content.expired), (500, 10));
+    assert!(world.group().is_over());
+}

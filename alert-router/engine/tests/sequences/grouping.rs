@@ -165,3 +165,15 @@ fn large_group_counts_by_name_and_still_resolves() {
         "5:02 SomeResolved {'-': 100, '=': 500}",
     ]);
 }
+
+#[test]
+fn a_full_group_refuses_what_is_beyond_its_bound_and_goes_on() {
+    let mut world = World::new();
+    for n in 0..20_000 {
+        world.fires(&format!("A{n}"), "-1:00");
+    }
+    let refused = Observed::Refused(alert_engine::TooMany::Alerts);
+    assert_eq!(world.fires("one more", "-1:00"), refused);
+    assert_eq!(world.fires("A7", "-1:00"), Observed::Unchanged);
+    world.at("0:10").heard(&["0:05 First {'+': 20000}"]);
+}
