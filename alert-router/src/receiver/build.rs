@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Applications, BuildError, Inbox, Receiver, Webhook, WecomApp, WecomBot};
+use super::{Accounts, Applications, BuildError, Email, Inbox, Receiver, Webhook, WecomApp, WecomBot};
 use crate::clock::Clock;
 use crate::config::{self, Channel, Config};
 use crate::render::Renderer;
@@ -23,6 +23,8 @@ pub(crate) struct Builder<'a> {
     with: &'a Materials,
     /// Shared by all receivers of an application: one token, one count per member.
     applications: Applications,
+    /// Shared by all receivers of a mail account: its connections, and its pauses.
+    accounts: Accounts,
 }
 
 impl<'a> Builder<'a> {
@@ -35,6 +37,7 @@ impl<'a> Builder<'a> {
         Ok(Self {
             with,
             applications: Applications::of(apps, Arc::clone(&with.clock))?,
+            accounts: Accounts::new(Arc::clone(&with.clock)),
         })
     }
 
@@ -46,7 +49,10 @@ impl<'a> Builder<'a> {
     ) -> Result<Vec<Arc<dyn Receiver>>, BuildError> {
         let renderer = || Arc::clone(&self.with.renderer);
         Ok(match channel {
-            Channel::Email(_email) => vec![],
+            Channel::Email(email) => {
+                let emails = Email::build(name, email, &self.accounts, &self.with.renderer)?;
+                emails.into_iter().map(|email| Arc::new(email) as Arc<dyn Receiver>).collect()
+            }
             Channel::WecomBot(bot) => {
                 vec![Arc::new(WecomBot::new(
                     bot,

@@ -82,6 +82,7 @@ suite! {
     wecom_app: subjects::WecomAppSubject,
     webhook: subjects::WebhookSubject,
     inbox: subjects::InboxSubject,
+    email: crate::receiver::email::testing::EmailSubject,
 }
 
 async fn rendering<S: Subject>() {

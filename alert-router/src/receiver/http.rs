@@ -2,7 +2,6 @@
 //! out stands here once: TLS with given roots, deadlines, no redirects, bounded answers, and errors
 //! that hold neither URLs nor bodies.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -84,6 +83,12 @@ pub enum BuildError {
         /// What to write instead.
         fix: &'static str,
     },
+    /// A name that no certificate can hold.
+    #[error("{0} is no name of a server: check smarthost and tls_config.server_name")]
+    ServerName(String),
+    /// An address that needs an extension which few mail servers offer.
+    #[error("{0} is not ASCII: write its domain as xn--…, and use an ASCII mailbox name")]
+    Address(String),
     /// The client library refused the settings.
     #[error("the HTTP client could not be built: {0}")]
     Client(String),
@@ -165,34 +170,13 @@ impl HttpError {
 }
 
 fn tls(trust: &Trust) -> Result<rustls::ClientConfig, BuildError> {
-    use rustls::pki_types::{CertificateDer, pem::PemObject};
-
     if trust.server_name.is_some() {
         return Err(BuildError::Unsupported {
             what: "tls_config.server_name",
             fix: "use a URL whose host is the name in the certificate",
         });
     }
-    let mut roots = rustls::RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-    };
-    if let Some(pem) = &trust.ca_pem {
-        let bad = |why: &dyn std::fmt::Display| BuildError::Roots(why.to_string());
-        let mut found = 0;
-        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-            let certificate = certificate.map_err(|error| bad(&error))?;
-            roots.add(certificate).map_err(|error| bad(&error))?;
-            found += 1;
-        }
-        if found == 0 {
-            return Err(bad(&"no CERTIFICATE block"));
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| BuildError::Client(error.to_string()))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+    super::tls::client_config(trust)
 }
 
 fn broken(host: &str, error: reqwest::Error) -> HttpError {

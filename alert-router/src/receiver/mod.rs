@@ -2,9 +2,11 @@
 //! deadline. A new receiver is one file and three adjacent lines here.
 
 mod build;
+mod email;
 mod http;
 mod inbox;
 mod redact;
+mod tls;
 mod webhook;
 mod wecom;
 mod wecom_app;
@@ -17,6 +19,7 @@ mod scripted;
 
 pub(crate) use build::Builder;
 pub use build::Materials;
+pub use email::{Accounts, Email};
 pub use http::BuildError;
 pub use inbox::{Entry, Inbox, newest};
 pub use webhook::Webhook;

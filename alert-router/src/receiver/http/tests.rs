@@ -1,5 +1,7 @@
 //! The way out: roots, proxies, deadlines, and what an error may name.
 
+use std::sync::Arc;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 

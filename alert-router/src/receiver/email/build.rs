@@ -1,0 +1,203 @@
+//! From settings to receivers: who is one destination, what its channel takes, how its relay is
+//! reached. Starts nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alert_engine::LaneKey;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use lettre::Address;
+use lettre::message::Mailbox;
+use lettre::transport::smtp::extension::ClientId;
+
+use super::account::{Accounts, TURN};
+use super::classify::Step;
+use super::deliver::TRANSACTIONS;
+use super::mime::Stationery;
+use super::smtp::{QUIT, Relay, Tcp, deadline, plain_proof};
+use super::{CHANNEL, Email};
+use crate::config::{self, Recipients, Secret, SmtpAuth};
+use crate::receiver::redact::Redaction;
+use crate::receiver::{BuildError, Destination, Limits, Window, tls};
+use crate::render::{Renderer, clean};
+
+impl Email {
+    /// The receivers for one entry of `email_configs` of the receiver `name`: one for each
+    /// address, or one for all. Starts no connection.
+    pub fn build(
+        name: &str,
+        config: &config::Email,
+        accounts: &Accounts,
+        renderer: &Arc<Renderer>,
+    ) -> Result<Vec<Self>, BuildError> {
+        let lists: Vec<&[Mailbox]> = match config.recipients {
+            Recipients::Individual => config.to.chunks(1).collect(),
+            Recipients::Shared => vec![&config.to],
+        };
+        lists
+            .into_iter()
+            .map(|to| Self::to(name, to, config, accounts, renderer))
+            .collect()
+    }
+
+    fn to(
+        name: &str,
+        to: &[Mailbox],
+        config: &config::Email,
+        accounts: &Accounts,
+        renderer: &Arc<Renderer>,
+    ) -> Result<Self, BuildError> {
+        let recipients: Vec<_> = to.iter().map(|mailbox| mailbox.email.clone()).collect();
+        let written = [&config.from.email, &config.envelope_from];
+        let foreign = |address: &&Address| !address.to_string().is_ascii();
+        if let Some(address) = recipients.iter().chain(written).find(foreign) {
+            return Err(BuildError::Address(address.to_string()));
+        }
+        let keys = addresses(&recipients);
+        Ok(Self {
+            destination: destination(&keys, to),
+            limits: limits(config, &keys),
+            stationery: stationery(name, to, config),
+            thread: config.thread,
+            shows_state: config.subject_status,
+            relay: relay(config)?,
+            account: accounts.of(config),
+            renderer: renderer.clone(),
+            redaction: Redaction::of(config.auth.iter().flat_map(secrets)),
+            dial: Box::new(Tcp),
+            recipients,
+        })
+    }
+}
+
+/// The password, and the forms in which it travels: a server may echo the command it refuses.
+fn secrets(auth: &SmtpAuth) -> Vec<Secret> {
+    vec![
+        auth.password.clone(),
+        Secret::new(&BASE64.encode(auth.password.expose())),
+        Secret::new(&plain_proof(auth)),
+    ]
+}
+
+/// Addresses as people take them for the same: without case, in order, once each.
+fn addresses(recipients: &[Address]) -> Vec<String> {
+    let mut keys: Vec<_> = recipients
+        .iter()
+        .map(|to| to.to_string().to_lowercase())
+        .collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+fn destination(keys: &[String], to: &[Mailbox]) -> Destination {
+    let mut parts: Vec<&[u8]> = vec![CHANNEL.as_bytes()];
+    parts.extend(keys.iter().map(String::as_bytes));
+    let others = match to.len() {
+        1 => String::new(),
+        n => format!(" and {} more", n - 1),
+    };
+    let label = clean(&format!("{}{others}", to[0].email));
+    Destination {
+        channel: CHANNEL,
+        key: LaneKey::of(&parts),
+        label,
+    }
+}
+
+/// Each address has its own counters, whichever receiver writes to it. Providers that count mails
+/// to one address come on top of the config's hourly limit.
+fn limits(config: &config::Email, keys: &[String]) -> Limits {
+    const PROVIDERS: [(&str, Window); 2] = [
+        (
+            "smtpdm.aliyun.com",
+            Window {
+                messages: 45,
+                per: Duration::from_secs(300),
+            },
+        ),
+        (
+            "smtp.qcloudmail.com",
+            Window {
+                messages: 9,
+                per: Duration::from_secs(3600),
+            },
+        ),
+    ];
+    let hourly = Window {
+        messages: config.hourly_limit,
+        per: Duration::from_secs(3600),
+    };
+    let host = config.smarthost.host.to_ascii_lowercase();
+    let provider = PROVIDERS
+        .iter()
+        .filter(|(name, _)| *name == host)
+        .map(|(_, window)| *window);
+    Limits {
+        windows: std::iter::once(hourly).chain(provider).collect(),
+        shared: keys
+            .iter()
+            .map(|key| LaneKey::of(&[b"email address", key.as_bytes()]))
+            .collect(),
+        deadline: whole_deadline(keys.len()),
+        priority_exempt_hourly: true,
+    }
+}
+
+/// The sum of all steps at their slowest.
+fn whole_deadline(recipients: usize) -> Duration {
+    let open = [
+        Step::Connect,
+        Step::Tls,
+        Step::Greeting,
+        Step::Greeting,
+        Step::Greeting,
+        Step::StartTls,
+        Step::StartTls,
+        Step::Auth,
+    ];
+    let open: Duration = open.into_iter().map(deadline).sum();
+    let each = [Step::Mail, Step::Mail, Step::Data, Step::Text, Step::Dot];
+    let each: Duration = each.into_iter().map(deadline).sum();
+    let recipients = u32::try_from(recipients).unwrap_or(u32::MAX);
+    // A recipient may be asked for once in each transaction.
+    let all = each.saturating_add(deadline(Step::Rcpt).saturating_mul(recipients));
+    let transactions = if recipients == 1 { 1 } else { TRANSACTIONS };
+    TURN + open + QUIT + all.saturating_mul(transactions)
+}
+
+fn stationery(name: &str, to: &[Mailbox], config: &config::Email) -> Stationery {
+    // lettre panics on line breaks and NUL in a display name.
+    let quiet =
+        |mailbox: &Mailbox| Mailbox::new(mailbox.name.as_deref().map(clean), mailbox.email.clone());
+    Stationery {
+        from: quiet(&config.from),
+        envelope_from: config.envelope_from.clone(),
+        reply_to: config.reply_to.as_ref().map(quiet),
+        to: to.iter().map(quiet).collect(),
+        headers: config.headers.clone(),
+        domain: config.id_domain.clone(),
+        list: name.to_owned(),
+    }
+}
+
+fn relay(config: &config::Email) -> Result<Relay, BuildError> {
+    let host = &config.smarthost.host;
+    let name = config.trust.server_name.as_ref().unwrap_or(host);
+    let server_name = rustls::pki_types::ServerName::try_from(name.clone())
+        .map_err(|_| BuildError::ServerName(name.clone()))?;
+    let hello = config
+        .hello
+        .clone()
+        .or_else(|| hostname::get().ok()?.into_string().ok());
+    Ok(Relay {
+        host: host.clone(),
+        port: config.smarthost.port,
+        tls: config.tls,
+        server_name,
+        client_config: Arc::new(tls::client_config(&config.trust)?),
+        hello: ClientId::Domain(hello.unwrap_or_else(|| config.id_domain.clone())),
+        auth: config.auth.clone(),
+    })
+}

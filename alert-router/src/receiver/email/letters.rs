@@ -1,0 +1,265 @@
+//! Tests of what the mails look like: to readers, to filters, to mail programs that thread, and
+//! to servers that count octets.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::testing::{Server, World, delivery, settings};
+use super::*;
+use crate::message::Reason;
+use crate::receiver::Memory;
+use crate::render::{Language, samples};
+
+/// The bytes of the mail that says `message`.
+fn mail(settings: &config::Email, message: &Message, memory: Option<&Memory>) -> Bytes {
+    let email = World::new().build(settings).unwrap().remove(0);
+    let locale = samples::locale(Language::Chinese);
+    let mut parts = email
+        .render(&Rendering {
+            message,
+            memory,
+            locale: &locale,
+        })
+        .unwrap();
+    assert_eq!(parts.len(), 1);
+    parts.remove(0).body
+}
+
+/// The unfolded header lines of a mail by name.
+fn headers(mail: &[u8]) -> BTreeMap<String, Vec<String>> {
+    let text = std::str::from_utf8(mail).unwrap();
+    let head = text.split("\r\n\r\n").next().unwrap().replace("\r\n ", " ");
+    let mut headers = BTreeMap::<String, Vec<String>>::new();
+    for line in head.split("\r\n") {
+        let (name, value) = line.split_once(": ").unwrap_or((line, ""));
+        headers
+            .entry(name.to_owned())
+            .or_default()
+            .push(value.to_owned());
+    }
+    headers
+}
+
+/// Asserts what every server wants of every mail.
+fn check_form(mail: &[u8]) {
+    assert!(mail.is_ascii(), "seven bit only");
+    let text = std::str::from_utf8(mail).unwrap();
+    assert!(
+        !text.replace("\r\n", "").contains(['\r', '\n', '\0']),
+        "CRLF only"
+    );
+    let longest = text.split("\r\n").map(str::len).max().unwrap();
+    assert!(longest <= 998, "a line has {longest} octets");
+    let headers = headers(mail);
+    let once = [
+        "From",
+        "To",
+        "Subject",
+        "Date",
+        "Message-ID",
+        "MIME-Version",
+        "Content-Type",
+        "Auto-Submitted",
+    ];
+    for name in once {
+        assert_eq!(headers.get(name).map(Vec::len), Some(1), "{name}");
+    }
+    assert!(!headers.contains_key("Bcc"));
+    let head = text.split("\r\n\r\n").next().unwrap();
+    assert!(
+        head.split("\r\n").all(|line| line.len() <= 78),
+        "folded: {head}"
+    );
+}
+
+#[test]
+fn a_mail_is_what_it_was_reviewed_to_be() {
+    let mail = mail(
+        &settings(&["Oncall <a@example.com>"]),
+        &samples::group(Reason::NewAlerts),
+        None,
+    );
+    check_form(&mail);
+    let text = String::from_utf8(mail.to_vec())
+        .unwrap()
+        .replace("\r\n", "\n");
+    insta::with_settings!({
+        snapshot_path => "../../../testdata/snapshots/email",
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, { insta::assert_snapshot!("mail", text) });
+}
+
+#[test]
+fn every_kind_of_message_has_proper_form() {
+    for (name, message) in samples::all() {
+        let mail = mail(
+            &settings(&["a@example.com", "b@example.com"]),
+            &message,
+            None,
+        );
+        check_form(&mail);
+        assert!(mail.len() < 256 * 1024, "{name}");
+    }
+}
+
+#[test]
+fn the_same_message_gives_the_same_bytes() {
+    let message = samples::group(Reason::First);
+    let settings = settings(&["a@example.com"]);
+    assert_eq!(
+        mail(&settings, &message, None),
+        mail(&settings, &message, None)
+    );
+}
+
+#[test]
+fn f54_a_failing_template_sends_the_fallback_and_is_counted() {
+    let mut world = World::new();
+    let broken =
+        ["email.txt", "email.html"].map(|name| (name.to_owned(), "{{ nope.nope }}".to_owned()));
+    world.renderer = Arc::new(Renderer::with_templates(broken).unwrap());
+    let email = world.receiver(&settings(&["a@example.com"]), &Server::new());
+    let delivery = delivery(&email, &samples::group(Reason::First));
+    check_form(&delivery.parts[0].body);
+    assert!(world.renderer.failures() >= 2);
+}
+
+#[test]
+fn f55_hostile_labels_stay_within_their_header() {
+    let mut settings = settings(&["a@example.com"]);
+    settings
+        .headers
+        .push(("X-Evil".into(), "a\r\nBcc: all@example.com".into()));
+    let hostile = mail(&settings, &samples::hostile(), None);
+    check_form(&hostile);
+    let headers = headers(&hostile);
+    assert!(
+        !headers["Subject"][0].contains("=?utf-8?q?x?="),
+        "{headers:?}"
+    );
+    assert_eq!(headers["X-Evil"], ["a Bcc: all@example.com"]);
+}
+
+#[test]
+fn f55_subjects_of_any_kind_fold_and_end() {
+    let cases = [
+        "磁盘空间不足".repeat(60),
+        "x".repeat(2000),
+        "👩‍💻🔥".repeat(100),
+        " \r\n\t ".to_owned(),
+    ];
+    for name in cases {
+        let mut news = samples::news(Reason::First);
+        news.group_labels = alert_engine::Labels::from_iter([("alertname", name.as_str())]);
+        let message = samples::message(Says::Group(Box::new(news)));
+        let mail = mail(&settings(&["a@example.com"]), &message, None);
+        let text = std::str::from_utf8(&mail).unwrap();
+        assert!(text.split("\r\n").all(|line| line.len() <= 998), "{name}");
+        assert_eq!(headers(&mail)["Subject"].len(), 1);
+    }
+}
+
+#[test]
+fn f56_firing_update_and_resolved_are_one_thread_also_after_a_restart() {
+    let settings = settings(&["a@example.com"]);
+    let mut memory = None;
+    let mut mails = Vec::new();
+    for reason in [Reason::First, Reason::SomeResolved, Reason::AllResolved] {
+        // Each mail is rendered by a receiver that was just built.
+        let mail = mail(&settings, &samples::group(reason), memory.as_ref());
+        memory = thread::memory_of(&mail);
+        mails.push(headers(&mail));
+    }
+    let one =
+        |name: &str| -> Vec<String> { mails.iter().map(|mail| mail[name][0].clone()).collect() };
+    for constant in ["Subject", "Thread-Topic", "Thread-Index", "X-Alert-Group"] {
+        let values = one(constant);
+        assert!(
+            values.iter().all(|value| *value == values[0]),
+            "{constant}: {values:?}"
+        );
+    }
+    let (ids, parents, references) = (one("Message-ID"), one("In-Reply-To"), one("References"));
+    let root = &parents[0];
+    assert!(ids[0] != ids[1] && ids[1] != ids[2], "{ids:?}");
+    assert_eq!(parents[1..], ids[..2], "each answers the one before");
+    assert_eq!(references[2], format!("{root} {} {}", ids[0], ids[1]));
+    assert!(
+        references
+            .iter()
+            .all(|references| references.starts_with(root.as_str()))
+    );
+}
+
+#[test]
+fn threads_are_as_long_as_the_config_says() {
+    let later = |days: u64| {
+        let mut message = samples::group(Reason::Repeat);
+        message.created = message.created + Duration::from_secs(days * 86_400);
+        let Says::Group(news) = &mut message.says else {
+            unreachable!("a group")
+        };
+        news.thread = format!("another life {days}");
+        message
+    };
+    let root = |thread, days| {
+        let mut settings = settings(&["a@example.com"]);
+        settings.thread = thread;
+        headers(&mail(&settings, &later(days), None))
+            .get("In-Reply-To")
+            .cloned()
+    };
+    use config::Thread::{Day, Episode, Forever, Off};
+    assert_ne!(root(Episode, 0), root(Episode, 1));
+    assert_ne!(root(Day, 0), root(Day, 1));
+    assert_eq!(root(Forever, 0), root(Forever, 1));
+    assert_eq!(root(Off, 0), None);
+}
+
+#[test]
+fn the_state_stands_in_the_subject_only_if_asked_for() {
+    let mut settings = settings(&["a@example.com"]);
+    settings.subject_status = true;
+    let subject =
+        |reason| headers(&mail(&settings, &samples::group(reason), None))["Subject"].clone();
+    let ascii = |subject: Vec<String>| subject[0].split("DiskFull").next().unwrap().to_owned();
+    assert_eq!(ascii(subject(Reason::First)), "[FIRING:2] ");
+    assert_eq!(ascii(subject(Reason::AllResolved)), "[RESOLVED:0] ");
+}
+
+#[test]
+fn only_urgent_news_asks_for_attention() {
+    let urgent = |priority, reason| {
+        let mut news = samples::news(reason);
+        news.priority = priority;
+        let message = samples::message(Says::Group(Box::new(news)));
+        headers(&mail(&settings(&["a@example.com"]), &message, None)).contains_key("Importance")
+    };
+    assert!(urgent(true, Reason::First));
+    assert!(!urgent(false, Reason::First));
+    assert!(!urgent(true, Reason::AllResolved));
+}
+
+#[test]
+fn a_group_of_five_hundred_stays_small_and_says_what_is_left_out() {
+    let mut news = samples::news(Reason::First);
+    news.alerts = (0..500)
+        .map(|n| samples::alert(crate::message::Line::New, &format!("host-{n}")))
+        .collect();
+    let message = samples::message(Says::Group(Box::new(news)));
+    let world = World::new();
+    let email = world
+        .build(&settings(&["a@example.com"]))
+        .unwrap()
+        .remove(0);
+    let locale = samples::locale(Language::English);
+    let (text, html) = email.bodies(&View::of(&message, &locale));
+    assert!(html.len() <= LARGEST_HTML, "{} bytes", html.len());
+    assert!(text.contains("more alerts are not listed here for space."));
+    assert_eq!(
+        world.renderer.failures(),
+        0,
+        "500 alerts are within the fuel"
+    );
+}

@@ -1,0 +1,243 @@
+//! The e-mail receiver: renders a message as one MIME mail and hands it in at a relay.
+//!
+//! `mime` and `thread` make the bytes, `smtp` talks to the relay over a `wire`, `classify` says
+//! what its replies mean, `deliver` keeps the results of the recipients apart, `outcome` says them
+//! in the seam's terms, and `account` is what all receivers share that use one account.
+//!
+//! A mail counts as delivered when the reply to the final dot is positive, never earlier. Until
+//! then every failure is safe to repeat; after it, a retry repeats the same bytes.
+
+mod account;
+mod build;
+mod classify;
+mod deliver;
+mod mime;
+mod outcome;
+mod reply;
+mod smtp;
+mod thread;
+mod wire;
+
+#[cfg(test)]
+mod letters;
+#[cfg(test)]
+pub(super) mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use lettre::Address;
+
+use account::Account;
+pub use account::Accounts;
+use mime::{Letter, Stationery};
+use outcome::Fates;
+use smtp::{Dial, Relay, Session};
+use thread::Place;
+
+use super::redact::Redaction;
+use super::{
+    Delivery, Destination, Limits, Part, Receipt, Receiver, RenderError, Rendering, SendError,
+};
+use crate::config;
+use crate::message::{Message, Says};
+use crate::render::{Locale, Renderer, State, View};
+
+const CHANNEL: &str = "email";
+
+/// The only part of a delivery.
+const PART: &str = "mail";
+
+/// How many alerts a mail lists, by falling preference, until it is small enough.
+const LISTED: [usize; 6] = [100, 50, 20, 8, 3, 1];
+
+/// Bytes of HTML at most: Gmail cuts at about 102 KB.
+const LARGEST_HTML: usize = 90 * 1024;
+
+/// Writes mails to one address, or one mail to a list of addresses.
+pub struct Email {
+    destination: Destination,
+    limits: Limits,
+    stationery: Stationery,
+    recipients: Vec<Address>,
+    thread: config::Thread,
+    shows_state: bool,
+    relay: Relay,
+    account: Arc<Account>,
+    renderer: Arc<Renderer>,
+    redaction: Redaction,
+    dial: Box<dyn Dial>,
+}
+
+impl Email {
+    /// Text and HTML with as many alerts as fit.
+    fn bodies(&self, view: &View) -> (String, String) {
+        let render = |template: &str, view: &View| self.renderer.render(template, view).text;
+        let fitting = LISTED.iter().find_map(|most| {
+            let view = view.clone().limited(*most);
+            let html = render("email.html", &view);
+            (html.len() <= LARGEST_HTML).then(|| (render("email.txt", &view), html))
+        });
+        fitting.unwrap_or_else(|| {
+            let view = view.clone().limited(0);
+            (render("email.txt", &view), render("email.html", &view))
+        })
+    }
+
+    fn subject(&self, view: &View) -> String {
+        let subject = self.renderer.render("subject.txt", view).text;
+        if !self.shows_state || view.groups.is_empty() {
+            return subject;
+        }
+        format!(
+            "[{}:{}] {subject}",
+            status(view.state).to_uppercase(),
+            view.counts.firing
+        )
+    }
+
+    fn place(&self, rendering: &Rendering<'_>) -> Option<Place> {
+        let message = rendering.message;
+        let name = match (&message.says, self.thread) {
+            (Says::Test | Says::Digest(_), _) | (_, config::Thread::Off) => return None,
+            (Says::Group(news), config::Thread::Episode) => news.thread.clone(),
+            (Says::Group(news), config::Thread::Forever) => news.group.to_string(),
+            (Says::Group(news), config::Thread::Day) => {
+                format!("{} {}", news.group, day(message, rendering.locale))
+            }
+        };
+        Some(Place::next(
+            &name,
+            self.destination.key,
+            &self.stationery.domain,
+            rendering.memory,
+        ))
+    }
+
+    async fn hand_in(&self, delivery: &Delivery) -> Result<Receipt, SendError> {
+        let part = delivery.parts.first().expect("a mail has one part");
+        let settled =
+            |to: &&Address| outcome::is_settled(PART, to.as_ref(), &delivery.progress);
+        let waiting: Vec<_> = self
+            .recipients
+            .iter()
+            .filter(|to| !settled(to))
+            .cloned()
+            .collect();
+        let fates = if waiting.is_empty() {
+            Fates::new()
+        } else {
+            self.converse(&waiting, &part.body).await?
+        };
+        let receipt = outcome::conclude(PART, &delivery.progress, &fates)?;
+        Ok(Receipt {
+            memory: thread::memory_of(&part.body),
+            ..receipt
+        })
+    }
+
+    async fn converse(&self, recipients: &[Address], mail: &[u8]) -> Result<Fates, SendError> {
+        let host = &self.relay.host;
+        let opened = Session::open(&self.relay, self.dial.as_ref()).await;
+        let mut session = opened.map_err(|trouble| outcome::trouble_error(host, trouble))?;
+        let from = &self.stationery.envelope_from;
+        let fates = deliver::deliver(&mut session, host, from, recipients, mail).await;
+        session.quit().await;
+        Ok(fates)
+    }
+}
+
+impl Receiver for Email {
+    fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    fn render(&self, rendering: &Rendering<'_>) -> Result<Vec<Part>, RenderError> {
+        let message = rendering.message;
+        let view = View::of(message, rendering.locale);
+        let (text, html) = self.bodies(&view);
+        let place = self.place(rendering);
+        let letter = Letter {
+            id: message.id,
+            date: message.created,
+            subject: &self.subject(&view),
+            text,
+            html,
+            place: place.as_ref(),
+            status: status(view.state),
+            group: view
+                .groups
+                .first()
+                .map(|group| group.id.as_str())
+                .filter(|_| view.groups.len() == 1),
+            urgent: view.state == State::Firing && view.groups.iter().any(|group| group.priority),
+        };
+        let mail = self
+            .stationery
+            .write(&letter)
+            .map_err(|error| RenderError {
+                channel: CHANNEL,
+                why: format!("{error}: check from and to"),
+            })?;
+        let recipients = self.recipients.iter().map(ToString::to_string).collect();
+        Ok(vec![Part {
+            id: PART.to_owned(),
+            body: Bytes::from(mail),
+            recipients,
+        }])
+    }
+
+    fn send<'a>(&'a self, delivery: &'a Delivery) -> BoxFuture<'a, Result<Receipt, SendError>> {
+        Box::pin(async move {
+            let result = match self.account.turn().await {
+                Ok(_turn) => self.hand_in(delivery).await,
+                Err(error) => Err(error),
+            };
+            match result {
+                Ok(receipt) => Ok(Receipt {
+                    answer: self.redaction.clean(&receipt.answer),
+                    ..receipt
+                }),
+                Err(mut error) => {
+                    error.answer = self.redaction.clean(&error.answer);
+                    error.progress.extend(delivery.progress.iter().cloned());
+                    self.account.learn(&error);
+                    Err(error)
+                }
+            }
+        })
+    }
+}
+
+/// Shows whom it reaches, and nothing of how.
+impl fmt::Debug for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut email = f.debug_struct("Email");
+        email
+            .field("destination", &self.destination)
+            .finish_non_exhaustive()
+    }
+}
+
+fn status(state: State) -> &'static str {
+    match state {
+        State::Test => "test",
+        State::Missed => "missed",
+        State::Resolved => "resolved",
+        State::Firing => "firing",
+    }
+}
+
+/// The day of a message in its readers' zone.
+fn day(message: &Message, locale: &Locale) -> String {
+    let at = jiff::Timestamp::from_millisecond(message.created.as_millis()).unwrap_or_default();
+    at.to_zoned_datetime(locale.zone.clone()).date().to_string()
+}

@@ -1,0 +1,301 @@
+//! The conversation with a mail server, step by step: each step has a deadline, each command
+//! gives back the server's reply, and any trouble ends the session. What replies to a mail mean
+//! is not known here.
+//!
+//! The commands are lettre's; its connection is not used, see `reply`.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use futures_util::future::BoxFuture;
+use lettre::Address;
+use lettre::transport::smtp::authentication::Mechanism;
+use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Quit, Rcpt, Rset, Starttls};
+use lettre::transport::smtp::extension::{ClientId, MailParameter};
+use rustls::pki_types::ServerName;
+use tokio_rustls::TlsConnector;
+
+use super::classify::Step;
+use super::reply::{Offers, Reply};
+use super::wire::{Io, Wire, within};
+use crate::config::{SmtpAuth, SmtpTls};
+
+/// Where mail is handed in, and how.
+#[derive(Clone)]
+pub(super) struct Relay {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) tls: SmtpTls,
+    /// The name that the certificate must hold.
+    pub(super) server_name: ServerName<'static>,
+    pub(super) client_config: Arc<rustls::ClientConfig>,
+    /// The name in EHLO.
+    pub(super) hello: ClientId,
+    pub(super) auth: Option<SmtpAuth>,
+}
+
+/// Opens byte streams. A seam, so that tests need no sockets and no real time.
+pub(super) trait Dial: Send + Sync + 'static {
+    /// A stream to `host`, and whether the peer is this machine.
+    fn dial<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<Dialed>>;
+}
+
+/// An open byte stream.
+pub(super) struct Dialed {
+    pub(super) stream: Box<dyn Io>,
+    pub(super) is_loopback: bool,
+}
+
+/// TCP.
+pub(super) struct Tcp;
+
+impl Dial for Tcp {
+    fn dial<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<Dialed>> {
+        Box::pin(async move {
+            let stream = tokio::net::TcpStream::connect((host, port)).await?;
+            stream.set_nodelay(true)?;
+            let is_loopback = stream.peer_addr()?.ip().to_canonical().is_loopback();
+            Ok(Dialed {
+                stream: Box::new(stream),
+                is_loopback,
+            })
+        })
+    }
+}
+
+/// Why a session ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// The server said no.
+    Refused { step: Step, reply: Reply },
+    /// The connection failed.
+    Lost { step: Step, why: String },
+    /// The server did not answer in time.
+    Late { step: Step },
+    /// The server is not who it should be.
+    Certificate { why: String },
+    /// STARTTLS is required and not offered.
+    NoStartTls,
+    /// No mechanism for AUTH that both sides know.
+    NoMechanism,
+    /// Credentials would travel unprotected to another machine.
+    Unprotected,
+    /// The mail is larger than the server says it takes.
+    TooLarge { most: usize },
+}
+
+/// The longest time that a step may take. Before the final dot a short one costs a retry; after
+/// it, one that is too short makes duplicates, so RFC 5321's ten minutes stay.
+pub(super) const fn deadline(step: Step) -> Duration {
+    Duration::from_secs(match step {
+        Step::Connect | Step::Tls => 10,
+        Step::Greeting | Step::StartTls => 30,
+        Step::Auth | Step::Mail | Step::Rcpt | Step::Data => 60,
+        // Each block has a minute of its own; this bounds a server that takes byte by byte.
+        Step::Text => 300,
+        Step::Dot => 600,
+    })
+}
+
+/// How long a server may take to say good-bye, which nobody waits for.
+pub(super) const QUIT: Duration = Duration::from_secs(2);
+
+/// A conversation in which mails may be handed in.
+pub(super) struct Session {
+    wire: Wire,
+    offers: Offers,
+}
+
+impl Session {
+    /// Connects, protects the connection as the relay wants it, and logs in.
+    pub(super) async fn open(relay: &Relay, dial: &dyn Dial) -> Result<Self, Trouble> {
+        let dialed = step(Step::Connect, dial.dial(&relay.host, relay.port)).await?;
+        if relay.tls == SmtpTls::Plain && relay.auth.is_some() && !dialed.is_loopback {
+            return Err(Trouble::Unprotected);
+        }
+        let mut session = match relay.tls {
+            SmtpTls::Plain => Self::greet(dialed.stream, relay).await?,
+            SmtpTls::Implicit => Self::greet(handshake(relay, dialed.stream).await?, relay).await?,
+            SmtpTls::StartTls => {
+                Self::greet(dialed.stream, relay)
+                    .await?
+                    .start_tls(relay)
+                    .await?
+            }
+        };
+        if let Some(auth) = &relay.auth {
+            session.log_in(auth).await?;
+        }
+        Ok(session)
+    }
+
+    /// MAIL FROM: begins a transaction.
+    pub(super) async fn mail(&mut self, from: &Address, size: usize) -> Result<Reply, Trouble> {
+        let size = match self.offers.size {
+            Some(most) if size > most => return Err(Trouble::TooLarge { most }),
+            Some(_) => vec![MailParameter::Size(size)],
+            None => vec![],
+        };
+        self.ask(Step::Mail, Mail::new(Some(from.clone()), size))
+            .await
+    }
+
+    /// RCPT TO: one recipient of the transaction.
+    pub(super) async fn rcpt(&mut self, to: &Address) -> Result<Reply, Trouble> {
+        self.ask(Step::Rcpt, Rcpt::new(to.clone(), vec![])).await
+    }
+
+    /// DATA: asks whether the server wants the text now.
+    pub(super) async fn data(&mut self) -> Result<Reply, Trouble> {
+        self.ask(Step::Data, Data).await
+    }
+
+    /// The text and the final dot. Trouble at [`Step::Dot`] means that it may have arrived.
+    pub(super) async fn text(&mut self, mail: &[u8]) -> Result<Reply, Trouble> {
+        step(Step::Text, self.wire.send_mail(mail)).await?;
+        self.ask(Step::Dot, ".\r\n").await
+    }
+
+    /// RSET: gives up a transaction, so that another may begin.
+    pub(super) async fn reset(&mut self) -> Result<Reply, Trouble> {
+        self.ask(Step::Mail, Rset).await
+    }
+
+    /// Says good-bye. The mail is settled, whatever the answer.
+    pub(super) async fn quit(mut self) {
+        let _ = within(QUIT, self.wire.ask(&Quit.to_string())).await;
+    }
+
+    /// Waits for the greeting and says EHLO, or HELO to a server so old that it must not be
+    /// trusted with more than a mail.
+    async fn greet(stream: Box<dyn Io>, relay: &Relay) -> Result<Self, Trouble> {
+        let mut wire = Wire::new(stream);
+        expect(
+            220,
+            Step::Greeting,
+            step(Step::Greeting, wire.reply()).await?,
+        )?;
+        let mut session = Self {
+            wire,
+            offers: Offers::default(),
+        };
+        let reply = session
+            .ask(Step::Greeting, Ehlo::new(relay.hello.clone()))
+            .await?;
+        let is_simple = relay.tls == SmtpTls::Plain && relay.auth.is_none();
+        if is_simple && matches!(reply.code, 500 | 502) {
+            let reply = session
+                .ask(Step::Greeting, format!("HELO {}\r\n", relay.hello))
+                .await?;
+            expect(250, Step::Greeting, reply)?;
+            return Ok(session);
+        }
+        session.offers = expect(250, Step::Greeting, reply)?.offers();
+        Ok(session)
+    }
+
+    /// Begins TLS on a plain session, of which nothing is believed afterwards.
+    async fn start_tls(mut self, relay: &Relay) -> Result<Self, Trouble> {
+        if !self.offers.start_tls {
+            return Err(Trouble::NoStartTls);
+        }
+        let reply = self.ask(Step::StartTls, Starttls).await?;
+        expect(220, Step::StartTls, reply)?;
+        let stream = self
+            .wire
+            .into_stream()
+            .map_err(|error| lost(Step::StartTls, &error))?;
+        let wire = Wire::new(handshake(relay, stream).await?);
+        let mut session = Self {
+            wire,
+            offers: Offers::default(),
+        };
+        let reply = session
+            .ask(Step::Greeting, Ehlo::new(relay.hello.clone()))
+            .await?;
+        session.offers = expect(250, Step::Greeting, reply)?.offers();
+        Ok(session)
+    }
+
+    async fn log_in(&mut self, auth: &SmtpAuth) -> Result<(), Trouble> {
+        let offered = |mechanism| self.offers.auth.contains(&mechanism);
+        let (user, password) = (&auth.username, auth.password.expose());
+        let reply = if offered(Mechanism::Plain) {
+            let proof = plain_proof(auth);
+            self.ask(Step::Auth, format!("AUTH PLAIN {proof}\r\n"))
+                .await?
+        } else if offered(Mechanism::Login) {
+            let prompt = self.ask(Step::Auth, "AUTH LOGIN\r\n").await?;
+            expect(334, Step::Auth, prompt)?;
+            let prompt = self
+                .ask(Step::Auth, format!("{}\r\n", BASE64.encode(user)))
+                .await?;
+            expect(334, Step::Auth, prompt)?;
+            self.ask(Step::Auth, format!("{}\r\n", BASE64.encode(password)))
+                .await?
+        } else {
+            return Err(Trouble::NoMechanism);
+        };
+        expect(235, Step::Auth, reply).map(drop)
+    }
+
+    async fn ask(&mut self, at: Step, command: impl Display) -> Result<Reply, Trouble> {
+        step(at, self.wire.ask(&command.to_string())).await
+    }
+}
+
+/// What AUTH PLAIN sends.
+pub(super) fn plain_proof(auth: &SmtpAuth) -> String {
+    let identity = auth.identity.as_deref().unwrap_or_default();
+    BASE64.encode(format!(
+        "{identity}\0{}\0{}",
+        auth.username,
+        auth.password.expose()
+    ))
+}
+
+fn expect(code: u16, step: Step, reply: Reply) -> Result<Reply, Trouble> {
+    if reply.code == code {
+        Ok(reply)
+    } else {
+        Err(Trouble::Refused { step, reply })
+    }
+}
+
+async fn handshake(relay: &Relay, stream: Box<dyn Io>) -> Result<Box<dyn Io>, Trouble> {
+    let connector = TlsConnector::from(relay.client_config.clone());
+    let connecting = connector.connect(relay.server_name.clone(), stream);
+    match within(deadline(Step::Tls), connecting).await {
+        Ok(stream) => Ok(Box::new(stream)),
+        Err(error) => Err(certificate(&error).unwrap_or_else(|| lost(Step::Tls, &error))),
+    }
+}
+
+/// The trouble, if it is the certificate's.
+fn certificate(error: &io::Error) -> Option<Trouble> {
+    let tls = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    let why = tls.to_string();
+    matches!(tls, rustls::Error::InvalidCertificate(_)).then_some(Trouble::Certificate { why })
+}
+
+/// Does the work of a step within its time.
+async fn step<T>(step: Step, work: impl Future<Output = io::Result<T>>) -> Result<T, Trouble> {
+    within(deadline(step), work)
+        .await
+        .map_err(|error| lost(step, &error))
+}
+
+fn lost(step: Step, error: &io::Error) -> Trouble {
+    if error.kind() == io::ErrorKind::TimedOut {
+        return Trouble::Late { step };
+    }
+    Trouble::Lost {
+        step,
+        why: error.to_string(),
+    }
+}
