@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Accounts, Applications, BuildError, Email, Inbox, Receiver, Webhook, WecomApp, WecomBot};
+use super::{
+    Accounts, Applications, BuildError, Email, Inbox, Receiver, Webhook, WecomApp, WecomBot,
+};
 use crate::clock::Clock;
 use crate::config::{self, Channel, Config};
 use crate::render::Renderer;
@@ -51,7 +53,10 @@ impl<'a> Builder<'a> {
         Ok(match channel {
             Channel::Email(email) => {
                 let emails = Email::build(name, email, &self.accounts, &self.with.renderer)?;
-                emails.into_iter().map(|email| Arc::new(email) as Arc<dyn Receiver>).collect()
+                emails
+                    .into_iter()
+                    .map(|email| Arc::new(email) as Arc<dyn Receiver>)
+                    .collect()
             }
             Channel::WecomBot(bot) => {
                 vec![Arc::new(WecomBot::new(

@@ -6,6 +6,7 @@
 //! escaping: `.txt`, `.html`, `.md`.
 
 mod clean;
+mod compose;
 mod escape;
 mod fallback;
 mod filters;

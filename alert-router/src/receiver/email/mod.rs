@@ -120,8 +120,7 @@ impl Email {
 
     async fn hand_in(&self, delivery: &Delivery) -> Result<Receipt, SendError> {
         let part = delivery.parts.first().expect("a mail has one part");
-        let settled =
-            |to: &&Address| outcome::is_settled(PART, to.as_ref(), &delivery.progress);
+        let settled = |to: &&Address| outcome::is_settled(PART, to.as_ref(), &delivery.progress);
         let waiting: Vec<_> = self
             .recipients
             .iter()

@@ -147,56 +147,21 @@ pub(super) fn refusal(host: &str, step: Step, reply: &Reply) -> SendError {
 
 /// The end of a session in the seam's terms.
 pub(super) fn trouble_error(host: &str, trouble: Trouble) -> SendError {
-    let blocked = |reason, answer: String, probe_after, fix: &str| SendError {
-        failure: Failure::Blocked { probe_after },
-        reason,
-        code: None,
-        answer,
-        fix: Some(fix.to_owned()),
-        progress: Progress::new(),
-    };
     match trouble {
         Trouble::Refused { step, reply } => refusal(host, step, &reply),
         Trouble::Lost {
             step: Step::Dot,
             why,
-        } => {
-            let answer = format!(
-                "the connection was lost after the whole mail was sent, it may have arrived: {why}"
-            );
-            failed("ambiguous", &answer, Some(SETTLE))
+        } => ambiguous(&format!("the connection failed: {why}")),
+        Trouble::Late { step: Step::Dot } => ambiguous("no answer came"),
+        Trouble::Lost { step, why } => {
+            let answer = format!("the connection to {host} failed {}: {why}", at(step));
+            failed("connection", &answer, None)
         }
-        Trouble::Late { step: Step::Dot } => {
-            let answer = "no answer after the whole mail was sent, it may have arrived";
-            failed("ambiguous", answer, Some(SETTLE))
-        }
-        Trouble::Lost { step, why } => failed(
-            "connection",
-            &format!("the connection to {host} failed {}: {why}", at(step)),
-            None,
-        ),
         Trouble::Late { step } => failed(
             "timeout",
             &format!("{host} gave no answer {}", at(step)),
             None,
-        ),
-        Trouble::Certificate { why } => blocked(
-            "certificate",
-            format!("{host} has no valid certificate: {why}"),
-            PROBE_CERTIFICATE,
-            "renew the certificate, or name its authority in tls_config.ca_file",
-        ),
-        Trouble::NoStartTls => blocked(
-            "no_tls",
-            format!("{host} offers no STARTTLS, nothing was sent"),
-            PROBE,
-            "use port 465, or set require_tls: false if the way is safe",
-        ),
-        Trouble::NoMechanism => blocked(
-            "auth",
-            format!("{host} offers neither AUTH PLAIN nor LOGIN, no credentials were sent"),
-            PROBE,
-            "remove auth_username, or use the port for submission",
         ),
         Trouble::TooLarge { most } => SendError {
             failure: Failure::Refused,
@@ -207,12 +172,47 @@ pub(super) fn trouble_error(host: &str, trouble: Trouble) -> SendError {
                 None,
             )
         },
+        Trouble::Certificate { why } => SendError {
+            failure: Failure::Blocked {
+                probe_after: PROBE_CERTIFICATE,
+            },
+            ..blocked(
+                "certificate",
+                format!("{host} has no valid certificate: {why}"),
+                "renew the certificate, or name its authority in tls_config.ca_file",
+            )
+        },
+        Trouble::NoStartTls => blocked(
+            "no_tls",
+            format!("{host} offers no STARTTLS, nothing was sent"),
+            "use port 465, or set require_tls: false if the way is safe",
+        ),
+        Trouble::NoMechanism => blocked(
+            "auth",
+            format!("{host} offers neither AUTH PLAIN nor LOGIN, no credentials were sent"),
+            "remove auth_username, or use the relay's port for submission",
+        ),
         Trouble::Unprotected => blocked(
             "no_tls",
             format!("the way to {host} is not protected, no credentials were sent"),
-            PROBE,
             "remove require_tls: false",
         ),
+    }
+}
+
+/// Nobody knows whether the mail arrived. The same bytes again are the best answer: most providers
+/// drop the second mail of one Message-ID.
+fn ambiguous(what: &str) -> SendError {
+    let answer = format!("the whole mail was sent, it may have arrived, but {what}");
+    failed("ambiguous", &answer, Some(SETTLE))
+}
+
+/// Nothing gets through until somebody changes something.
+fn blocked(reason: &'static str, answer: String, fix: &str) -> SendError {
+    SendError {
+        failure: Failure::Blocked { probe_after: PROBE },
+        fix: Some(fix.to_owned()),
+        ..failed(reason, &answer, None)
     }
 }
 

@@ -294,8 +294,12 @@ fn lost(step: Step, error: &io::Error) -> Trouble {
     if error.kind() == io::ErrorKind::TimedOut {
         return Trouble::Late { step };
     }
-    Trouble::Lost {
-        step,
-        why: error.to_string(),
-    }
+    // rustls adds a link to its manual, which helps nobody who reads an alert's history.
+    let is_end = error.kind() == io::ErrorKind::UnexpectedEof;
+    let why = if is_end {
+        "the server closed it".to_owned()
+    } else {
+        error.to_string()
+    };
+    Trouble::Lost { step, why }
 }
