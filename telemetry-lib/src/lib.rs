@@ -11,6 +11,7 @@ mod export;
 mod health;
 mod http;
 mod init;
+mod job;
 pub mod layers;
 mod log;
 mod metrics;

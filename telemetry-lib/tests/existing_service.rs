@@ -7,6 +7,7 @@
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -14,7 +15,10 @@ use axum::extract::Request;
 use axum::routing::get;
 use http::HeaderMap;
 use http_body_util::BodyExt;
+use telemetry_lib::opentelemetry::trace::Tracer;
 use telemetry_lib::opentelemetry::{Context, global};
+use telemetry_lib::opentelemetry_sdk::error::OTelSdkResult;
+use telemetry_lib::opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
 use telemetry_lib::propagation::{self, HeaderCarrierMut};
 use telemetry_lib::testing::{Exposition, FakeCollector};
 use telemetry_lib::{Config, prometheus};
@@ -30,6 +34,26 @@ impl Write for Output {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A tracer provider of the service's own, and the spans that passed it.
+#[derive(Clone, Debug, Default)]
+struct Foreign(Arc<Mutex<Vec<String>>>);
+
+impl SpanProcessor for Foreign {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        self.0.lock().unwrap().push(span.name.into_owned());
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
         Ok(())
     }
 }
@@ -82,6 +106,9 @@ async fn an_existing_service_keeps_what_it_has() {
         .with_writer(logs)
         .with_ansi(false)
         .init();
+    let foreign = Foreign::default();
+    let provider = SdkTracerProvider::builder().with_span_processor(foreign.clone());
+    global::set_tracer_provider(provider.build());
     let collector = FakeCollector::start();
 
     let telemetry = telemetry_lib::init(config(&collector)).unwrap();
@@ -113,10 +140,12 @@ async fn an_existing_service_keeps_what_it_has() {
     assert!(body.contains("http_route=\"/other\""), "{body}");
     assert!(!body.contains("http_route=\"/orders\""), "{body}");
 
-    // The places that were free are ours now.
+    // What was taken is kept, what was free is ours now.
+    drop(global::tracer("service").start("mine"));
+    assert_eq!(*foreign.0.lock().unwrap(), ["mine"]);
     let fields = global::get_text_map_propagator(|it| it.fields().count());
     assert_eq!(fields, 3);
     assert!(collector.spans().is_empty());
-    let report = telemetry.shutdown(std::time::Duration::from_secs(5)).await;
+    let report = telemetry.shutdown(Duration::from_secs(5)).await;
     assert_eq!(report.traces.exported, 0);
 }

@@ -46,6 +46,27 @@ async fn f29_shutdown_twice_gives_the_same_counts_and_late_spans_are_counted() {
 }
 
 #[tokio::test]
+async fn f29_shutdown_under_load_accounts_for_every_span() {
+    let telemetry = TestTelemetry::start();
+    let app = app(&telemetry);
+    let requests = |count| futures_util::future::join_all((0..count).map(|_| request(&app)));
+    requests(300).await;
+    let (first, _) = tokio::join!(telemetry.handle().shutdown(LIMIT), requests(300));
+    requests(100).await;
+    let report = telemetry.handle().shutdown(LIMIT).await.traces;
+    assert!(
+        first.traces.exported >= 300,
+        "what ended before is there: {first}"
+    );
+    assert_eq!(
+        report.exported + report.dropped.after_shutdown,
+        700,
+        "{report:?}"
+    );
+    assert_eq!(telemetry.collector().spans().len() as u64, report.exported);
+}
+
+#[tokio::test]
 async fn after_shutdown_ids_still_travel() {
     let telemetry = TestTelemetry::start();
     let _ = telemetry.handle().shutdown(LIMIT).await;

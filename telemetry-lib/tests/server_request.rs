@@ -8,6 +8,7 @@
 mod wire;
 
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 
 use axum::Router;
 use axum::body::Body;
@@ -20,6 +21,10 @@ use telemetry_lib::propagation::{self, HeaderCarrierMut};
 use telemetry_lib::testing::{AttributeValue, ReceivedSpan, TestTelemetry};
 use telemetry_lib::{Callers, Config, Endpoints, layers};
 use tower::ServiceExt;
+use tracing::dispatcher::WeakDispatch;
+use tracing::span::{Attributes, Id};
+use tracing::{Dispatch, Subscriber};
+use tracing_subscriber::layer::{self, Layer, SubscriberExt};
 use wire::{Protocol, Wire, read, request};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -182,6 +187,37 @@ async fn the_callers_trace_continues() {
     let span = span_of(|config| config, request).await;
     assert_eq!(span.trace_id(), TRACE);
     assert_eq!(span.parent_span_id(), PARENT);
+}
+
+/// A log layer that wants the ids of a span when it is created, which starts the span.
+#[derive(Default)]
+struct ReadsIds(OnceLock<WeakDispatch>);
+
+impl<S: Subscriber> Layer<S> for ReadsIds {
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        let _ = self.0.set(dispatch.downgrade());
+    }
+
+    fn on_new_span(&self, _: &Attributes<'_>, id: &Id, _: layer::Context<'_, S>) {
+        let dispatch = self.0.get().and_then(WeakDispatch::upgrade).unwrap();
+        assert!(tracing_opentelemetry::get_otel_context(id, &dispatch).is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_layer_that_reads_ids_on_creation_does_not_lose_the_parent() {
+    let telemetry = TestTelemetry::start();
+    let subscriber = tracing_subscriber::registry()
+        .with(telemetry.handle().tracing_layer())
+        .with(ReadsIds::default());
+    let _default = tracing::subscriber::set_default(subscriber);
+    let app = telemetry.handle().instrument(users());
+    let parent = format!("00-{TRACE}-{PARENT}-01");
+    let request = asking("GET", "/users/1").header("traceparent", parent);
+    ask(&app, request.body(Body::empty()).unwrap()).await;
+    let spans = telemetry.spans().await;
+    assert_eq!(spans[0].trace_id(), TRACE);
+    assert_eq!(spans[0].parent_span_id(), PARENT);
 }
 
 #[tokio::test]

@@ -95,9 +95,7 @@ impl Config {
         vars: impl IntoIterator<Item = (String, String)>,
     ) -> Self {
         let mut vars = Vars::new(vars);
-        if vars.text("OTEL_CONFIG_FILE").is_some() {
-            vars.report("OTEL_CONFIG_FILE", "read by this build");
-        }
+        report_unsupported(&mut vars);
         Self {
             service: Service::read(&mut vars, service.into()),
             disabled: vars.boolean("OTEL_SDK_DISABLED"),
@@ -316,6 +314,18 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// What would change a setting in another SDK must not pass in silence here.
+fn report_unsupported(vars: &mut Vars) {
+    if vars.text("OTEL_CONFIG_FILE").is_some() {
+        vars.report("OTEL_CONFIG_FILE", "read by this build");
+    }
+    // Lines go to stdout whatever the exporter of log records is; there is none for OTLP.
+    vars.read(&["OTEL_LOGS_EXPORTER"], "console or none", |value| {
+        let value = value.to_ascii_lowercase();
+        matches!(value.as_str(), "console" | "none").then_some(())
+    });
 }
 
 fn exports_traces(vars: &mut Vars) -> bool {

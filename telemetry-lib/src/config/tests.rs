@@ -221,6 +221,7 @@ fn f40_an_invalid_value_is_reported_by_name_and_the_default_holds() {
         "OTEL_EXPORTER_OTLP_COMPRESSION",
         "OTEL_EXPORTER_OTLP_TIMEOUT",
         "OTEL_CONFIG_FILE",
+        "OTEL_LOGS_EXPORTER",
         "OTEL_EXPORTER_PROMETHEUS_HOST",
         "OTEL_EXPORTER_PROMETHEUS_PORT",
     ];

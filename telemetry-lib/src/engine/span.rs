@@ -60,7 +60,22 @@ impl OpenSpan {
             url.path = fields.path,
         );
         drop(attached);
-        // The sampler runs here at the latest, before code of the service.
+        Self::started(span, parent)
+    }
+
+    /// Opens a span for work of the service's own, under whatever is current.
+    pub(crate) fn job(name: &'static str) -> Self {
+        let span = tracing::info_span!(
+            target: "telemetry_lib::job",
+            "job",
+            otel.name = name,
+            otel.kind = "internal",
+        );
+        Self::started(span, Context::current())
+    }
+
+    /// The sampler runs here at the latest, before code of the service.
+    fn started(span: Span, parent: Context) -> Self {
         let own = span.context();
         let carried = !own.span().span_context().is_valid();
         Self {

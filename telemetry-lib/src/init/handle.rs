@@ -43,6 +43,8 @@ struct Inner {
     endpoints: Arc<EndpointSet>,
     #[cfg(feature = "axum")]
     admin: std::sync::Mutex<Vec<crate::admin::Admin>>,
+    /// `false`: `OTEL_SDK_DISABLED` or `OTEL_METRICS_EXPORTER=none`.
+    observed: bool,
     closed: AtomicBool,
 }
 
@@ -85,6 +87,7 @@ impl Telemetry {
                 endpoints: Arc::new(endpoints),
                 #[cfg(feature = "axum")]
                 admin: std::sync::Mutex::default(),
+                observed,
                 closed: AtomicBool::new(false),
             }),
         };
@@ -109,6 +112,26 @@ impl Telemetry {
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
         self.inner.pipeline.tracing_layer()
+    }
+
+    /// Runs `work` as a job: a span, its duration by outcome, and the time of its last success
+    /// (`job_duration_seconds`, `job_last_success_timestamp_seconds`).
+    ///
+    /// `name` becomes a label. Inside a traced request the run is a child of it, elsewhere a
+    /// trace of its own. Dropped before its end it counts as `cancelled`.
+    ///
+    /// # Errors
+    ///
+    /// What `work` returns; the name of the error's type is recorded, never its text.
+    pub async fn job<T, E>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let inner = &self.inner;
+        let metrics = inner.observed.then(|| inner.metrics.jobs());
+        let spans = inner.pipeline.engine.is_some();
+        crate::job::run(metrics, spans, name, work).await
     }
 
     /// Adds a registry of the `prometheus` crate to `/metrics`; the default one is there.

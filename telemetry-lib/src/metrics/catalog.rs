@@ -119,6 +119,22 @@ pub(super) const HTTP_SERVER_ACTIVE: Desc = gauge(
     &[METHOD, SCHEME],
 );
 
+const JOB: Label = bounded("job_name", "the names that the application gives its jobs");
+pub(super) const JOB_DURATION: Desc = histogram(
+    "job_duration_seconds",
+    "How long runs of a job took, by how they ended.",
+    &[
+        JOB,
+        closed("outcome", &["success", "failure", "cancelled", "panic"]),
+    ],
+    SECONDS,
+);
+pub(super) const JOB_LAST_SUCCESS: Desc = gauge(
+    "job_last_success_timestamp_seconds",
+    "When a run of a job last succeeded.",
+    &[JOB],
+);
+
 pub(super) const SPANS_EXPORTED: Desc = counter(
     "telemetry_spans_exported_total",
     "Spans that the collector confirmed.",
@@ -264,6 +280,8 @@ const CATALOG: &[&Desc] = &[
     &HTTP_SERVER_REQUEST_BODY,
     &HTTP_SERVER_DURATION,
     &HTTP_SERVER_RESPONSE_BODY,
+    &JOB_DURATION,
+    &JOB_LAST_SUCCESS,
     &PROCESS_CPU,
     &PROCESS_MAX_FDS,
     &PROCESS_OPEN_FDS,

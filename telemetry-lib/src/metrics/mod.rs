@@ -8,6 +8,7 @@ mod family;
 mod health;
 mod http;
 mod instrument;
+mod job;
 mod model;
 mod negotiate;
 mod process;
@@ -33,6 +34,7 @@ use tokio::runtime::Handle;
 use self::catalog::{BUILD, Desc, FAMILIES_HIDDEN, OVERFLOW, REFUSED, SCRAPE_FAILURES, TARGET};
 pub(crate) use self::exemplar::Exemplar;
 pub(crate) use self::http::{ActiveGuard, HttpServerMetrics, Observation};
+pub(crate) use self::job::{JobMetrics, JobOutcome};
 use self::model::{Gathered, OwnFamily, Point, PointValue};
 use self::registry::Registries;
 use crate::export::ExportHealth;
@@ -55,6 +57,7 @@ struct Inner {
     service: String,
     version: String,
     http: HttpServerMetrics,
+    jobs: JobMetrics,
     health: Arc<ExportHealth>,
     registries: Registries,
     runtime: OnceLock<Handle>,
@@ -66,6 +69,7 @@ impl Metrics {
             service: config.service.clone(),
             version: config.version.clone(),
             http: HttpServerMetrics::new(config, &notices),
+            jobs: JobMetrics::new(config, &notices),
             health,
             registries: Registries::new(notices),
             runtime: OnceLock::new(),
@@ -75,6 +79,11 @@ impl Metrics {
     /// Records HTTP requests.
     pub(crate) fn http_server(&self) -> HttpServerMetrics {
         self.0.http.clone()
+    }
+
+    /// Records runs of jobs.
+    pub(crate) fn jobs(&self) -> &JobMetrics {
+        &self.0.jobs
     }
 
     /// Shows the metrics of `registry` too.
@@ -113,6 +122,7 @@ impl Metrics {
         let inner = &*self.0;
         let foreign = inner.registries.gather();
         let mut own = inner.http.gather();
+        own.extend(inner.jobs.gather());
         own.extend(health::gather(&inner.health));
         own.extend(process::gather());
         own.extend(inner.runtime.get().map(runtime::gather).unwrap_or_default());

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 
 use super::negotiate::Format;
 use super::*;
+use crate::clock::Elapsed;
 use crate::notice::tests::recorded;
 use crate::testing::Exposition;
 
@@ -94,6 +95,11 @@ fn busy() -> Metrics {
     });
     std::mem::forget(http.start("POST", "https"));
     http.malformed("traceparent");
+    let run = Elapsed {
+        duration: Duration::from_millis(40),
+        end: at(5),
+    };
+    metrics.jobs().observe("sweep", JobOutcome::Success, run);
     let registry = Registry::new();
     let sold = Counter::with_opts(Opts::new("shop_sold", "Things \"sold\".")).unwrap();
     sold.inc();

@@ -1,0 +1,96 @@
+//! The metrics of jobs: how long runs took, how they ended, and when one last succeeded.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::UNIX_EPOCH;
+
+use super::MetricsConfig;
+use super::catalog::{JOB_DURATION, JOB_LAST_SUCCESS};
+use super::family::Family;
+use super::instrument::Histogram;
+use super::model::{Gathered, OwnFamily, Point, PointValue};
+use crate::clock::Elapsed;
+use crate::notice::Notices;
+
+/// Names of jobs stand in the code, so that there are few.
+const MAX_SERIES: usize = 200;
+
+/// Records runs. Clones share everything.
+#[derive(Clone, Debug)]
+pub(crate) struct JobMetrics(Arc<Inner>);
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum JobOutcome {
+    Success,
+    Failure,
+    /// Dropped before its end.
+    Cancelled,
+    Panic,
+}
+
+#[derive(Debug)]
+struct Inner {
+    durations: Family<Histogram>,
+    /// Milliseconds since 1970.
+    last_successes: Family<AtomicU64>,
+}
+
+impl JobMetrics {
+    pub(super) fn new(config: &MetricsConfig, notices: &Notices) -> Self {
+        let cap = config.max_series.min(MAX_SERIES);
+        let histogram = || Histogram::new(JOB_DURATION.buckets);
+        Self(Arc::new(Inner {
+            durations: Family::new(&JOB_DURATION, cap, histogram, notices.clone()),
+            last_successes: Family::new(
+                &JOB_LAST_SUCCESS,
+                cap,
+                AtomicU64::default,
+                notices.clone(),
+            ),
+        }))
+    }
+
+    /// A run has ended.
+    pub(crate) fn observe(&self, job: &'static str, outcome: JobOutcome, elapsed: Elapsed) {
+        let durations = self.0.durations.series(&[job, outcome.as_str()]);
+        // A duration is finite and not negative.
+        let _bucket = durations.observe(elapsed.duration.as_secs_f64());
+        if outcome == JobOutcome::Success {
+            let since = elapsed.end.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+            self.0.last_successes.series(&[job]).store(millis, Relaxed);
+        }
+    }
+
+    pub(super) fn gather(&self) -> Vec<Gathered> {
+        let durations = self.0.durations.entries().map(|entry| Point {
+            labels: Arc::clone(&entry.labels),
+            value: PointValue::Histogram {
+                value: entry.value.get(),
+                exemplars: Vec::new(),
+            },
+        });
+        let successes = self.0.last_successes.entries().map(|entry| Point {
+            labels: Arc::clone(&entry.labels),
+            value: PointValue::Number(entry.value.load(Relaxed) as f64 / 1_000.0),
+        });
+        [
+            (&JOB_DURATION, durations.collect()),
+            (&JOB_LAST_SUCCESS, successes.collect()),
+        ]
+        .map(|(desc, points)| Gathered::Own(OwnFamily { desc, points }))
+        .into()
+    }
+}
+
+impl JobOutcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Cancelled => "cancelled",
+            Self::Panic => "panic",
+        }
+    }
+}
