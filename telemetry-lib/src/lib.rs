@@ -27,7 +27,10 @@ pub mod testing;
 
 pub use config::{Callers, Config, EndpointError, Endpoints, LogFormat, Network, NetworkError};
 pub use export::{Dropped, SignalReport};
-pub use http::{HttpServer, HttpServerLayer, ResponseFuture, RouteTemplate, Watched};
+pub use http::{
+    EnteredRequest, HttpServer, HttpServerLayer, ResponseFuture, RouteTemplate, ServerRequest,
+    Watched,
+};
 pub use init::{InitError, Report, Telemetry, init};
 pub use metrics::catalog;
 #[cfg(feature = "axum")]

@@ -230,6 +230,34 @@ async fn a_router_of_ones_own_tells_its_template_before_or_after() {
     spans[0].assert_attribute("http.route", text("/late/{id}"));
 }
 
+#[tokio::test]
+async fn a_framework_that_is_not_tower_begins_and_finishes_by_hand() {
+    let telemetry = TestTelemetry::start();
+    let begin = || {
+        let uri = http::Uri::from_static("/orders/7?a=1");
+        let handle = telemetry.handle();
+        handle.server_request(&http::Method::GET, &uri, &HeaderMap::new())
+    };
+    let mut request = begin();
+    request.set_route(RouteTemplate::new("/orders/{id}"));
+    {
+        let _entered = request.enter();
+        tracing::info_span!("inner").in_scope(|| {});
+    }
+    request.finish(http::StatusCode::BAD_GATEWAY);
+    drop(begin());
+
+    let spans = telemetry.spans().await;
+    let names: Vec<&str> = spans.iter().map(|span| span.name()).collect();
+    assert_eq!(names, ["inner", "GET /orders/{id}", "GET"]);
+    assert_eq!(spans[0].parent_span_id(), spans[1].span_id());
+    spans[1]
+        .assert_attribute("http.response.status_code", Some(AttributeValue::Int(502)))
+        .assert_attribute("error.type", text("502"));
+    assert!(spans[1].is_error());
+    spans[2].assert_attribute("error.type", text("cancelled"));
+}
+
 struct Panicking;
 
 impl<S: Sync> axum::extract::FromRequestParts<S> for Panicking {

@@ -107,6 +107,10 @@ impl OpenSpan {
         }
     }
 
+    pub(crate) fn tracing(&self) -> Span {
+        self.span.clone()
+    }
+
     /// The ids of a span of our own; none if it is disabled or without an engine.
     pub(crate) fn ids(&self) -> Option<Ids> {
         let own = (!self.carried).then(|| self.context.span().span_context().clone())?;

@@ -64,7 +64,7 @@ impl Flight {
                 started,
                 method,
                 scheme,
-                version: protocol_version(head.version).unwrap_or_default(),
+                version: head.version.and_then(protocol_version).unwrap_or_default(),
                 route,
                 request_body: head.body_size(),
                 status: None,
@@ -77,6 +77,24 @@ impl Flight {
     /// While the guard lives, spans of the service become children of this request's span.
     pub(crate) fn enter(&self) -> Option<Entered<'_>> {
         self.state.as_ref().map(|state| state.span.enter())
+    }
+
+    /// The `tracing` span, for futures that are to run in it.
+    pub(crate) fn span(&self) -> tracing::Span {
+        let state = self.state.as_ref();
+        state.map_or_else(tracing::Span::none, |state| state.span.tracing())
+    }
+
+    pub(crate) fn set_route(&mut self, template: RouteTemplate) {
+        if let Some(state) = &mut self.state {
+            state.route_late(template);
+        }
+    }
+
+    pub(crate) fn set_status(&mut self, status: StatusCode) {
+        if let Some(state) = &mut self.state {
+            state.status = Some(status);
+        }
     }
 
     /// The head of the response stands.

@@ -21,7 +21,8 @@ const MAX_CAPTURED: usize = 256;
 pub(crate) struct RequestHead<'r> {
     pub(crate) method: &'r Method,
     pub(crate) uri: &'r Uri,
-    pub(crate) version: Version,
+    /// `None` if the framework does not tell.
+    pub(crate) version: Option<Version>,
     pub(crate) headers: &'r HeaderMap,
     pub(crate) extensions: &'r Extensions,
 }
@@ -31,7 +32,7 @@ impl<'r> RequestHead<'r> {
         Self {
             method: request.method(),
             uri: request.uri(),
-            version: request.version(),
+            version: Some(request.version()),
             headers: request.headers(),
             extensions: request.extensions(),
         }
@@ -72,7 +73,7 @@ impl<'r> RequestHead<'r> {
         let mut attributes = Vec::with_capacity(12);
         let mut add = |key: &'static str, value: Value| attributes.push(KeyValue::new(key, value));
         add("url.scheme", scheme.into());
-        if let Some(version) = protocol_version(self.version) {
+        if let Some(version) = self.version.and_then(protocol_version) {
             add("network.protocol.version", version.into());
         }
         if let Some(query) = self.uri.query() {

@@ -8,6 +8,7 @@ mod future;
 mod head;
 mod method;
 mod outcome;
+mod request;
 mod route;
 mod server;
 
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 pub use body::Watched;
 pub use future::ResponseFuture;
+pub use request::{EnteredRequest, ServerRequest};
 pub use route::RouteTemplate;
 pub use server::{HttpServer, HttpServerLayer};
 

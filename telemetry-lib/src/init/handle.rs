@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response};
+use http::{HeaderMap, Method, Response, Uri};
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
@@ -17,7 +17,7 @@ use super::report::Report;
 use crate::config::Config;
 use crate::endpoint::EndpointSet;
 use crate::health::Readiness;
-use crate::http::{HttpServerLayer, Shared};
+use crate::http::{HttpServerLayer, ServerRequest, Shared};
 use crate::metrics::{Metrics, MetricsConfig};
 use crate::notice::Notices;
 
@@ -103,6 +103,11 @@ impl Telemetry {
     #[must_use]
     pub fn http_server(&self) -> HttpServerLayer {
         HttpServerLayer::new(Arc::clone(&self.inner.http))
+    }
+
+    /// Begins a request of a framework that is not tower; see [`ServerRequest`].
+    pub fn server_request(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> ServerRequest {
+        ServerRequest::begin(&self.inner.http, method, uri, headers)
     }
 
     /// The layer to add to a `tracing` subscriber that the service builds itself:
