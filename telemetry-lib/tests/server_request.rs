@@ -435,6 +435,52 @@ async fn log_lines_carry_the_ids_of_their_span() {
 }
 
 #[tokio::test]
+async fn rust_log_filters_lines_and_never_spans() {
+    let telemetry = TestTelemetry::configured(&[("RUST_LOG", "error")], |config| config);
+    let steps = get(|| async {
+        tracing::info!("not written");
+        tracing::error!("written");
+        tracing::info_span!("recorded").in_scope(|| {});
+        tracing::debug_span!("too fine").in_scope(|| {});
+    });
+    let app = telemetry
+        .handle()
+        .instrument(Router::new().route("/", steps));
+    ask(&app, asking("GET", "/").body(Body::empty()).unwrap()).await;
+    let spans = telemetry.spans().await;
+    let names: Vec<&str> = spans.iter().map(|span| span.name()).collect();
+    assert_eq!(names, ["recorded", "GET /"]);
+    let log = telemetry.log();
+    assert_eq!(log.len(), 1, "{log:?}");
+    assert!(
+        log[0].contains(&spans[1].span_id()),
+        "its span is found all the same"
+    );
+}
+
+#[tokio::test]
+async fn f12_values_are_cut_and_events_are_bounded() {
+    let limits = [("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "10")];
+    let telemetry = TestTelemetry::configured(&limits, |config| config);
+    let large = get(|| async {
+        let text = "é".repeat(5_000_000);
+        tracing::info_span!("large", text, number = 1).in_scope(|| {
+            for at in 0..10_000 {
+                tracing::warn!(at, "again");
+            }
+        });
+    });
+    let app = telemetry
+        .handle()
+        .instrument(Router::new().route("/", large));
+    ask(&app, asking("GET", "/").body(Body::empty()).unwrap()).await;
+    let spans = telemetry.spans().await;
+    spans[0].assert_attribute("text", text(&"é".repeat(10)));
+    assert_eq!(spans[0].event_names().len(), 128);
+    assert_eq!(spans[0].as_otlp().dropped_events_count, 9_872);
+}
+
+#[tokio::test]
 async fn endpoints_answer_only_where_no_route_does() {
     let status = |app: Router, path: &'static str| async move {
         let request = asking("GET", path).body(Body::empty()).unwrap();

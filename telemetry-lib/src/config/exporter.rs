@@ -10,6 +10,36 @@ use http::{HeaderName, HeaderValue, Uri};
 
 use super::vars::{Vars, pairs};
 
+// The variable for traces comes first, then the one for all signals.
+const TIMEOUT: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+    "OTEL_EXPORTER_OTLP_TIMEOUT",
+];
+const HEADERS: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+];
+const COMPRESSION: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
+    "OTEL_EXPORTER_OTLP_COMPRESSION",
+];
+const PROTOCOL: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+];
+const CERTIFICATE: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_CERTIFICATE",
+];
+const CLIENT_CERTIFICATE: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+];
+const CLIENT_KEY: [&str; 2] = [
+    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
+    "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+];
+
 /// Where spans go and how they are batched.
 #[derive(Clone)]
 pub(crate) struct Exporter {
@@ -34,13 +64,11 @@ impl Exporter {
         Self {
             endpoint: read_endpoint(vars),
             headers: read_headers(vars),
-            timeout: vars
-                .millis(&pair("TIMEOUT"))
-                .unwrap_or(Duration::from_secs(10)),
+            timeout: vars.millis(&TIMEOUT).unwrap_or(Duration::from_secs(10)),
             gzip: read_compression(vars),
-            certificate: path(vars, "CERTIFICATE"),
-            client_certificate: path(vars, "CLIENT_CERTIFICATE"),
-            client_key: path(vars, "CLIENT_KEY"),
+            certificate: path(vars, &CERTIFICATE),
+            client_certificate: path(vars, &CLIENT_CERTIFICATE),
+            client_key: path(vars, &CLIENT_KEY),
             queue,
             batch: batch.min(queue),
             delay: vars
@@ -96,40 +124,6 @@ pub(super) fn parse_endpoint(text: &str) -> Option<Uri> {
     (web && uri.host().is_some_and(|host| !host.is_empty())).then_some(uri)
 }
 
-/// The variable for traces, then the one for all signals.
-fn pair(end: &str) -> [&'static str; 2] {
-    match end {
-        "TIMEOUT" => [
-            "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
-            "OTEL_EXPORTER_OTLP_TIMEOUT",
-        ],
-        "HEADERS" => [
-            "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
-            "OTEL_EXPORTER_OTLP_HEADERS",
-        ],
-        "COMPRESSION" => [
-            "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
-            "OTEL_EXPORTER_OTLP_COMPRESSION",
-        ],
-        "PROTOCOL" => [
-            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-            "OTEL_EXPORTER_OTLP_PROTOCOL",
-        ],
-        "CERTIFICATE" => [
-            "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
-            "OTEL_EXPORTER_OTLP_CERTIFICATE",
-        ],
-        "CLIENT_CERTIFICATE" => [
-            "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
-            "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
-        ],
-        _ => [
-            "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
-            "OTEL_EXPORTER_OTLP_CLIENT_KEY",
-        ],
-    }
-}
-
 fn read_endpoint(vars: &mut Vars) -> Uri {
     let expected = "an http or https URL with a host";
     let own = vars.read(
@@ -149,7 +143,7 @@ fn read_endpoint(vars: &mut Vars) -> Uri {
 
 fn read_headers(vars: &mut Vars) -> Vec<(HeaderName, HeaderValue)> {
     vars.read(
-        &pair("HEADERS"),
+        &HEADERS,
         "a list of name=value with percent-encoded values",
         |value| {
             pairs(value)?
@@ -171,7 +165,7 @@ pub(super) fn secret(value: &str) -> Option<HeaderValue> {
 }
 
 fn read_compression(vars: &mut Vars) -> bool {
-    vars.read(&pair("COMPRESSION"), "gzip or none", |value| {
+    vars.read(&COMPRESSION, "gzip or none", |value| {
         match value.to_ascii_lowercase().as_str() {
             "gzip" => Some(true),
             "none" => Some(false),
@@ -184,14 +178,14 @@ fn read_compression(vars: &mut Vars) -> bool {
 /// There is one protocol so far; asking for another must not pass in silence.
 fn read_protocol(vars: &mut Vars) {
     vars.read(
-        &pair("PROTOCOL"),
+        &PROTOCOL,
         "http/protobuf, the only protocol of this build",
         |value| value.eq_ignore_ascii_case("http/protobuf").then_some(()),
     );
 }
 
-fn path(vars: &mut Vars, end: &str) -> Option<PathBuf> {
-    let (_, value) = vars.first(&pair(end))?;
+fn path(vars: &Vars, names: &[&str]) -> Option<PathBuf> {
+    let (_, value) = vars.first(names)?;
     Some(PathBuf::from(value))
 }
 

@@ -113,10 +113,14 @@ impl OpenSpan {
 
     /// The ids of a span of our own; none if it is disabled or without an engine.
     pub(crate) fn ids(&self) -> Option<Ids> {
-        let own = (!self.carried).then(|| self.context.span().span_context().clone())?;
+        if self.carried {
+            return None;
+        }
+        let span = self.context.span();
+        let context = span.span_context();
         Some(Ids {
-            trace: own.trace_id(),
-            span: own.span_id(),
+            trace: context.trace_id(),
+            span: context.span_id(),
         })
     }
 

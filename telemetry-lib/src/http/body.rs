@@ -33,7 +33,9 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if let Some(watch) = this.watch.take() {
-                watch.dropped(this.inner.is_end_stream());
+                let panicking = std::thread::panicking();
+                // A second panic would abort the process, so a broken body is not asked.
+                watch.dropped(panicking, !panicking && this.inner.is_end_stream());
             }
         }
     }
@@ -114,9 +116,9 @@ impl<B: Body> Body for Watched<B> {
 }
 
 impl Watch {
-    fn dropped(mut self, at_end: bool) {
+    fn dropped(mut self, panicking: bool, at_end: bool) {
         let dropped = Dropped {
-            panicking: std::thread::panicking(),
+            panicking,
             at_end,
             exact: self.exact,
             sent: self.sent,

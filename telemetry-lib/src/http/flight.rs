@@ -193,8 +193,9 @@ impl State {
     /// Only a trace that can be looked up: sampled, and with room in the queue.
     fn exemplar(&self, elapsed: Elapsed) -> Option<Exemplar> {
         let queue = self.shared.exemplars.as_ref()?;
-        let ids = self.span.ids().filter(|_| self.span.is_sampled())?;
-        queue.has_room().then_some(Exemplar {
+        let findable = self.span.is_sampled() && queue.has_room();
+        let ids = self.span.ids()?;
+        findable.then_some(Exemplar {
             trace_id: ids.trace,
             span_id: ids.span,
             at: elapsed.end,

@@ -79,6 +79,7 @@ pub fn init(config: Config) -> Result<Telemetry, InitError> {
             pipeline
         }
     };
+    drop(process);
     Telemetry::new(&config, pipeline, notices)
 }
 
