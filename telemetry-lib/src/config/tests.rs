@@ -90,6 +90,10 @@ fn each_variable_changes_its_setting() {
         methods,
         "GET PURGE",
     );
+}
+
+#[test]
+fn propagators_and_limits_are_read() {
     let propagators = |it: &Config| format!("{:?}", it.traces.propagators);
     let none = "Propagators { tracecontext: false, baggage: false }";
     check("OTEL_PROPAGATORS", "none", propagators, none);
