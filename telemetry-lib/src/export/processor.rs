@@ -77,6 +77,9 @@ impl ExportHandle {
 
     /// Exports what ended before the call, for at most `limit`.
     pub(crate) async fn flush(&self, limit: Duration) -> SignalReport {
+        if self.0.queue.is_settled() {
+            return self.0.health.report(0);
+        }
         let this = self.clone();
         self.apart(move || this.flush_blocking(limit)).await
     }

@@ -127,6 +127,12 @@ impl Queue {
             && state.bytes < self.limits.bytes
     }
 
+    /// Whether the fate of every span that was taken is known.
+    pub(super) fn is_settled(&self) -> bool {
+        let state = self.lock();
+        state.done == state.accepted
+    }
+
     /// What the exporter should do now.
     pub(super) fn next(&self) -> Next {
         let state = self.lock();
