@@ -23,17 +23,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Uri};
 use opentelemetry_sdk::Resource;
-use reqwest::Url;
 
 pub(crate) use self::health::{DropReason, ExportHealth};
 pub use self::health::{Dropped, SignalReport};
 pub(crate) use self::processor::{ExportHandle, QueueProcessor};
 use self::queue::{Limits, Queue};
 use self::timer::{RuntimeTimer, Timer};
+use self::tls::TlsError;
 pub(crate) use self::tls::TlsFiles;
-pub(crate) use self::transport::TransportError;
 use self::transport::{Network, Transport};
 use self::worker::Worker;
 pub(crate) use self::worker::on_export_thread;
@@ -65,7 +64,7 @@ pub(crate) enum ExportError {
     #[error("OTEL_EXPORTER_OTLP_ENDPOINT is no http or https URL")]
     Endpoint,
     #[error(transparent)]
-    Transport(#[from] TransportError),
+    Tls(#[from] TlsError),
     #[error("the OTLP exporter cannot be built")]
     Exporter(#[source] opentelemetry_otlp::ExporterBuildError),
     #[error("the export thread cannot be started")]
@@ -115,8 +114,8 @@ pub(crate) fn start(
     resource: Resource,
     health: Arc<ExportHealth>,
 ) -> Result<(QueueProcessor, ExportHandle), ExportError> {
-    let endpoint = Url::parse(&config.endpoint).map_err(|_| ExportError::Endpoint)?;
-    if !matches!(endpoint.scheme(), "http" | "https") || !endpoint.has_host() {
+    let endpoint: Uri = config.endpoint.parse().map_err(|_| ExportError::Endpoint)?;
+    if !matches!(endpoint.scheme_str(), Some("http" | "https")) || endpoint.host().is_none() {
         return Err(ExportError::Endpoint);
     }
     let tls = config.tls.clone();

@@ -1,15 +1,21 @@
-//! One attempt over the network: reqwest on the export thread's runtime, with everything off that
-//! would decide on its own (redirects, retries, proxies for loopback, unbounded answers).
+//! One attempt over the network: hyper on the export thread's runtime. A client that decides on its
+//! own (redirects, retries, proxies) would be one too many, and one that is shared with the service
+//! would change under its features.
 
+use std::error::Error;
 use std::fmt::Debug;
 use std::io;
-use std::net::IpAddr;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, Request};
-use reqwest::{Client, Response, Url, redirect};
+use http::{HeaderMap, HeaderName, Request, Response, Uri};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use rustls::{AlertDescription, CertificateError};
 
 use super::retry::Answer;
@@ -52,18 +58,9 @@ pub(super) enum AttemptError {
     AnswerTooLarge,
 }
 
-/// The real network.
+/// The real network. It never goes through a proxy, whatever the environment says.
 #[derive(Debug)]
-pub(super) struct Network(Client);
-
-/// Why no client can be built.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TransportError {
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    #[error("the HTTP client cannot be built")]
-    Client(#[source] reqwest::Error),
-}
+pub(super) struct Network(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
 impl AttemptError {
     /// Whether the same attempt may succeed a little later without anybody's doing.
@@ -81,46 +78,49 @@ impl AttemptError {
 
 impl Network {
     /// A client for `endpoint`; needs no runtime until it sends.
-    pub(super) fn new(endpoint: &Url, files: &TlsFiles) -> Result<Self, TransportError> {
-        let tls = match endpoint.scheme() {
-            "https" => tls::client(files)?,
-            _ => tls::unused(),
+    pub(super) fn new(endpoint: &Uri, files: &TlsFiles) -> Result<Self, TlsError> {
+        let tls = match endpoint.scheme_str() {
+            Some("https") => tls::client(files)?,
+            Some(_) | None => tls::unused(),
         };
-        let mut builder = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .http1_only()
-            .referer(false);
-        if is_loopback(endpoint) {
-            builder = builder.no_proxy();
-        }
-        builder.build().map(Self).map_err(TransportError::Client)
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
+        Ok(Self(Client::builder(TokioExecutor::new()).build(connector)))
     }
 }
 
 impl Transport for Network {
     fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Answer, AttemptError>> {
         Box::pin(async move {
-            let request = request.try_into().map_err(explain)?;
-            let response = self.0.execute(request).await.map_err(explain)?;
-            read(response).await
+            let response = self.0.request(request.map(Full::new)).await;
+            read(response.map_err(|error| explain(&error, error.is_connect()))?).await
         })
     }
 }
 
-async fn read(mut response: Response) -> Result<Answer, AttemptError> {
+async fn read(response: Response<Incoming>) -> Result<Answer, AttemptError> {
+    let (head, mut incoming) = response.into_parts();
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(explain)? {
-        if body.len() + chunk.len() > MAX_ANSWER {
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|error| explain(&error, false))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if body.len() + data.len() > MAX_ANSWER {
             return Err(AttemptError::AnswerTooLarge);
         }
-        body.extend_from_slice(&chunk);
+        body.extend_from_slice(&data);
     }
     Ok(Answer {
-        status: response.status(),
-        content_type: text(response.headers(), &CONTENT_TYPE),
-        retry_after: text(response.headers(), &RETRY_AFTER),
+        status: head.status,
+        content_type: text(&head.headers, &CONTENT_TYPE),
+        retry_after: text(&head.headers, &RETRY_AFTER),
         body: body.freeze(),
     })
 }
@@ -129,21 +129,10 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
-/// Loopback never goes through a proxy, whatever the environment says.
-fn is_loopback(endpoint: &Url) -> bool {
-    let host = endpoint.host_str().unwrap_or_default();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    match bare.parse::<IpAddr>() {
-        Ok(address) => address.is_loopback(),
-        Err(_) => host == "localhost" || host.ends_with(".localhost"),
-    }
-}
-
-/// Finds the cause that an operator can act on; the URL stays out, it may hold credentials.
-fn explain(error: reqwest::Error) -> AttemptError {
-    let error = error.without_url();
+/// Finds the cause that an operator can act on.
+fn explain(error: &(dyn Error + 'static), connecting: bool) -> AttemptError {
     let mut innermost = error.to_string();
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    let mut cause = Some(error);
     while let Some(current) = cause {
         if let Some(tls) = current.downcast_ref() {
             return explain_tls(tls);
@@ -151,7 +140,7 @@ fn explain(error: reqwest::Error) -> AttemptError {
         innermost = current.to_string();
         // The source of an I/O error skips the error that it wraps.
         let io = current.downcast_ref::<io::Error>();
-        if error.is_connect() && io.is_some_and(|io| io.kind() == io::ErrorKind::UnexpectedEof) {
+        if connecting && io.is_some_and(|io| io.kind() == io::ErrorKind::UnexpectedEof) {
             return AttemptError::HandshakeCut;
         }
         cause = match io.and_then(io::Error::get_ref) {
@@ -179,30 +168,5 @@ fn explain_tls(error: &rustls::Error) -> AttemptError {
             | AlertDescription::HandshakeFailure,
         ) => AttemptError::ClientCertificate,
         other => AttemptError::Tls(other.clone()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn loopback_is_recognised_in_every_spelling() {
-        for (address, expected) in [
-            ("http://localhost:4318", true),
-            ("http://otel.localhost:4318", true),
-            ("http://127.0.0.1:4318", true),
-            ("http://127.9.9.9", true),
-            ("http://[::1]:4318", true),
-            ("http://collector:4318", false),
-            ("http://localhost.example:4318", false),
-            ("http://10.0.0.1:4318", false),
-        ] {
-            assert_eq!(
-                is_loopback(&address.parse().unwrap()),
-                expected,
-                "{address}"
-            );
-        }
     }
 }

@@ -202,7 +202,7 @@ impl Transport for Wild {
 fn wild(collector: &FakeCollector, deed: fn(usize)) -> (Path, Arc<AtomicUsize>) {
     let built = Arc::new(AtomicUsize::new(0));
     let sent = Arc::new(AtomicUsize::new(0));
-    let endpoint: Url = collector.traces_endpoint().parse().unwrap();
+    let endpoint: Uri = collector.traces_endpoint().parse().unwrap();
     let count = Arc::clone(&built);
     let config = ExportConfig::new(collector.traces_endpoint());
     let path = Path::over(config, move || {

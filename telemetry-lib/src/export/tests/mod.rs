@@ -42,7 +42,7 @@ impl Path {
     }
 
     fn with(config: ExportConfig) -> Self {
-        let endpoint: Url = config.endpoint.parse().unwrap();
+        let endpoint: Uri = config.endpoint.parse().unwrap();
         let tls = config.tls.clone();
         Self::over(config, move || {
             Ok(Arc::new(Network::new(&endpoint, &tls)?) as Arc<dyn Transport>)
