@@ -104,7 +104,7 @@ impl Fleet {
 
     fn write_state(&self, body: &mut String, alert: usize) {
         let flips = self.flips[alert];
-        let fires = flips % 2 == 0;
+        let fires = flips.is_multiple_of(2);
         // Each occurrence starts ten seconds after the one before and lasts five.
         let start = self.base + jiff::SignedDuration::from_secs(i64::from(flips / 2) * 10);
         let end = start + jiff::SignedDuration::from_secs(5);

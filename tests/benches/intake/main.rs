@@ -4,6 +4,8 @@
 //!
 //! `cargo build --release -p alert-router && cargo bench -p stack-tests --bench intake`
 
+#![expect(clippy::print_stdout, reason = "the table is what the benchmark is for")]
+
 mod alerts;
 mod load;
 mod server;
