@@ -4,7 +4,10 @@
 //!
 //! `cargo build --release -p alert-router && cargo bench -p stack-tests --bench intake`
 
-#![expect(clippy::print_stdout, reason = "the table is what the benchmark is for")]
+#![expect(
+    clippy::print_stdout,
+    reason = "the table is what the benchmark is for"
+)]
 
 mod alerts;
 mod load;
