@@ -82,9 +82,10 @@ mod source;
 mod state;
 mod time;
 mod verdict;
+mod voice;
 mod wake;
 
-pub use alert::{Alert, Observation, Says, Text, Voice, VoiceState};
+pub use alert::{Alert, Observation, Says, Text};
 pub use budget::{Budget, Rate};
 pub use circuit::{Circuit, Passage};
 pub use content::{Content, Line, LineKind};
@@ -107,3 +108,4 @@ pub use source::{Liveness, LivenessChange, Source, SourceRules, Sources};
 pub use state::{GroupState, Intake, group_id};
 pub use time::Timestamp;
 pub use verdict::Verdict;
+pub use voice::{Voice, VoiceState};

@@ -1,6 +1,6 @@
 //! What an observation, or a voice that changes with time, does to the episodes of its alert.
 
-use crate::alert::{Alert, Moved, Observation, Says, Standing, Text, Voice};
+use crate::alert::{Alert, Observation, Says, Text};
 use crate::context::Context;
 use crate::episode::{End, EndReason, Episode, EpisodeId, Phase};
 use crate::group::{Change, Group, Observed, TooMany};
@@ -8,6 +8,7 @@ use crate::id::AlertKey;
 use crate::lane::Lane;
 use crate::limits::{ALERTS_PER_GROUP, ALERTS_WITH_TEXT, EPISODES_PER_GROUP};
 use crate::time::Timestamp;
+use crate::voice::{Moved, Standing, Voice};
 
 /// What made the voices of an alert change.
 #[derive(Clone, Copy)]

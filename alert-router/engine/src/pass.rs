@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::alert::VoiceState;
 use crate::context::Context;
 use crate::episode::{EpisodeId, Phase};
 use crate::group::Group;
@@ -14,6 +13,7 @@ use crate::outcome::{Note, Outcome, count};
 use crate::policy::{Opens, Policy};
 use crate::state::GroupState;
 use crate::time::Timestamp;
+use crate::voice::VoiceState;
 
 impl Group {
     /// Lets time pass unless that would find nothing new.

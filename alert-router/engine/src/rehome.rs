@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::alert::{Alert, Voice};
+use crate::alert::Alert;
 use crate::episode::{Episode, EpisodeId};
 use crate::group::Group;
 use crate::id::{AlertKey, LaneKey};
 use crate::lane::{Heard, Lane};
 use crate::limits::VOICES_PER_ALERT;
+use crate::voice::Voice;
 
 /// What became of the old group's copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
