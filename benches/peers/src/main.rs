@@ -1,0 +1,37 @@
+//! Compares the stacks: `cargo run --release` measures times, instructions and allocations and
+//! prints them as Markdown; `times`, `instructions` or `allocations` alone does one of them, `faults`
+//! compares what becomes of spans when the collector misbehaves.
+//! Nothing is asserted: a number is for a person who knows the machine.
+
+mod child;
+mod faults;
+mod instructions;
+mod report;
+mod times;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        [] => times::print()
+            .and_then(|()| instructions::print())
+            .and_then(|()| instructions::print_allocations()),
+        ["times"] => times::print(),
+        ["instructions"] => instructions::print(),
+        ["allocations"] => instructions::print_allocations(),
+        ["faults"] => faults::print(),
+        ["child", stack] => child::obey(stack),
+        ["once", stack, case, requests] => child::once(stack, case, requests),
+        ["fault", who, name] => faults::one(who, name),
+        _ => Err("usage: peers [times | instructions | allocations | faults]".into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("peers: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
