@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alert_engine::{Became, GroupId, LineKind, Record as EngineRecord, Timestamp};
 
+use super::account::Accounts;
 use super::deliver::{Settled, outcome};
 use super::parts;
 use crate::dead_letter;
@@ -93,19 +94,7 @@ impl Step {
             };
             ending.tell_lanes(&world, &mut groups);
             changes.shared.extend(ending.writes(&world));
-            let mine: Vec<GroupId> = settled.lanes.iter().map(|(group, _)| *group).collect();
-            let destination = settled.outlet.receiver.destination();
-            let trouble = match settled.result.as_ref().map_err(|error| error.failure) {
-                Err(Failure::Blocked { probe_after }) => accounts
-                    .blocked(destination.key, probe_after, now, &mine)
-                    .then(|| Trouble::blocked(settled)),
-                Ok(_)
-                | Err(Failure::Failed { .. } | Failure::Refused | Failure::Deferred { .. }) => {
-                    accounts
-                        .answered(destination.key, &mine)
-                        .then(|| Trouble::unblocked(settled))
-                }
-            };
+            let trouble = circuit(&mut accounts, settled, now);
             endings.push((ending, trouble));
         }
         changes.shared.extend(accounts.writes());
@@ -131,6 +120,22 @@ impl Step {
             }
         }
         Ok(conflicts)
+    }
+}
+
+/// What the end of a delivery means for its destination's circuit, and whether that is to be told.
+fn circuit(accounts: &mut Accounts, settled: &Settled, now: Timestamp) -> Option<Trouble> {
+    let groups: Vec<GroupId> = settled.lanes.iter().map(|(group, _)| *group).collect();
+    let destination = settled.outlet.receiver.destination().key;
+    match settled.result.as_ref().map_err(|error| error.failure) {
+        Err(Failure::Blocked { probe_after }) => accounts
+            .blocked(destination, probe_after, now, &groups)
+            .then(|| Trouble::blocked(settled)),
+        Ok(_) | Err(Failure::Failed { .. } | Failure::Refused | Failure::Deferred { .. }) => {
+            accounts
+                .answered(destination, &groups)
+                .then(|| Trouble::unblocked(settled))
+        }
     }
 }
 

@@ -123,80 +123,83 @@ mod tests {
         headers
     }
 
+    /// Who asks, with which Accept, and what they get.
+    const ASKED: &[(&str, &str, &str)] = &[
+        (
+            "2.42",
+            "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            OPEN,
+        ),
+        (
+            "2.42 native",
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited,application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            OPEN,
+        ),
+        (
+            "2.53",
+            "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+            OPEN,
+        ),
+        (
+            "3.0",
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;escaping=allow-utf-8;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;escaping=allow-utf-8;q=0.3,*/*;q=0.2",
+            OPEN_UTF8,
+        ),
+        (
+            "3.14",
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+            OPEN_UTF8,
+        ),
+        (
+            "3.14 native",
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+            OPEN_UTF8,
+        ),
+        (
+            "text only",
+            "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+            TEXT,
+        ),
+        (
+            "text 1.0.0 only",
+            "text/plain;version=1.0.0;escaping=allow-utf-8",
+            TEXT,
+        ),
+        (
+            "text first",
+            "text/plain;q=0.9, application/openmetrics-text;version=1.0.0;q=0.8",
+            TEXT,
+        ),
+        (
+            "refused",
+            "application/openmetrics-text;version=1.0.0;q=0, */*;q=0.1",
+            TEXT,
+        ),
+        (
+            "a future version",
+            "application/openmetrics-text;version=2.0.0,*/*;q=0.1",
+            TEXT,
+        ),
+        (
+            "a browser",
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+            TEXT,
+        ),
+        ("curl", "*/*", TEXT),
+        (
+            "quoted",
+            "application/openmetrics-text; version=\"1.0.0\"; Q=0.5",
+            OPEN,
+        ),
+        ("nonsense", ";;q=,,=;version", TEXT),
+    ];
+
     #[test]
     fn every_prometheus_gets_what_it_prefers() {
-        for (who, accept, expected) in [
-            (
-                "2.42",
-                "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-                OPEN,
-            ),
-            (
-                "2.42 native",
-                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited,application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-                OPEN,
-            ),
-            (
-                "2.53",
-                "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
-                OPEN,
-            ),
-            (
-                "3.0",
-                "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;escaping=allow-utf-8;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;escaping=allow-utf-8;q=0.3,*/*;q=0.2",
-                OPEN_UTF8,
-            ),
-            (
-                "3.14",
-                "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
-                OPEN_UTF8,
-            ),
-            (
-                "3.14 native",
-                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
-                OPEN_UTF8,
-            ),
-            (
-                "text only",
-                "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
-                TEXT,
-            ),
-            (
-                "text 1.0.0 only",
-                "text/plain;version=1.0.0;escaping=allow-utf-8",
-                TEXT,
-            ),
-            (
-                "text first",
-                "text/plain;q=0.9, application/openmetrics-text;version=1.0.0;q=0.8",
-                TEXT,
-            ),
-            (
-                "refused",
-                "application/openmetrics-text;version=1.0.0;q=0, */*;q=0.1",
-                TEXT,
-            ),
-            (
-                "a future version",
-                "application/openmetrics-text;version=2.0.0,*/*;q=0.1",
-                TEXT,
-            ),
-            (
-                "a browser",
-                "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-                TEXT,
-            ),
-            ("curl", "*/*", TEXT),
-            (
-                "quoted",
-                "application/openmetrics-text; version=\"1.0.0\"; Q=0.5",
-                OPEN,
-            ),
-            ("nonsense", ";;q=,,=;version", TEXT),
-        ] {
+        for (who, accept, expected) in ASKED {
             assert_eq!(
                 content_type(&headers("accept", accept)).1,
-                expected,
+                *expected,
                 "{who}"
             );
         }
