@@ -1,5 +1,7 @@
 //! The command line.
 
+mod commands;
+
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,6 +22,13 @@ pub(super) struct Arguments {
     /// How logs look: human on a terminal, JSON elsewhere.
     #[arg(long, global = true, value_enum)]
     pub(super) log_format: Option<LogFormat>,
+}
+
+impl Arguments {
+    /// Whether the server is to run, whose logs machines read; other commands talk to people.
+    fn serves(&self) -> bool {
+        matches!(self.command, None | Some(Command::Serve(_)))
+    }
 }
 
 const EXAMPLES: &str = "Examples:
@@ -53,14 +62,82 @@ struct ServeArguments {
     open: bool,
 }
 
+/// Which config, for the commands beside `serve`.
+#[derive(Args, Clone, Default)]
+struct FileArguments {
+    /// The config file.
+    #[arg(long, env = "ALERT_ROUTER_CONFIG", global = true)]
+    config: Option<PathBuf>,
+    /// Where data is kept [default: the config's `store`, or sqlite:data/alert-router.db].
+    #[arg(long, value_parser = StorePlace::parse, global = true)]
+    store: Option<StorePlace>,
+}
+
+impl FileArguments {
+    /// A command listens nowhere, so it does not ask for credentials on an open address.
+    fn flags(&self) -> Flags {
+        Flags {
+            listen: None,
+            store: self.store.clone(),
+            open: true,
+        }
+    }
+}
+
 #[derive(Subcommand)]
 enum Command {
     /// Runs the server (also without this word).
     Serve(ServeArguments),
+    /// Reads the config, builds every receiver and renders samples; exit code 1 if anything is wrong.
+    Check(FileArguments),
+    /// Says who would hear an alert with these labels, and when.
+    RouteTest {
+        #[command(flatten)]
+        file: FileArguments,
+        /// The labels, such as severity=critical service=orders.
+        #[arg(required = true, value_name = "LABEL=VALUE")]
+        labels: Vec<String>,
+    },
+    /// Sends a message marked as a test to a receiver, the way a real one goes.
+    SendTest {
+        #[command(flatten)]
+        file: FileArguments,
+        /// The receiver's name in the config.
+        #[arg(long)]
+        receiver: String,
+    },
+    /// Deliveries that were given up.
+    DeadLetters {
+        #[command(flatten)]
+        file: FileArguments,
+        #[command(subcommand)]
+        what: DeadLetters,
+    },
     /// Prints shell completions.
     Completions {
         /// For which shell.
         shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Subcommand)]
+enum DeadLetters {
+    /// One line each.
+    List,
+    /// Everything about one: the provider's answer, what to do, what would have been sent.
+    Show {
+        /// Its id.
+        id: String,
+    },
+    /// Ends the cool-down: the receiver hears the present truth at once, and the letter goes.
+    Replay {
+        /// Its id.
+        id: String,
+    },
+    /// Removes it: nobody hears of it any more.
+    Drop {
+        /// Its id.
+        id: String,
     },
 }
 
@@ -71,6 +148,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         None => serve(arguments.serve).await,
         Some(Command::Serve(serve_arguments)) => serve(serve_arguments).await,
+        Some(Command::Check(file)) => commands::check(&file),
+        Some(Command::RouteTest { file, labels }) => commands::route_test(&file, &labels),
+        Some(Command::SendTest { file, receiver }) => commands::send_test(&file, &receiver).await,
+        Some(Command::DeadLetters { file, what }) => commands::dead_letters(&file, what).await,
         Some(Command::Completions { shell }) => {
             use clap::CommandFactory;
             let mut command = Arguments::command();
@@ -106,10 +187,11 @@ async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
 }
 
 /// Logs go to stderr; `RUST_LOG` chooses what, by default INFO.
-pub(super) fn start_logs(format: Option<LogFormat>) {
+pub(super) fn start_logs(arguments: &Arguments) {
+    let format = arguments.log_format;
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let human = matches!(format, Some(LogFormat::Human));
+    let human = matches!(format, Some(LogFormat::Human)) || !arguments.serves();
     let unsaid = format.is_none() && io::stderr().is_terminal();
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)

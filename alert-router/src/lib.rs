@@ -17,6 +17,7 @@ pub mod render;
 pub mod route_test;
 pub mod step;
 pub mod store;
+pub mod tools;
 mod trouble;
 mod turn;
 pub mod web;

@@ -36,6 +36,7 @@ pub struct Plan {
     /// the end.
     closing: Policy,
     outlets: BTreeMap<LaneKey, Arc<Outlet>>,
+    by_receiver: BTreeMap<String, Vec<Arc<Outlet>>>,
     /// Where our own troubles go.
     operators: Option<RouteTree>,
 }
@@ -86,6 +87,7 @@ impl Plan {
             routes,
             closing,
             outlets,
+            by_receiver,
             operators,
             config,
         })
@@ -137,11 +139,7 @@ impl Plan {
 
     /// The ways of one receiver.
     pub(crate) fn outlets_of(&self, receiver: &str) -> Vec<Arc<Outlet>> {
-        self.outlets
-            .values()
-            .filter(|outlet| &*outlet.name == receiver)
-            .cloned()
-            .collect()
+        self.by_receiver.get(receiver).cloned().unwrap_or_default()
     }
 
     /// Whether an alert goes before others.

@@ -1,6 +1,7 @@
 //! The seam to people: a receiver renders a message for its channel and carries it, within a
 //! deadline. A new receiver is one file and three adjacent lines here.
 
+mod admin;
 mod build;
 mod email;
 mod http;
@@ -17,6 +18,7 @@ mod conformance;
 #[cfg(test)]
 mod scripted;
 
+pub use admin::{AdminError, ask_server};
 pub(crate) use build::Builder;
 pub use build::Materials;
 pub use email::{Accounts, Email};

@@ -1,0 +1,181 @@
+//! What commands do beside the server: try a config, send a test, talk to a running server.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use alert_engine::{DeliveryId, Timestamp};
+
+use crate::check::{self, Built, Report};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Flags, StorePlace};
+use crate::message::{Message, Says};
+use crate::plan::{Outlet, Plan};
+use crate::receiver::{BuildError, Delivery, Materials, Progress, Rendering};
+use crate::render::Renderer;
+use crate::store::{LockError, MemoryStore, OpenError, SqliteSettings, SqliteStore};
+
+/// Reads a config, builds its receivers and renders samples with each: everything short of sending.
+#[must_use]
+pub fn check(file: &Path, flags: &Flags) -> Report {
+    let config = Config::load(file, flags);
+    let mut report = check::config(file, config.as_ref());
+    let Ok(config) = config else { return report };
+    let clock = SystemClock;
+    match plan(config, clock) {
+        Ok(plan) => {
+            let outlets: Vec<&Outlet> = plan.outlets().map(|(_, outlet)| outlet).collect();
+            let built: Vec<Built<'_>> = outlets
+                .iter()
+                .map(|outlet| Built {
+                    name: &outlet.name,
+                    receiver: &*outlet.receiver,
+                    locale: &outlet.locale,
+                })
+                .collect();
+            let rendered = check::rendering(&built, &check::samples("sample", clock.now()));
+            report.text.push_str(&rendered.text);
+            report.good &= rendered.good;
+        }
+        Err(error) => {
+            report.text.push_str(&format!("{error}\n"));
+            report.good = false;
+        }
+    }
+    report
+}
+
+/// Sends a test to every destination of a receiver, the way a real message goes.
+pub async fn send_test(config: Config, receiver: &str) -> Report {
+    let clock = SystemClock;
+    let outlets = match plan(config, clock) {
+        Ok(plan) => plan.outlets_of(receiver),
+        Err(error) => {
+            return Report {
+                text: format!("{error}\n"),
+                good: false,
+            };
+        }
+    };
+    let mut report = Report {
+        text: String::new(),
+        good: !outlets.is_empty(),
+    };
+    if outlets.is_empty() {
+        report.text = format!("no receiver {receiver:?} with a destination in the config\n");
+    }
+    for outlet in outlets {
+        let destination = outlet.receiver.destination();
+        let (good, said) = send_one(&outlet, clock.now()).await;
+        report.good &= good;
+        let line = format!("{} {}: {said}\n", destination.channel, destination.label);
+        report.text.push_str(&line);
+    }
+    report
+}
+
+async fn send_one(outlet: &Outlet, now: Timestamp) -> (bool, String) {
+    let name = outlet.name.as_bytes();
+    let id = DeliveryId::of(&[b"test", name, &now.as_millis().to_le_bytes()]);
+    let message = Message {
+        id,
+        created: now,
+        receiver: outlet.name.to_string(),
+        says: Says::Test,
+    };
+    let rendering = Rendering {
+        message: &message,
+        memory: None,
+        locale: &outlet.locale,
+    };
+    let parts = match outlet.receiver.render(&rendering) {
+        Ok(parts) => parts,
+        Err(error) => return (false, error.to_string()),
+    };
+    let delivery = Delivery {
+        id,
+        attempt: 1,
+        created: now,
+        parts,
+        progress: Progress::new(),
+    };
+    match outlet.receiver.send(&delivery).await {
+        Ok(receipt) if receipt.refused.is_empty() => {
+            (true, format!("delivered ({})", receipt.answer))
+        }
+        Ok(receipt) => {
+            let refused: Vec<String> = receipt
+                .refused
+                .iter()
+                .map(|r| format!("{}: {}", r.recipient, r.reason))
+                .collect();
+            (
+                false,
+                format!("delivered, but refused by {}", refused.join("; ")),
+            )
+        }
+        Err(error) => {
+            let code = error
+                .code
+                .map(|code| format!(" {code}"))
+                .unwrap_or_default();
+            let fix = error
+                .fix
+                .map(|fix| format!("\n  to do: {fix}"))
+                .unwrap_or_default();
+            (
+                false,
+                format!(
+                    "not delivered: {}{code}: {}{fix}",
+                    error.reason, error.answer
+                ),
+            )
+        }
+    }
+}
+
+/// Where the data of a config is.
+pub enum Data {
+    /// Nobody else works on it.
+    Free(SqliteStore),
+    /// A server works on it, and listens there.
+    Held {
+        /// Host and port.
+        address: String,
+    },
+}
+
+/// Opens the data of a config, or says which server has it.
+///
+/// # Errors
+///
+/// Neither can be had: each error says what to do.
+pub fn open_data(config: &Config) -> Result<Data, OpenError> {
+    let StorePlace::Sqlite(path) = &config.store else {
+        let folder = "memory:".into();
+        let source = std::io::Error::other("it lives only inside the server: use its page");
+        return Err(OpenError::Folder { folder, source });
+    };
+    let settings = SqliteSettings {
+        path: path.clone(),
+        max_bytes: None,
+    };
+    match SqliteStore::open(&settings, Arc::new(SystemClock)) {
+        Ok(store) => Ok(Data::Free(store)),
+        Err(OpenError::Lock(LockError::Held { folder, holder })) => match holder.address {
+            Some(address) => Ok(Data::Held { address }),
+            None => Err(OpenError::Lock(LockError::Held { folder, holder })),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// The receivers of a config, over a store that keeps nothing.
+fn plan(config: Config, clock: SystemClock) -> Result<Plan, BuildError> {
+    let clock: Arc<dyn Clock> = Arc::new(clock);
+    let materials = Materials {
+        renderer: Arc::new(Renderer::built_in()),
+        store: Arc::new(MemoryStore::new(Arc::clone(&clock))),
+        clock,
+    };
+    Plan::new(config, &materials)
+}
