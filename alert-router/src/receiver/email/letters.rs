@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use alert_engine::Timestamp;
+
 use super::testing::{Server, World, delivery, settings};
 use super::*;
 use crate::message::Reason;
@@ -111,6 +113,15 @@ fn the_same_message_gives_the_same_bytes() {
         mail(&settings, &message, None),
         mail(&settings, &message, None)
     );
+}
+
+#[test]
+fn a_date_beyond_the_calendar_is_bounded() {
+    for created in [Timestamp::MIN, Timestamp::MAX] {
+        let mut message = samples::group(Reason::First);
+        message.created = created;
+        check_form(&mail(&settings(&["a@example.com"]), &message, None));
+    }
 }
 
 #[test]

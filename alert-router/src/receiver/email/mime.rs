@@ -14,6 +14,9 @@ use crate::render::{clean, cut};
 /// Characters of a subject at most: one line even where a reader shows no more.
 const SUBJECT: usize = 200;
 
+/// The end of year 9999 in milliseconds: lettre panics on later dates.
+const LAST_DATE: i64 = 253_402_300_799_000;
+
 /// What is the same on every mail of one receiver.
 #[derive(Clone, Debug)]
 pub(super) struct Stationery {
@@ -55,11 +58,11 @@ impl Stationery {
     /// The bytes of `letter`.
     pub(super) fn write(&self, letter: &Letter<'_>) -> Result<Vec<u8>, lettre::error::Error> {
         let subject = subject(letter.subject);
-        let millis = u64::try_from(letter.date.as_millis()).unwrap_or(0);
+        let millis = letter.date.as_millis().clamp(0, LAST_DATE);
         let mut mail = Message::builder()
             .from(self.from.clone())
             .subject(&subject)
-            .date(UNIX_EPOCH + Duration::from_millis(millis))
+            .date(UNIX_EPOCH + Duration::from_millis(millis.unsigned_abs()))
             .message_id(Some(format!("<n.{}@{}>", letter.id, self.domain)));
         for to in &self.to {
             mail = mail.to(to.clone());
