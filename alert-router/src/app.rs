@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alert_engine::Incarnation;
+use telemetry_lib::Telemetry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -67,6 +68,9 @@ pub enum ServeError {
     System(#[from] io::Error),
 }
 
+/// How long spans may take to leave at the end.
+const LAST_SPANS: Duration = Duration::from_secs(3);
+
 /// A server that is built, and has not started.
 pub struct App {
     step: Step,
@@ -76,6 +80,7 @@ pub struct App {
     ready: watch::Sender<bool>,
     clock: Arc<dyn Clock>,
     url: Arc<str>,
+    telemetry: Telemetry,
 }
 
 impl App {
@@ -84,7 +89,7 @@ impl App {
     /// # Errors
     ///
     /// Each says what to do.
-    pub async fn build(options: Options) -> Result<Self, ServeError> {
+    pub async fn build(options: Options, telemetry: Telemetry) -> Result<Self, ServeError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let config = reload::read(options.config.as_deref(), &options.flags)?;
         for warning in &config.warnings {
@@ -126,6 +131,7 @@ impl App {
             clock: Arc::clone(&clock),
             sources: KnownSources::default(),
         };
+        telemetry.collect(metrics.registry().clone());
         let router = web::router(Web {
             intake,
             store,
@@ -136,7 +142,9 @@ impl App {
             url: Arc::clone(&url),
             ready: is_ready,
             reloader: Arc::clone(&reloader),
+            telemetry: telemetry.clone(),
         });
+        let router = Telemetry::instrument(&telemetry, router);
         Ok(Self {
             step,
             router,
@@ -145,6 +153,7 @@ impl App {
             ready,
             clock,
             url,
+            telemetry,
         })
     }
 
@@ -168,6 +177,7 @@ impl App {
             ready,
             clock,
             url,
+            telemetry,
         } = self;
         let mut hangup = signal(SignalKind::hangup())?;
         let (stop, stopping) = watch::channel(false);
@@ -198,7 +208,8 @@ impl App {
         if served.is_err() || worked.is_err() {
             tracing::warn!("some requests were not answered in time");
         }
-        tracing::info!("stopped");
+        let report = telemetry.shutdown(LAST_SPANS).await;
+        tracing::info!(telemetry = %report, "stopped");
         Ok(())
     }
 }

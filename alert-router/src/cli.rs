@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use alert_router::app::{App, Options};
 use alert_router::config::{Flags, StorePlace};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use telemetry_lib::{LogFormat as Format, Telemetry};
 
 /// Takes Alertmanager webhooks, dedupes and groups them, and tells people by e-mail or WeCom:
 /// durably, once, in order.
@@ -21,7 +22,7 @@ pub(super) struct Arguments {
     serve: ServeArguments,
     /// How logs look: human on a terminal, JSON elsewhere.
     #[arg(long, global = true, value_enum)]
-    pub(super) log_format: Option<LogFormat>,
+    log_format: Option<LogFormat>,
 }
 
 impl Arguments {
@@ -39,7 +40,7 @@ const EXAMPLES: &str = "Examples:
   alert-router send-test --config alert-router.yaml --receiver oncall";
 
 #[derive(Clone, Copy, ValueEnum)]
-pub(super) enum LogFormat {
+enum LogFormat {
     /// For people.
     Human,
     /// One JSON object a line.
@@ -145,9 +146,13 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Runs the command.
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    if !arguments.serves() {
+        start_logs();
+    }
+    let format = arguments.log_format;
     match arguments.command {
-        None => serve(arguments.serve).await,
-        Some(Command::Serve(serve_arguments)) => serve(serve_arguments).await,
+        None => serve(arguments.serve, telemetry(format)?).await,
+        Some(Command::Serve(arguments)) => serve(arguments, telemetry(format)?).await,
         Some(Command::Check(file)) => commands::check(&file),
         Some(Command::RouteTest { file, labels }) => commands::route_test(&file, &labels),
         Some(Command::SendTest { file, receiver }) => commands::send_test(&file, &receiver).await,
@@ -161,7 +166,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
+async fn serve(arguments: ServeArguments, telemetry: Telemetry) -> Result<(), Failure> {
     let ServeArguments {
         config,
         listen,
@@ -176,8 +181,8 @@ async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
             open,
         },
     };
-    let app = App::build(options).await?;
-    let mut out = io::stdout().lock();
+    let app = App::build(options, telemetry).await?;
+    let mut out = io::stderr().lock();
     writeln!(out, "alert-router  {}", app.url())?;
     writeln!(out, "  page        {}/", app.url())?;
     writeln!(out, "  webhook     {}/webhook", app.url())?;
@@ -186,19 +191,40 @@ async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     Ok(app.run().await?)
 }
 
-/// Logs go to stderr; `RUST_LOG` chooses what, by default INFO.
-pub(super) fn start_logs(arguments: &Arguments) {
-    let format = arguments.log_format;
+/// The server's own telemetry: logs on stdout, metrics, and spans if OTEL_* says where to.
+fn telemetry(format: Option<LogFormat>) -> Result<Telemetry, Failure> {
+    let mut vars: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    // Without a Collector in sight, a first run should not complain that there is none.
+    if !vars
+        .iter()
+        .any(|(name, _)| name.starts_with("OTEL_EXPORTER") || name == TRACES)
+    {
+        vars.push((TRACES.to_owned(), "none".to_owned()));
+    }
+    let human = match format {
+        Some(LogFormat::Human) => true,
+        Some(LogFormat::Json) => false,
+        None => io::stdout().is_terminal(),
+    };
+    let format = if human { Format::Human } else { Format::Json };
+    let config = telemetry_lib::Config::from_vars("alert-router", vars)
+        .version(env!("CARGO_PKG_VERSION"))
+        .skip_paths(["/-/healthy", "/-/ready", "/metrics"].map(str::to_owned))
+        .log_format(format);
+    Ok(telemetry_lib::init(config)?)
+}
+
+/// The variable that says whether spans are exported.
+const TRACES: &str = "OTEL_TRACES_EXPORTER";
+
+/// Other commands than `serve` talk to people, on stderr; `RUST_LOG` chooses what.
+fn start_logs() {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let human = matches!(format, Some(LogFormat::Human)) || !arguments.serves();
-    let unsaid = format.is_none() && io::stderr().is_terminal();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr);
-    if human || unsaid {
-        logs.with_target(false).init();
-    } else {
-        logs.json().flatten_event(true).init();
-    }
+    logs.with_target(false).without_time().init();
 }

@@ -2,25 +2,31 @@
 
 mod cli;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
-    cli::start_logs(&arguments);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            tracing::error!("cannot start worker threads: {error}");
+            say(&format!("cannot start worker threads: {error}"));
             return ExitCode::FAILURE;
         }
     };
     match runtime.block_on(cli::run(arguments)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error}");
+            say(&error.to_string());
             ExitCode::FAILURE
         }
     }
+}
+
+/// The last words, also when logs go nowhere or are read by machines.
+fn say(why: &str) {
+    // Without stderr there is nobody to tell.
+    let _nobody = writeln!(std::io::stderr(), "alert-router: {why}");
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use alert_engine::{DeliveryId, GroupId, LaneKey, SourceName};
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{HeaderMap, Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::{Web, view};
@@ -47,12 +48,18 @@ impl From<StoreError> for Refusal {
     }
 }
 
-pub(super) async fn metrics(State(web): State<Web>) -> Response {
-    let kind = [(
-        header::CONTENT_TYPE,
-        "text/plain; version=0.0.4; charset=utf-8",
-    )];
-    (kind, web.metrics.render()).into_response()
+/// What Prometheus scrapes, in the format that it prefers.
+pub(super) async fn metrics(
+    State(web): State<Web>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
+    match web.telemetry.answer(&method, "/metrics", &headers) {
+        Some(answer) => answer.map(Body::from),
+        None => {
+            Refusal::NotFound("metrics are switched off by OTEL_METRICS_EXPORTER").into_response()
+        }
+    }
 }
 
 pub(super) async fn healthy() -> &'static str {

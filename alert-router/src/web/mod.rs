@@ -10,6 +10,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware;
 use axum::routing::{any, get, post};
+use telemetry_lib::Telemetry;
 use tokio::sync::watch;
 
 use crate::metrics::Metrics;
@@ -40,6 +41,8 @@ pub struct Web {
     pub ready: watch::Receiver<bool>,
     /// Reads the config anew.
     pub reloader: Arc<Reloader>,
+    /// Answers `/metrics`: ours, and those of the process.
+    pub telemetry: Telemetry,
 }
 
 /// All routes of this server.
