@@ -35,6 +35,8 @@ use sources::SourceBook;
 const WAITING: usize = 1_024;
 /// Alerts that one step takes in; what is beyond waits for the next.
 const ALERTS_PER_STEP: usize = 5_000;
+/// A clock that is corrected by less than this did not go back.
+const CLOCK_JITTER: Duration = Duration::from_secs(2);
 /// How long a step waits after the store could not answer.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -108,8 +110,10 @@ pub struct Step {
     deliveries: JoinSet<Settled>,
     troubles: Vec<Trouble>,
     changes: watch::Sender<u64>,
-    /// Groups that may live under an older config.
-    rehoming: sweep::Rehoming,
+    /// Groups that may live under an older config, or wait for the wrong instant.
+    walk: sweep::Walk,
+    /// When the last step began.
+    last: Timestamp,
 }
 
 impl StepHandle {
@@ -175,7 +179,8 @@ impl Step {
         let step = Self {
             groups: Groups::new(Arc::clone(&store), Arc::clone(&metrics)),
             routing: Routing::new(&config),
-            rehoming: sweep::Rehoming::begin(),
+            walk: sweep::Walk::begin(),
+            last: Timestamp::MIN,
             owners: Owners::Only(incarnation),
             unsettled: Vec::new(),
             deliveries: JoinSet::new(),
@@ -224,6 +229,11 @@ impl Step {
         now: Timestamp,
         wake: Option<Timestamp>,
     ) -> Option<Timestamp> {
+        if now + CLOCK_JITTER < self.last {
+            tracing::warn!("the clock went back; all groups are looked at");
+            self.walk = sweep::Walk::clock_went_back();
+        }
+        self.last = now;
         let timer = self.metrics.step_seconds.start_timer();
         let busy = !work.is_empty();
         let result = self.work(work, now, wake).await;
@@ -271,7 +281,7 @@ impl Step {
                 .map_err(|error| Busy::Store(error.to_string()));
             let _gone = answer.send(done);
         }
-        let more = self.rehoming_step().await?;
+        let more = self.walk().await?;
         let mut next = wake;
         if touched || more || wake.is_none_or(|at| at <= now) {
             next = self.turn().await?;
@@ -325,7 +335,7 @@ impl Step {
     fn adopt_plan(&mut self) {
         let plan = self.plan.borrow_and_update().clone();
         self.sources.adopt(&plan);
-        self.rehoming = sweep::Rehoming::begin();
+        self.walk = sweep::Walk::begin();
     }
 
     /// Lets deliveries under way end, and writes down how.

@@ -25,21 +25,46 @@ const ROWS: usize = 10_000;
 /// A text that is still needed is looked at again after so long.
 const LOOK_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How far the groups of an older config were moved; `None`: all of them.
-pub(crate) struct Rehoming(Option<Bytes>);
+/// A walk over all groups: those of an older config move, those that wait for the wrong instant are
+/// woken.
+pub(crate) struct Walk {
+    /// The last group that was visited; `None`: all were.
+    after: Option<Bytes>,
+    wakes: Wakes,
+}
 
-impl Rehoming {
+/// Which groups the walk wakes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wakes {
+    /// Those with a delivery under way: its owner may be the process that ran before.
+    InFlight,
+    /// All: the clock went back, so what they wait for lies too far ahead.
+    All,
+}
+
+impl Walk {
     /// From the first group on: after a start, and after each reload.
     pub(crate) fn begin() -> Self {
-        Self(Some(Bytes::new()))
+        Self {
+            after: Some(Bytes::new()),
+            wakes: Wakes::InFlight,
+        }
+    }
+
+    /// The clock went back.
+    pub(crate) fn clock_went_back() -> Self {
+        Self {
+            after: Some(Bytes::new()),
+            wakes: Wakes::All,
+        }
     }
 }
 
 impl Step {
     /// Moves alerts of one page of groups to where the config routes them now. Says whether there
     /// is more to do.
-    pub(super) async fn rehoming_step(&mut self) -> Result<bool, StoreError> {
-        let Some(after) = self.rehoming.0.clone() else {
+    pub(super) async fn walk(&mut self) -> Result<bool, StoreError> {
+        let Some(after) = self.walk.after.clone() else {
             return Ok(false);
         };
         let scan = Scan {
@@ -60,18 +85,27 @@ impl Step {
         let ids: BTreeSet<GroupId> = docs.iter().filter_map(|doc| group_id(&doc.key)).collect();
         let taken = self.groups.take(&ids).await?;
         let mut old = BTreeMap::new();
+        let mut woken = Changes::at(taken.now);
         for (id, held) in taken.groups {
-            if held.group.state().config == plan.hash() {
-                self.groups.give_back(id, held);
-            } else {
+            let state = held.group.state();
+            let in_flight = state.lanes.values().any(|lane| lane.flight.is_some());
+            if state.config != plan.hash() {
                 old.insert(id, held);
+            } else if in_flight || self.walk.wakes == Wakes::All {
+                woken.groups.insert(id, Touched::new(held, Some(taken.now)));
+            } else {
+                self.groups.give_back(id, held);
             }
+        }
+        if !woken.groups.is_empty() {
+            // A conflict means that another replica looked at it just now.
+            self.groups.commit(woken).await?;
         }
         if !old.is_empty() {
             self.rehome_groups(&plan, old, taken.now).await?;
         }
-        self.rehoming.0 = last;
-        Ok(self.rehoming.0.is_some())
+        self.walk.after = last;
+        Ok(self.walk.after.is_some())
     }
 
     async fn rehome_groups(
@@ -107,7 +141,7 @@ impl Step {
         let conflicts = self.groups.commit(move_.finish()).await?;
         if !conflicts.is_empty() {
             // Another replica was faster: look at them once more.
-            self.rehoming = Rehoming::begin();
+            self.walk = Walk::begin();
         }
         Ok(())
     }
