@@ -46,11 +46,11 @@ fn declared() -> (BTreeSet<String>, BTreeSet<String>) {
 /// The metrics and labels that an expression names. Metrics are the words that are neither functions
 /// nor keywords, outside of braces, quotes, ranges and label lists.
 fn named(expr: &str) -> (BTreeSet<String>, BTreeSet<String>) {
-    let lists = Regex::new(r"\b(?:by|on) \(([^)]*)\)").unwrap();
-    let braces = Regex::new(r"\{([^}]*)\}").unwrap();
-    let label = Regex::new(r#"(\w+)(?:=|!=|=~|!~)""#).unwrap();
-    let ranges = Regex::new(r"\[\w+\]|offset \w+").unwrap();
-    let word = Regex::new(r"\b([a-z_][a-z0-9_:]*)\b *(\()?").unwrap();
+    let lists = Regex::new(r"\b(?:by|on) \(([^)]*)\)").expect("a valid expression");
+    let braces = Regex::new(r"\{([^}]*)\}").expect("a valid expression");
+    let label = Regex::new(r#"(\w+)(?:=|!=|=~|!~)""#).expect("a valid expression");
+    let ranges = Regex::new(r"\[\w+\]|offset \w+").expect("a valid expression");
+    let word = Regex::new(r"\b([a-z_][a-z0-9_:]*)\b *(\()?").expect("a valid expression");
     let mut labels = BTreeSet::new();
     for list in lists.captures_iter(expr) {
         labels.extend(list[1].split(", ").map(str::to_owned));
