@@ -160,7 +160,7 @@ metrics! {
         "Deliveries that were given up.";
     blocked: IntGaugeVec = "alert_router_destination_blocked", ["receiver"],
         "1 while a destination of the receiver is misconfigured and waits for a probe.";
-    render_errors: IntCounterVec = "alert_router_render_errors_total", ["channel"],
+    render_errors: IntCounter = "alert_router_render_errors_total", [],
         "Messages that went out with the fallback text because their template failed.";
     commits: IntCounterVec = "alert_router_store_units_total", ["outcome"],
         "Units written to the store, by whether they conflicted.";

@@ -12,7 +12,7 @@ use alert_engine::{
 
 use crate::config::{self, Config, Integration};
 use crate::receiver::{self, BuildError, Materials, Receiver};
-use crate::render::Locale;
+use crate::render::{Locale, Renderer};
 use crate::webhook::payload::BodyLimits;
 
 /// A receiver's way to one destination.
@@ -39,6 +39,7 @@ pub struct Plan {
     by_receiver: BTreeMap<String, Vec<Arc<Outlet>>>,
     /// Where our own troubles go.
     operators: Option<RouteTree>,
+    renderer: Arc<Renderer>,
 }
 
 struct RoutePlan {
@@ -89,8 +90,14 @@ impl Plan {
             outlets,
             by_receiver,
             operators,
+            renderer: Arc::clone(&materials.renderer),
             config,
         })
+    }
+
+    /// How many renderings failed and went out with the fallback text.
+    pub(crate) fn render_failures(&self) -> u64 {
+        self.renderer.failures()
     }
 
     /// The config that this follows from.

@@ -86,8 +86,15 @@ pub(crate) fn reason(verdict: Verdict) -> Reason {
 
 /// One life of a group for one destination.
 fn thread(due: &Due) -> String {
-    let birth = due.birth.as_millis().to_le_bytes();
-    alert_engine::DeliveryId::of(&[b"thread", &due.group.0, &due.lane.0, &birth]).to_string()
+    let birth = due.birth.as_millis() / 1000;
+    let parts = [
+        b"thread",
+        &due.group.0[..],
+        &due.lane.0,
+        &birth.to_le_bytes(),
+    ];
+    // The birth stands at the end, because mail readers sort threads by it.
+    format!("{}.{birth}", alert_engine::DeliveryId::of(&parts))
 }
 
 fn body_of(alert: &Alert) -> Option<BodyHash> {

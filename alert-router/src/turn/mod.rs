@@ -77,6 +77,7 @@ impl Step {
             now: due.now,
         };
         let wants = wants(&world, &mut groups);
+        let failures = config.render_failures();
         let desk = Desk::open(self, &world, &wants, &groups).await?;
         let accounts = self
             .accounts(wants.iter().map(|want| &*want.outlet))
@@ -94,6 +95,8 @@ impl Step {
             turn.serve(wants, &desk).await?;
         }
         let (changes, outgoing) = turn.finish();
+        let failed = config.render_failures().saturating_sub(failures);
+        self.metrics.render_errors.inc_by(failed);
         let wake = changes
             .groups
             .values()
