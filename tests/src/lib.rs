@@ -3,6 +3,7 @@
 
 mod files;
 mod http;
+pub mod parts;
 mod process;
 mod tool;
 
