@@ -266,6 +266,13 @@ impl Ending<'_> {
         if self.given_up() {
             metrics.dead_letters.with_label_values(&[receiver]).inc();
         }
+        if let Ok(receipt) = &self.settled.result {
+            let refused = u64::try_from(receipt.refused.len()).unwrap_or(u64::MAX);
+            metrics
+                .recipients_refused
+                .with_label_values(&[receiver])
+                .inc_by(refused);
+        }
         for wait in &self.waits {
             let labels = [receiver, if wait.priority { "high" } else { "normal" }];
             metrics
