@@ -91,10 +91,8 @@ impl Router {
     /// A list of its API, such as `inbox`.
     pub async fn list(&self, name: &str) -> Result<Vec<Value>, String> {
         let answer = get_json(&format!("{}/api/v1/{name}", self.url)).await?;
-        match answer {
-            Value::Array(list) => Ok(list),
-            other => Err(format!("{name} is no list: {other}")),
-        }
+        let list = answer.as_array().cloned();
+        list.ok_or_else(|| format!("{name} is no list: {answer}"))
     }
 }
 
