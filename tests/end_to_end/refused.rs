@@ -13,29 +13,7 @@ async fn a_refused_recipient_is_reported_and_the_others_hear_exactly_once() {
     if !installed("end to end: a refused recipient", &Program::ALL) {
         return;
     }
-    let wishes = Wishes {
-        users: &USERS,
-        refused: &["gone", "left"],
-        routes: json!([
-            { "receiver": "together", "continue": true },
-            { "receiver": "each", "continue": true },
-            { "receiver": "oncall" },
-        ]),
-        receivers: vec![
-            receiver(
-                "together",
-                "a@mail.test, gone@mail.test, b@mail.test",
-                "shared",
-            ),
-            receiver(
-                "each",
-                "c@mail.test, left@mail.test, d@mail.test",
-                "individual",
-            ),
-        ],
-        ..Wishes::default()
-    };
-    let stack = Stack::start(wishes).await;
+    let stack = Stack::start(wishes()).await;
 
     stack.target.set("db-1", 95.0);
     stack.heard(1).await;
@@ -79,6 +57,33 @@ async fn a_refused_recipient_is_reported_and_the_others_hear_exactly_once() {
         .await;
         let statuses: Vec<_> = mails.iter().map(|mail| &*mail.status).collect();
         assert_eq!(statuses, ["firing", "resolved"], "{user}");
+    }
+}
+
+/// One receiver that writes one mail for all, one that writes one for each; both name an address that
+/// the mail server refuses.
+fn wishes() -> Wishes {
+    Wishes {
+        users: &USERS,
+        refused: &["gone", "left"],
+        routes: json!([
+            { "receiver": "together", "continue": true },
+            { "receiver": "each", "continue": true },
+            { "receiver": "oncall" },
+        ]),
+        receivers: vec![
+            receiver(
+                "together",
+                "a@mail.test, gone@mail.test, b@mail.test",
+                "shared",
+            ),
+            receiver(
+                "each",
+                "c@mail.test, left@mail.test, d@mail.test",
+                "individual",
+            ),
+        ],
+        ..Wishes::default()
     }
 }
 
