@@ -62,7 +62,7 @@ async fn a_refused_recipient_is_reported_and_the_others_hear_exactly_once() {
 
 /// One receiver that writes one mail for all, one that writes one for each; both name an address that
 /// the mail server refuses.
-fn wishes() -> Wishes {
+fn wishes() -> Wishes<'static> {
     Wishes {
         users: &USERS,
         refused: &["gone", "left"],
