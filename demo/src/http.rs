@@ -1,0 +1,88 @@
+//! The least HTTP client for programs on this machine: one answer, bounded in time and size.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::Client as Legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+
+/// More than any page of the demo.
+const MAX_BODY: usize = 8 << 20;
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Keeps connections open between requests; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Client(Legacy<HttpConnector, Full<Bytes>>);
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Bytes,
+}
+
+/// Why nothing came back.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    #[error("the address is not one")]
+    Address(#[from] http::Error),
+    #[error("no answer")]
+    Send(#[from] hyper_util::client::legacy::Error),
+    #[error("the answer broke off or is too long")]
+    Body(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("no answer within {} s", PATIENCE.as_secs())]
+    Late,
+}
+
+impl Client {
+    pub(crate) fn new() -> Self {
+        Self(Legacy::builder(TokioExecutor::new()).build_http())
+    }
+
+    pub(crate) async fn get(&self, to: SocketAddr, path: &str) -> Result<Answer, CallError> {
+        self.call(Method::GET, to, path, HeaderMap::new()).await
+    }
+
+    pub(crate) async fn post(&self, to: SocketAddr, path: &str) -> Result<Answer, CallError> {
+        self.call(Method::POST, to, path, HeaderMap::new()).await
+    }
+
+    /// Sends a request without a body.
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        to: SocketAddr,
+        path: &str,
+        headers: HeaderMap,
+    ) -> Result<Answer, CallError> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("http://{to}{path}"))
+            .body(Full::default())?;
+        request.headers_mut().extend(headers);
+        let exchange = async {
+            let response = self.0.request(request).await?;
+            let status = response.status().as_u16();
+            let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
+            let body = body.map_err(CallError::Body)?.to_bytes();
+            Ok(Answer { status, body })
+        };
+        let answer = tokio::time::timeout(PATIENCE, exchange).await;
+        answer.unwrap_or(Err(CallError::Late))
+    }
+}
+
+impl Answer {
+    pub(crate) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The body as JSON; null if it is none.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}

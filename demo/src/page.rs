@@ -1,0 +1,240 @@
+//! The start page: what runs, what is missing, where the last alert is, and the switch.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use http::{HeaderMap, Method, StatusCode, header};
+use tokio::sync::watch;
+use wecom_sim::Sim;
+
+use crate::http::Client;
+use crate::part::Part;
+use crate::ports::Ports;
+use crate::service::Mode;
+use crate::trail::{self, Station};
+
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// What the page shows.
+#[derive(Clone)]
+pub(crate) struct Shared(Arc<Sources>);
+
+struct Sources {
+    ports: Ports,
+    client: Client,
+    board: watch::Receiver<Vec<Part>>,
+    sim: Arc<Sim>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        ports: Ports,
+        client: Client,
+        board: watch::Receiver<Vec<Part>>,
+        sim: Arc<Sim>,
+    ) -> Self {
+        Self(Arc::new(Sources {
+            ports,
+            client,
+            board,
+            sim,
+        }))
+    }
+}
+
+/// Where to post to break or heal.
+pub(crate) fn switch_path(mode: Option<Mode>) -> String {
+    mode.map_or("/heal".to_owned(), |mode| {
+        format!("/break/{}", mode.as_str())
+    })
+}
+
+pub(crate) fn routes(shared: Shared) -> Router {
+    let file = |kind: &'static str, text: &'static str| {
+        get(move || async move { ([(header::CONTENT_TYPE, kind)], text) })
+    };
+    Router::new()
+        .route("/", get(whole))
+        .route("/view", get(view))
+        .route("/page.css", file("text/css", include_str!("page.css")))
+        .route("/page.js", file("text/javascript", include_str!("page.js")))
+        .route("/break", post(break_it))
+        .route("/break/{mode}", post(break_as))
+        .route("/heal", post(heal))
+        .layer(middleware::from_fn(guard))
+        .with_state(shared)
+}
+
+/// Only this page and programs of this machine may press the buttons, not other sites in the same
+/// browser: neither from their own pages nor under a name of theirs that leads here.
+async fn guard(request: Request, next: Next) -> Response {
+    if !is_ours(request.method(), request.headers()) {
+        return (StatusCode::FORBIDDEN, "not from another site\n").into_response();
+    }
+    let mut response = next.run(request).await;
+    let policy = header::HeaderValue::from_static(POLICY);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
+}
+
+fn is_ours(method: &Method, headers: &HeaderMap) -> bool {
+    let head = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let host = head("host").unwrap_or_default();
+    let local = host.starts_with("127.0.0.1:") || host.starts_with("localhost:");
+    let same_site =
+        head("sec-fetch-site").is_none_or(|site| ["same-origin", "none"].contains(&site));
+    local && (*method == Method::GET || same_site)
+}
+
+async fn whole(State(shared): State<Shared>) -> Html<String> {
+    let view = view(State(shared)).await.0;
+    Html(format!(
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
+         <title>Demo</title><link rel=stylesheet href=/page.css><script src=/page.js defer></script>\
+         <h1>The way of an alert</h1><p>Press <i>break</i>: within two minutes people hear it on WeCom. Press <i>heal</i>: they hear that it is over.\
+         <p><form method=post action=/break/errors><button>Break: errors</button></form>\
+         <form method=post action=/break/latency><button>Break: latency</button></form>\
+         <form method=post action=/heal><button>Heal</button></form><div id=view>{view}</div></html>"
+    ))
+}
+
+async fn view(State(Shared(sources)): State<Shared>) -> Html<String> {
+    let Sources {
+        ports, client, sim, ..
+    } = &*sources;
+    let (stations, trouble) = tokio::join!(
+        trail::stations(client, ports, sim),
+        client.get(ports.stock, "/trouble")
+    );
+    let trouble = trouble.map_or("unknown: the stock does not answer".into(), |answer| {
+        String::from_utf8_lossy(&answer.body).into_owned()
+    });
+    Html(render(
+        &sources.board.borrow(),
+        &stations,
+        &trouble,
+        &sim.base_url(),
+    ))
+}
+
+async fn break_it(shared: State<Shared>) -> Response {
+    switch(&shared.0, Mode::Errors.as_str()).await
+}
+
+async fn break_as(shared: State<Shared>, Path(mode): Path<String>) -> Response {
+    match Mode::parse(&mode) {
+        Some(mode) => switch(&shared.0, mode.as_str()).await,
+        None => (StatusCode::NOT_FOUND, "there is errors and latency\n").into_response(),
+    }
+}
+
+async fn heal(shared: State<Shared>) -> Response {
+    switch(&shared.0, "none").await
+}
+
+async fn switch(Shared(sources): &Shared, mode: &str) -> Response {
+    let path = format!("/trouble/{mode}");
+    let done = sources.client.post(sources.ports.stock, &path).await;
+    match done {
+        Ok(answer) if answer.is_success() => Redirect::to("/").into_response(),
+        Ok(_) | Err(_) => (StatusCode::BAD_GATEWAY, "the stock does not answer\n").into_response(),
+    }
+}
+
+fn render(parts: &[Part], stations: &[Station], trouble: &str, wecom: &str) -> String {
+    let mut html = format!(
+        "<p>Broken now: <b>{}</b><h2>Where the last alert is</h2><ol>",
+        escape(trouble)
+    );
+    for Station { name, alerts } in stations {
+        let (class, text) = match alerts.as_str() {
+            "" => ("", "nothing"),
+            text => ("lit", text),
+        };
+        push(
+            &mut html,
+            format_args!(
+                "<li class=\"{class}\"><b>{name}</b><span>{}</span></li>",
+                escape(text)
+            ),
+        );
+    }
+    html.push_str("</ol><h2>Parts</h2><table>");
+    for part in parts {
+        push(
+            &mut html,
+            format_args!(
+                "<tr><td><b>{}</b><br>{}<td>",
+                escape(part.name),
+                escape(part.role)
+            ),
+        );
+        for (what, url) in &part.links {
+            push(
+                &mut html,
+                format_args!("<a href=\"{}\">{}</a> ", escape(url), escape(what)),
+            );
+        }
+        push(
+            &mut html,
+            format_args!(
+                "<td class={}>{}",
+                part.state.class(),
+                escape(&part.state.to_string())
+            ),
+        );
+    }
+    push(
+        &mut html,
+        format_args!(
+            "<tr><td><b>WeCom simulator</b><br>what people see<td><a href=\"{0}/\">phone</a><td class=ready>ready</table>",
+            escape(wecom)
+        ),
+    );
+    html
+}
+
+fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
+    html.write_fmt(text)
+        .expect("writing into a String cannot fail");
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::part;
+    use crate::tool::Tool;
+
+    #[test]
+    fn what_others_wrote_is_text_and_what_is_missing_says_how_to_get_it() {
+        let parts = [Part {
+            name: "Jaeger",
+            role: "keeps traces",
+            links: Vec::new(),
+            state: part::State::Missing(Tool::Jaeger),
+        }];
+        let stations = [Station {
+            name: "WeCom",
+            alerts: "<script>alert('1')</script>".into(),
+        }];
+        let html = render(&parts, &stations, "<b>", "http://127.0.0.1:1");
+        assert!(!html.contains("<script>"), "{html}");
+        assert!(html.contains("&lt;script&gt;alert(&#39;1&#39;)"), "{html}");
+        assert!(html.contains("demo/parts/build.sh"), "{html}");
+    }
+}

@@ -1,0 +1,70 @@
+//! What the demo consists of, and how each part is: the board that the start page shows.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::tool::Tool;
+
+/// A part and how it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) name: &'static str,
+    pub(crate) role: &'static str,
+    /// Text and address of what people may look at.
+    pub(crate) links: Vec<(&'static str, String)>,
+    pub(crate) state: State,
+}
+
+/// How a part is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Not on this machine.
+    Missing(Tool),
+    Starting,
+    /// Answered after this time.
+    Ready(Duration),
+    /// Did not start, or ended; the text says why and where its log is.
+    Failed(String),
+}
+
+/// How a part is started and asked whether it is ready.
+#[derive(Debug)]
+pub(crate) struct Recipe {
+    pub(crate) part: Part,
+    pub(crate) program: Program,
+    pub(crate) vars: Vec<(String, String)>,
+    /// Answers with success when the part is ready.
+    pub(crate) ready: (SocketAddr, &'static str),
+}
+
+/// What to run, with its arguments.
+#[derive(Debug)]
+pub(crate) enum Program {
+    /// This program again.
+    Own(Vec<String>),
+    Other(Tool, Vec<String>),
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(tool) => write!(f, "missing; to get it: {}", tool.how_to_get_it()),
+            Self::Starting => f.write_str("starting"),
+            Self::Ready(after) => write!(f, "ready after {:.1} s", after.as_secs_f64()),
+            Self::Failed(why) => write!(f, "not running: {why}"),
+        }
+    }
+}
+
+impl State {
+    /// The word that the page colours.
+    pub(crate) fn class(&self) -> &'static str {
+        match self {
+            Self::Missing(_) => "missing",
+            Self::Starting => "starting",
+            Self::Ready(_) => "ready",
+            Self::Failed(_) => "failed",
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Every part that is a process, in the order in which they start: who is written to comes first.
+//! They stop in the opposite order, so that nothing is sent to somebody who has gone.
+
+use std::net::SocketAddr;
+
+use crate::files::Files;
+use crate::part::{Part, Program, Recipe, State};
+use crate::ports::Ports;
+use crate::tool::Tool;
+
+/// All processes.
+pub(crate) fn recipes(ports: &Ports, files: &Files) -> Vec<Recipe> {
+    vec![
+        jaeger(ports, files),
+        collector(ports, files),
+        alert_router(ports, files),
+        alertmanager(ports, files),
+        stock(ports),
+        shop(ports),
+        prometheus(ports, files),
+    ]
+}
+
+fn part(name: &'static str, role: &'static str, links: &[(&'static str, String)]) -> Part {
+    Part {
+        name,
+        role,
+        links: links.to_vec(),
+        state: State::Starting,
+    }
+}
+
+fn url(at: SocketAddr, path: &str) -> String {
+    format!("http://{at}{path}")
+}
+
+fn vars(all: &[(&str, String)]) -> Vec<(String, String)> {
+    all.iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect()
+}
+
+fn jaeger(ports: &Ports, files: &Files) -> Recipe {
+    let links = [
+        ("search", url(ports.jaeger, "/search")),
+        (
+            "traces as JSON",
+            url(ports.jaeger, "/api/traces?service=shop&limit=5"),
+        ),
+    ];
+    Recipe {
+        part: part("Jaeger", "keeps traces and shows them", &links),
+        program: Program::Other(
+            Tool::Jaeger,
+            vec!["--config".into(), files.text("jaeger.yaml")],
+        ),
+        vars: vars(&[
+            ("JAEGER_HEALTH_ENDPOINT", ports.jaeger_health.to_string()),
+            ("JAEGER_QUERY_GRPC_ENDPOINT", ports.jaeger_grpc.to_string()),
+            ("JAEGER_QUERY_HTTP_ENDPOINT", ports.jaeger.to_string()),
+            ("JAEGER_OTLP_ENDPOINT", ports.jaeger_otlp.to_string()),
+            ("JAEGER_SELF_PORT", ports.jaeger_self.port().to_string()),
+            ("PROMETHEUS_URL", url(ports.prometheus, "")),
+        ]),
+        ready: (ports.jaeger_health, "/status"),
+    }
+}
+
+fn collector(ports: &Ports, files: &Files) -> Recipe {
+    let links = [
+        ("span metrics", url(ports.span_metrics, "/metrics")),
+        ("own metrics", url(ports.collector_self, "/metrics")),
+    ];
+    Recipe {
+        part: part("Collector", "counts spans and chooses what is kept", &links),
+        program: Program::Other(
+            Tool::Collector,
+            vec!["--config".into(), files.text("collector.yaml")],
+        ),
+        vars: vars(&[
+            (
+                "OTELCOL_HEALTH_ENDPOINT",
+                ports.collector_health.to_string(),
+            ),
+            ("OTELCOL_OTLP_GRPC_ENDPOINT", ports.otlp_grpc.to_string()),
+            ("OTELCOL_OTLP_HTTP_ENDPOINT", ports.otlp_http.to_string()),
+            ("OTELCOL_METRICS_ENDPOINT", ports.span_metrics.to_string()),
+            ("OTELCOL_SELF_PORT", ports.collector_self.port().to_string()),
+            ("OTELCOL_QUEUE_DIR", files.text("queue")),
+            ("JAEGER_OTLP_ENDPOINT", ports.jaeger_otlp.to_string()),
+            ("SPAN_METRICS_FLUSH_INTERVAL", "5s".into()),
+            ("DEPLOY_ENV", "demo".into()),
+        ]),
+        ready: (ports.collector_health, "/healthz"),
+    }
+}
+
+fn alert_router(ports: &Ports, files: &Files) -> Recipe {
+    let links = [
+        ("groups and inbox", url(ports.alert_router, "/")),
+        ("metrics", url(ports.alert_router, "/metrics")),
+    ];
+    Recipe {
+        part: part("alert-router", "tells people, once and in order", &links),
+        program: Program::Own(vec![
+            "alert-router".into(),
+            "--config".into(),
+            files.text("alert-router.yaml"),
+        ]),
+        vars: vars(&[("OTEL_EXPORTER_OTLP_ENDPOINT", url(ports.otlp_http, ""))]),
+        ready: (ports.alert_router, "/-/ready"),
+    }
+}
+
+fn alertmanager(ports: &Ports, files: &Files) -> Recipe {
+    let links = [("alerts as JSON", url(ports.alertmanager, "/api/v2/alerts"))];
+    let arguments = vec![
+        format!("--config.file={}", files.text("alertmanager.yml")),
+        format!("--storage.path={}", files.text("alertmanager")),
+        format!("--web.listen-address={}", ports.alertmanager),
+        "--cluster.listen-address=".into(),
+    ];
+    Recipe {
+        part: part("Alertmanager", "groups, inhibits and silences", &links),
+        program: Program::Other(Tool::Alertmanager, arguments),
+        vars: Vec::new(),
+        ready: (ports.alertmanager, "/-/ready"),
+    }
+}
+
+fn prometheus(ports: &Ports, files: &Files) -> Recipe {
+    let links = [
+        ("graph", url(ports.prometheus, "/graph")),
+        ("alerts", url(ports.prometheus, "/alerts")),
+        ("targets", url(ports.prometheus, "/targets")),
+    ];
+    let arguments = vec![
+        format!("--config.file={}", files.text("prometheus.yml")),
+        format!("--storage.tsdb.path={}", files.text("prometheus")),
+        format!("--web.listen-address={}", ports.prometheus),
+        "--enable-feature=exemplar-storage".into(),
+    ];
+    Recipe {
+        part: part(
+            "Prometheus",
+            "scrapes metrics and decides what is an alert",
+            &links,
+        ),
+        program: Program::Other(Tool::Prometheus, arguments),
+        vars: Vec::new(),
+        ready: (ports.prometheus, "/-/ready"),
+    }
+}
+
+fn stock(ports: &Ports) -> Recipe {
+    let links = [("metrics", url(ports.stock, "/metrics"))];
+    let role = "reserves goods; a queue feeds its worker";
+    service(ports, "stock", role, &links, ports.stock, &[])
+}
+
+fn shop(ports: &Ports) -> Recipe {
+    let links = [("metrics", url(ports.shop, "/metrics"))];
+    let calls = ["--calls".to_owned(), ports.stock.to_string()];
+    service(ports, "shop", "takes orders", &links, ports.shop, &calls)
+}
+
+fn service(
+    ports: &Ports,
+    name: &'static str,
+    role: &'static str,
+    links: &[(&'static str, String)],
+    listen: SocketAddr,
+    more: &[String],
+) -> Recipe {
+    let mut arguments = ["service", name, "--listen"].map(str::to_owned).to_vec();
+    arguments.push(listen.to_string());
+    arguments.extend_from_slice(more);
+    Recipe {
+        part: part(name, role, links),
+        program: Program::Own(arguments),
+        vars: vars(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", url(ports.otlp_http, "")),
+            ("OTEL_SERVICE_NAME", name.into()),
+        ]),
+        ready: (listen, "/readyz"),
+    }
+}

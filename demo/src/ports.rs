@@ -1,0 +1,136 @@
+//! Which port belongs to whom. The documented ones are what the configs of the repository use, so
+//! that a link in a document works; free ones are for tests.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+/// The addresses of everything, all on loopback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ports {
+    pub(crate) page: SocketAddr,
+    pub(crate) shop: SocketAddr,
+    pub(crate) stock: SocketAddr,
+    pub(crate) alert_router: SocketAddr,
+    pub(crate) wecom: SocketAddr,
+    pub(crate) prometheus: SocketAddr,
+    pub(crate) alertmanager: SocketAddr,
+    pub(crate) otlp_grpc: SocketAddr,
+    pub(crate) otlp_http: SocketAddr,
+    pub(crate) collector_health: SocketAddr,
+    pub(crate) collector_self: SocketAddr,
+    pub(crate) span_metrics: SocketAddr,
+    pub(crate) jaeger_otlp: SocketAddr,
+    pub(crate) jaeger_grpc: SocketAddr,
+    pub(crate) jaeger: SocketAddr,
+    pub(crate) jaeger_health: SocketAddr,
+    pub(crate) jaeger_self: SocketAddr,
+}
+
+/// Ports that other programs hold.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "in use by other programs: {0}; stop them (another demo?), or start with --any-port, which takes free ports"
+)]
+pub(crate) struct InUse(String);
+
+impl Ports {
+    /// The ports that the documents name.
+    pub(crate) fn documented() -> Self {
+        let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self {
+            page: at(8090),
+            shop: at(8081),
+            stock: at(8082),
+            alert_router: at(9095),
+            wecom: at(9096),
+            prometheus: at(9090),
+            alertmanager: at(9093),
+            otlp_grpc: at(4317),
+            otlp_http: at(4318),
+            collector_health: at(13133),
+            collector_self: at(8888),
+            span_metrics: at(8889),
+            jaeger_otlp: at(14317),
+            jaeger_grpc: at(16685),
+            jaeger: at(16686),
+            jaeger_health: at(13134),
+            jaeger_self: at(8887),
+        }
+    }
+
+    /// Ports that were free a moment ago.
+    pub(crate) fn free() -> io::Result<Self> {
+        let mut ports = Self::documented();
+        // Held together, so that none is given twice.
+        let mut held = Vec::new();
+        for (_, address) in ports.all() {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            *address = listener.local_addr()?;
+            held.push(listener);
+        }
+        Ok(ports)
+    }
+
+    /// Fails with all ports that cannot be taken.
+    pub(crate) fn check(mut self) -> Result<(), InUse> {
+        let busy = self.all().into_iter().filter(|(_, address)| {
+            TcpListener::bind(**address).is_err_and(|e| e.kind() == io::ErrorKind::AddrInUse)
+        });
+        let busy: Vec<String> = busy.map(|(name, at)| format!("{at} ({name})")).collect();
+        if busy.is_empty() {
+            return Ok(());
+        }
+        Err(InUse(busy.join(", ")))
+    }
+
+    fn all(&mut self) -> [(&'static str, &mut SocketAddr); 17] {
+        [
+            ("start page", &mut self.page),
+            ("shop", &mut self.shop),
+            ("stock", &mut self.stock),
+            ("alert-router", &mut self.alert_router),
+            ("WeCom simulator", &mut self.wecom),
+            ("Prometheus", &mut self.prometheus),
+            ("Alertmanager", &mut self.alertmanager),
+            ("Collector, OTLP gRPC", &mut self.otlp_grpc),
+            ("Collector, OTLP HTTP", &mut self.otlp_http),
+            ("Collector, health", &mut self.collector_health),
+            ("Collector, own metrics", &mut self.collector_self),
+            ("Collector, span metrics", &mut self.span_metrics),
+            ("Jaeger, OTLP", &mut self.jaeger_otlp),
+            ("Jaeger, gRPC", &mut self.jaeger_grpc),
+            ("Jaeger", &mut self.jaeger),
+            ("Jaeger, health", &mut self.jaeger_health),
+            ("Jaeger, own metrics", &mut self.jaeger_self),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_in_use_is_named_with_its_part_and_the_fix() {
+        let mut ports = Ports::free().unwrap();
+        assert!(ports.check().is_ok());
+        let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        ports.jaeger = other.local_addr().unwrap();
+        let error = ports.check().unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("{} (Jaeger)", ports.jaeger)),
+            "{error}"
+        );
+        assert!(error.contains("--any-port"), "{error}");
+    }
+
+    #[test]
+    fn no_two_parts_share_a_port() {
+        for mut ports in [Ports::documented(), Ports::free().unwrap()] {
+            let mut all: Vec<_> = ports.all().into_iter().map(|(_, a)| a.port()).collect();
+            all.sort_unstable();
+            all.dedup();
+            assert_eq!(all.len(), 17);
+        }
+    }
+}

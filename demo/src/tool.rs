@@ -1,0 +1,53 @@
+//! Programs of other projects: where they are, and how to get them.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// A program that is not ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tool {
+    Prometheus,
+    Alertmanager,
+    Collector,
+    Jaeger,
+}
+
+impl Tool {
+    /// Its path, if it is in a folder of the `PATH` or in the cache folder.
+    pub(crate) fn find(self) -> Option<PathBuf> {
+        let folders = folders(std::env::var_os("PATH"), cache()).into_iter();
+        folders
+            .flat_map(|folder| self.names().iter().map(move |name| folder.join(name)))
+            .find(|path| path.is_file())
+    }
+
+    /// The command that installs or builds it.
+    pub(crate) fn how_to_get_it(self) -> &'static str {
+        match self {
+            Self::Prometheus => "sudo apt-get install prometheus",
+            Self::Alertmanager => "sudo apt-get install prometheus-alertmanager",
+            Self::Collector | Self::Jaeger => "demo/parts/build.sh (about 10 minutes, needs Go)",
+        }
+    }
+
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Prometheus => &["prometheus"],
+            // Debian's name first: only the other one says nothing about its origin.
+            Self::Alertmanager => &["prometheus-alertmanager", "alertmanager"],
+            Self::Collector => &["otelcol-toolkit"],
+            Self::Jaeger => &["jaeger"],
+        }
+    }
+}
+
+fn cache() -> Option<PathBuf> {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    Some(cache?.join("observability-toolkit/bin"))
+}
+
+fn folders(path: Option<OsString>, cache: Option<PathBuf>) -> Vec<PathBuf> {
+    let path = path.unwrap_or_default();
+    std::env::split_paths(&path).chain(cache).collect()
+}
