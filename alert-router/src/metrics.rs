@@ -151,15 +151,15 @@ metrics! {
         ["receiver", "priority"] in HEARD_SECONDS,
         "Time from the intake of an alert to the provider's confirmation that people were told.";
     lanes_waiting: IntGaugeVec = "alert_router_lanes_waiting", ["receiver", "why"],
-        "Groups that owe a receiver a message, by what they wait for.";
-    oldest_waiting: GaugeVec = "alert_router_oldest_waiting_seconds", ["receiver"],
-        "Age of the oldest news that a receiver has not heard.";
+        "Groups with overdue news for a receiver, by what they wait for.";
+    oldest_waiting: GaugeVec = "alert_router_oldest_waiting_timestamp_seconds", ["receiver"],
+        "Unix time since when the oldest news for a receiver waits; 0 while none does.";
     in_flight: IntGauge = "alert_router_deliveries_in_flight", [],
         "Deliveries that are being sent.";
     dead_letters: IntCounterVec = "alert_router_dead_letters_total", ["receiver"],
         "Deliveries that were given up.";
-    blocked: IntGaugeVec = "alert_router_destination_blocked", ["receiver"],
-        "1 while a destination of the receiver is misconfigured and waits for a probe.";
+    blocked: IntGaugeVec = "alert_router_destination_blocked", ["receiver", "channel", "destination"],
+        "1 while a destination takes nothing until somebody mends its settings.";
     render_errors: IntCounter = "alert_router_render_errors_total", [],
         "Messages that went out with the fallback text because their template failed.";
     commits: IntCounterVec = "alert_router_store_units_total", ["outcome"],

@@ -53,6 +53,17 @@ impl Trouble {
         }
     }
 
+    /// A destination for which a delivery was given up has heard one. The dead letter stays.
+    pub(crate) fn heard_again(settled: &Settled) -> Self {
+        let summary = "the destination hears us again; what was given up is still among the dead \
+                       letters: alert-router dead-letters list";
+        Self {
+            summary: summary.to_owned(),
+            firing: false,
+            labels: about("DeliveryGivenUp", settled),
+        }
+    }
+
     /// Some recipients never get a message that others got.
     pub(crate) fn refused_recipients(settled: &Settled) -> Self {
         let refused = settled

@@ -83,6 +83,7 @@ mod state;
 mod time;
 mod verdict;
 mod voice;
+mod waiting;
 mod wake;
 
 pub use alert::{Alert, Observation, Says, Text};
@@ -108,4 +109,5 @@ pub use source::{Liveness, LivenessChange, Source, SourceRules, Sources};
 pub use state::{GroupState, Intake, group_id};
 pub use time::Timestamp;
 pub use verdict::Verdict;
+pub use waiting::{Waiting, WaitsFor};
 pub use voice::{Voice, VoiceState};

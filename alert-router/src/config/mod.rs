@@ -28,7 +28,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use alert_engine::{GroupBy, Matchers, RouteSpec, RouteTree, SourceName};
+use alert_engine::{AlertKey, GroupBy, Matchers, RouteSpec, RouteTree, SourceName};
 use jiff::tz::TimeZone;
 use reqwest::Url;
 
@@ -143,16 +143,41 @@ impl Config {
         Ok(config)
     }
 
-    /// The settings of a source. One that is not listed has the defaults.
+    /// The settings of a source, by its present name or its former one. One that is not listed has
+    /// the defaults.
     #[must_use]
     pub fn source(&self, name: &SourceName) -> &Source {
-        self.sources.get(name).unwrap_or(&source::PLAIN)
+        self.sources.get(self.shown(name)).unwrap_or(&source::PLAIN)
+    }
+
+    /// The name under which the alerts of a source are known: its former one if it has one.
+    #[must_use]
+    pub fn identity<'a>(&'a self, source: &'a SourceName) -> &'a SourceName {
+        let former = self.sources.get(source).and_then(|s| s.formerly.as_ref());
+        former.unwrap_or(source)
+    }
+
+    /// The name that people know a source by: the present one.
+    #[must_use]
+    pub fn shown<'a>(&'a self, identity: &'a SourceName) -> &'a SourceName {
+        let mut sources = self.sources.iter();
+        let now = sources.find(|(_, source)| source.formerly.as_ref() == Some(identity));
+        now.map_or(identity, |(name, _)| name)
+    }
+
+    /// The names of the sources of alerts, as people know them.
+    pub(crate) fn shown_all<'a>(&self, alerts: impl Iterator<Item = &'a AlertKey>) -> String {
+        let sources: BTreeSet<&SourceName> = alerts.map(|alert| &alert.source).collect();
+        let names = sources
+            .into_iter()
+            .map(|source| self.shown(source).as_str());
+        names.collect::<Vec<_>>().join(", ")
     }
 
     /// What a post of this source must show: its own credential, or `auth`.
     #[must_use]
     pub fn credential(&self, source: &SourceName) -> Option<&Credential> {
-        let own = self.sources.get(source).and_then(|s| s.credential.as_ref());
+        let own = self.source(source).credential.as_ref();
         own.or(self.auth.as_ref())
     }
 

@@ -17,8 +17,9 @@ pub struct Source {
     pub credential: Option<Credential>,
     /// Labels that do not belong to an alert's identity, such as `replica`.
     pub ignore_labels: BTreeSet<String>,
-    /// Names under which its alerts were taken in earlier.
-    pub formerly: Vec<SourceName>,
+    /// The name under which its alerts were taken in earlier, and stay known. It must stay in the
+    /// config for as long as the source does.
+    pub formerly: Option<SourceName>,
     /// How long a firing that is not later than the known end is doubted; default 5 m.
     pub doubt: Option<Duration>,
     /// Silence after which it is reported; by default twice the `repeat_interval` it shows.
@@ -46,7 +47,7 @@ pub enum Credential {
 pub(super) static PLAIN: Source = Source {
     credential: None,
     ignore_labels: BTreeSet::new(),
-    formerly: Vec::new(),
+    formerly: None,
     doubt: None,
     silent_after: None,
     stale_after: None,
@@ -58,16 +59,14 @@ impl Source {
         let ignore_labels = f
             .read("ignore_labels", |n| Some(n.texts()))
             .unwrap_or_default();
-        let formerly = f.read("formerly", |n| {
-            Some(n.list().iter().filter_map(|n| n.parse(name)).collect())
-        });
+        let formerly = f.read("formerly", former);
         let doubt = f.read("doubt", Node::duration);
         let silent_after = f.read("silent_after", Node::interval);
         let stale_after = f.read("stale_after", Node::interval);
         Some(Self {
             credential,
             ignore_labels: ignore_labels.into_iter().collect(),
-            formerly: formerly.unwrap_or_default(),
+            formerly,
             doubt,
             silent_after,
             stale_after,
@@ -105,7 +104,7 @@ pub(super) fn read(node: &Node<'_>) -> Option<BTreeMap<SourceName, Source>> {
         let Some(source) = entry.fields(Source::read) else {
             continue;
         };
-        for former in &source.formerly {
+        if let Some(former) = &source.formerly {
             if let Some(other) = earlier.insert(former.clone(), name.clone()) {
                 let what = format!("{} already was {}", other.as_str(), former.as_str());
                 entry.error((what, "keep that name in `formerly` of one source"));
@@ -113,7 +112,27 @@ pub(super) fn read(node: &Node<'_>) -> Option<BTreeMap<SourceName, Source>> {
         }
         sources.insert(name, source);
     }
+    for (former, name) in earlier {
+        if sources.contains_key(&former) {
+            let (former, name) = (former.as_str(), name.as_str());
+            let what = format!("{former} is listed, and {name} was {former} formerly");
+            node.error((
+                what,
+                "keep the newer name: its settings hold for posts to both",
+            ));
+        }
+    }
     Some(sources)
+}
+
+/// `formerly: [NAME]`. One name only: alerts of a second one would be strangers.
+fn former(node: &Node<'_>) -> Option<SourceName> {
+    let names = node.list();
+    if names.len() > 1 {
+        let what = "a source continues one earlier source, not several";
+        node.error((what, "keep the name whose alerts are to stay known"));
+    }
+    names.first()?.parse(name)
 }
 
 /// A name that stands in a URL.

@@ -16,7 +16,7 @@ mod wecom_bot;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
-mod scripted;
+pub(crate) mod scripted;
 
 pub use admin::{AdminError, ask_server};
 pub(crate) use build::Builder;

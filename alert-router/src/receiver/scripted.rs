@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 /// What the server does with one request.
 #[derive(Clone, Debug)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// HTTP 200 with this body.
     Ok(String),
     /// A status line with headers after it, and a body.
@@ -24,14 +24,14 @@ pub(super) enum Reply {
 
 /// A request as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// Request line and headers.
-    pub(super) head: String,
-    pub(super) body: String,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 /// Stops when dropped.
-pub(super) struct Server {
+pub(crate) struct Server {
     port: u16,
     seen: Arc<Mutex<Vec<Seen>>>,
     task: JoinHandle<()>,
@@ -39,7 +39,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts on loopback; `script` gets each request with its number, from 0.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         script: impl Fn(usize, &Seen) -> Reply + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -54,13 +54,13 @@ impl Server {
         Self { port, seen, task }
     }
 
-    pub(super) fn url(&self, path: &str) -> Url {
+    pub(crate) fn url(&self, path: &str) -> Url {
         let port = self.port;
         Url::parse(&format!("http://127.0.0.1:{port}{path}")).unwrap()
     }
 
     /// All requests so far.
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -68,7 +68,7 @@ impl Server {
     }
 
     /// The requests whose request line contains `path`.
-    pub(super) fn count(&self, path: &str) -> usize {
+    pub(crate) fn count(&self, path: &str) -> usize {
         let seen = self.seen();
         let lines = seen.iter().filter_map(|seen| seen.head.lines().next());
         lines.filter(|line| line.contains(path)).count()

@@ -8,8 +8,10 @@ use alert_engine::{AlertKey, Group, GroupId, Timestamp};
 use bytes::Bytes;
 
 use super::units;
+use super::waiting::WaitingBook;
 use crate::history::Event;
 use crate::metrics::Metrics;
+use crate::plan::Plan;
 use crate::store::codec;
 use crate::store::{Committed, Doc, DocKey, Kind, Revision, Store, StoreError, Write};
 
@@ -62,6 +64,7 @@ pub(crate) struct Groups {
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
     cached: BTreeMap<GroupId, Held>,
+    waiting: WaitingBook,
 }
 
 impl Held {
@@ -96,6 +99,7 @@ impl Groups {
     pub(crate) fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
         Self {
             store,
+            waiting: WaitingBook::new(Arc::clone(&metrics)),
             metrics,
             cached: BTreeMap::new(),
         }
@@ -153,6 +157,12 @@ impl Groups {
             .set(i64::try_from(self.cached.len()).unwrap_or(i64::MAX));
     }
 
+    /// Puts back a group that was read for the first time, so that what it owes is counted.
+    pub(crate) fn meet(&mut self, id: GroupId, held: Held, plan: &Plan) {
+        self.waiting.note(id, &held.group, plan);
+        self.give_back(id, held);
+    }
+
     /// How often alerts of a group were seen unchanged.
     pub(crate) fn seen(&self, id: GroupId) -> BTreeMap<AlertKey, u64> {
         self.cached
@@ -166,6 +176,7 @@ impl Groups {
     pub(crate) async fn commit(
         &mut self,
         changes: Changes,
+        plan: &Plan,
     ) -> Result<BTreeSet<GroupId>, StoreError> {
         let edits = units::home_edits(&changes);
         let keys: Vec<DocKey> = edits.keys().map(home_key).collect();
@@ -187,8 +198,10 @@ impl Groups {
                     self.metrics.commits.with_label_values(&["done"]).inc();
                     for drafted in groups {
                         let Some(mut held) = drafted.held else {
+                            self.waiting.forget(drafted.id);
                             continue;
                         };
+                        self.waiting.note(drafted.id, &held.group, plan);
                         held.revision = revisions[drafted.write];
                         held.homes = held.group.state().alerts.keys().cloned().collect();
                         self.give_back(drafted.id, held);

@@ -4,11 +4,15 @@
 
 pub(crate) mod bodies;
 pub(crate) mod groups;
+mod moves;
 mod observe;
 mod routing;
 mod sources;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod units;
+mod waiting;
 pub(crate) mod words;
 pub(crate) mod world;
 
@@ -112,6 +116,8 @@ pub struct Step {
     changes: watch::Sender<u64>,
     /// Groups that may live under an older config, or wait for the wrong instant.
     walk: sweep::Walk,
+    /// Whether the gauges of this config's circuits stand.
+    circuits_shown: bool,
     /// When the last step began.
     last: Timestamp,
 }
@@ -176,10 +182,12 @@ impl Step {
         let (sender, commands) = mpsc::channel(WAITING);
         let config = plan.borrow().clone();
         let sources = SourceBook::load(&*store, &config).await?;
+        sources.show(&metrics);
         let step = Self {
             groups: Groups::new(Arc::clone(&store), Arc::clone(&metrics)),
             routing: Routing::new(&config),
             walk: sweep::Walk::begin(),
+            circuits_shown: false,
             last: Timestamp::MIN,
             owners: Owners::Only(incarnation),
             unsettled: Vec::new(),
@@ -281,6 +289,10 @@ impl Step {
                 .map_err(|error| Busy::Store(error.to_string()));
             let _gone = answer.send(done);
         }
+        if !self.circuits_shown {
+            self.show_circuits().await?;
+            self.circuits_shown = true;
+        }
         let more = self.walk().await?;
         let mut next = wake;
         if touched || more || wake.is_none_or(|at| at <= now) {
@@ -336,6 +348,7 @@ impl Step {
         let plan = self.plan.borrow_and_update().clone();
         self.sources.adopt(&plan);
         self.walk = sweep::Walk::begin();
+        self.circuits_shown = false;
     }
 
     /// Lets deliveries under way end, and writes down how.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use alert_engine::{
     AlertKey, Change, Group, GroupId, Intake, LaneKey, Observation, Observed, Says, SourceName,
-    Text, rehome,
+    StillInFlight, Text, rehome,
 };
 use tokio::sync::oneshot;
 
 use super::groups::{Changes, Groups, Held, Touched, home_groups, home_key};
+use super::moves::Moves;
 use super::routing::{Routed, RoutedGroup};
 use super::world::World;
 use super::{Busy, Step, Taken, bodies};
@@ -52,6 +53,10 @@ const ROUNDS: usize = 5;
 impl Step {
     /// Takes in all that waits, with one write, and answers everybody.
     pub(super) async fn observe(&mut self, mut waiting: Vec<Request>) {
+        let plan = self.plan.borrow().clone();
+        for request in &mut waiting {
+            request.source = plan.config().identity(&request.source).clone();
+        }
         for _ in 0..ROUNDS {
             if waiting.is_empty() {
                 return;
@@ -81,12 +86,13 @@ impl Step {
         let taken = self.groups.take(&ids).await?;
         let spoke = waiting.iter().map(|r| (&r.source, &r.batch.envelope));
         let back = self.sources.spoke(&plan, taken.now, spoke);
-        self.report(
-            back.iter()
-                .map(|source| Trouble::silent(source, false))
-                .collect::<Vec<_>>()
-                .into_iter(),
-        );
+        if !back.is_empty() {
+            self.sources.show(&self.metrics);
+            self.report(
+                back.iter()
+                    .map(|source| Trouble::silent(plan.config().shown(source), false)),
+            );
+        }
         let world = World {
             plan: &plan,
             sources: self.sources.known(),
@@ -97,6 +103,7 @@ impl Step {
             world,
             groups: taken.groups,
             changed: BTreeMap::new(),
+            moves: Moves::default(),
         };
         let mut round = Round::default();
         for seen in &seen {
@@ -122,7 +129,7 @@ impl Step {
         }
         let changes = work.finish(&mut self.groups);
         if !changes.groups.is_empty() {
-            round.conflicts = self.groups.commit(changes).await?;
+            round.conflicts = self.groups.commit(changes, &plan).await?;
         }
         Ok(round)
     }
@@ -207,6 +214,7 @@ struct Work<'a> {
     world: World<'a>,
     groups: BTreeMap<GroupId, Held>,
     changed: BTreeMap<GroupId, Changed>,
+    moves: Moves,
 }
 
 /// What is to be written with a changed group.
@@ -245,7 +253,7 @@ impl Work<'_> {
             };
             let lives = old.group.state().alerts.get(&seen.observation.key);
             if lives.is_some_and(|alert| !alert.departed) {
-                held_up |= self.move_from(&mut old.group, seen, touched);
+                held_up |= self.move_from(&mut old.group, seen, touched).is_err();
                 self.touch(*home, touched);
             }
             self.groups.insert(*home, old);
@@ -258,7 +266,7 @@ impl Work<'_> {
         old: &mut Group,
         seen: &Seen<'_>,
         touched: &mut BTreeSet<GroupId>,
-    ) -> bool {
+    ) -> Result<(), StillInFlight> {
         let lanes = |routed: &RoutedGroup| -> BTreeSet<LaneKey> {
             self.world
                 .plan
@@ -275,18 +283,17 @@ impl Work<'_> {
                 .count()
         };
         let Some(target) = seen.routed.groups.iter().max_by_key(shared) else {
-            return false;
+            return Ok(());
         };
         let lanes = lanes(target);
         let to = self.open(target);
-        let result = rehome(&seen.observation.key, old, &mut to.group, &lanes);
-        let (id, moved) = (target.id, result.is_ok());
-        if moved {
-            self.touch(id, touched)
-                .alerts
-                .insert(seen.observation.key.clone(), Change::Detail);
-        }
-        !moved
+        let key = &seen.observation.key;
+        let rehomed = rehome(key, old, &mut to.group, &lanes)?;
+        self.moves.note(rehomed, key, old.id(), target.id);
+        self.touch(target.id, touched)
+            .alerts
+            .insert(key.clone(), Change::Detail);
+        Ok(())
     }
 
     fn observe_in(
@@ -356,6 +363,7 @@ impl Work<'_> {
             world,
             groups,
             mut changed,
+            mut moves,
         } = self;
         let mut changes = Changes::at(world.now);
         for (id, mut held) in groups {
@@ -365,6 +373,7 @@ impl Work<'_> {
             };
             let mut events = world.notes(&mut held.group);
             events.splice(..0, Event::observed(&with.alerts));
+            events.splice(..0, moves.take(id));
             let wake_at = world.wake(&held.group);
             changes.groups.insert(
                 id,

@@ -6,6 +6,7 @@ use alert_engine::{Liveness, LivenessChange, Source, SourceName, Sources, Timest
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::store::{Doc, DocKey, Kind, Revision, Scan, Store, StoreError, Unit, Write};
 use crate::webhook::payload::Envelope;
@@ -152,6 +153,17 @@ impl SourceBook {
             }
         }
         silent
+    }
+
+    /// Shows which sources are silent.
+    pub(crate) fn show(&self, metrics: &Metrics) {
+        for (name, source) in &self.known.0 {
+            let silent = source.life.is_some_and(|life| life.silent);
+            metrics
+                .source_silent
+                .with_label_values(&[name.as_str()])
+                .set(silent.into());
+        }
     }
 
     /// When the next source would fall silent.

@@ -11,8 +11,10 @@ use alert_engine::{
 use bytes::Bytes;
 
 use super::groups::{Changes, Held, Touched, group_id, home_groups, home_key};
+use super::moves::Moves;
 use super::world::World;
 use super::{Step, bodies};
+use crate::history::Event;
 use crate::plan::Plan;
 use crate::store::{Committed, Doc, Keep, Kind, Scan, StoreError, Unit, Write};
 use crate::trouble::Trouble;
@@ -94,12 +96,12 @@ impl Step {
             } else if in_flight || self.walk.wakes == Wakes::All {
                 woken.groups.insert(id, Touched::new(held, Some(taken.now)));
             } else {
-                self.groups.give_back(id, held);
+                self.groups.meet(id, held, &plan);
             }
         }
         if !woken.groups.is_empty() {
             // A conflict means that another replica looked at it just now.
-            self.groups.commit(woken).await?;
+            self.groups.commit(woken, &plan).await?;
         }
         if !old.is_empty() {
             self.rehome_groups(&plan, old, taken.now).await?;
@@ -133,12 +135,14 @@ impl Step {
             world,
             groups: taken.groups,
             config: plan.hash(),
+            old: old.keys().copied().collect(),
+            moves: Moves::default(),
         };
         move_.groups.extend(old);
         for ((id, alert), targets) in targets {
             move_.alert(id, &alert, &targets);
         }
-        let conflicts = self.groups.commit(move_.finish()).await?;
+        let conflicts = self.groups.commit(move_.finish(), plan).await?;
         if !conflicts.is_empty() {
             // Another replica was faster: look at them once more.
             self.walk = Walk::begin();
@@ -187,7 +191,7 @@ impl Step {
             let wake_at = world.wake(&held.group).map(|_| taken.now);
             changes.groups.insert(id, Touched::new(held, wake_at));
         }
-        self.groups.commit(changes).await.map(drop)
+        self.groups.commit(changes, &plan).await.map(drop)
     }
 
     /// Reports sources that fell silent, writes down when each spoke, and says when to look again.
@@ -195,12 +199,12 @@ impl Step {
         &mut self,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        for source in self.sources.look(now) {
-            self.metrics
-                .source_silent
-                .with_label_values(&[source.as_str()])
-                .set(1);
-            self.report(std::iter::once(Trouble::silent(&source, true)));
+        let silent = self.sources.look(now);
+        if !silent.is_empty() {
+            self.sources.show(&self.metrics);
+            let plan = self.plan.borrow().clone();
+            let shown = silent.iter().map(|source| plan.config().shown(source));
+            self.report(shown.map(|source| Trouble::silent(source, true)));
         }
         let (names, units): (Vec<SourceName>, Vec<Unit>) =
             self.sources.write_back().into_iter().unzip();
@@ -346,6 +350,9 @@ struct Move<'a> {
     world: World<'a>,
     groups: BTreeMap<GroupId, Held>,
     config: alert_engine::ConfigHash,
+    /// The groups of an older config.
+    old: BTreeSet<GroupId>,
+    moves: Moves,
 }
 
 impl Move<'_> {
@@ -384,18 +391,24 @@ impl Move<'_> {
                         &ctx,
                     ))
                 });
-                // A delivery under way: the next observation of the alert moves it.
-                let _still_in_flight = rehome(alert, &mut old.group, &mut new.group, &lanes);
+                // With a delivery under way the next observation of the alert moves it.
+                if let Ok(rehomed) = rehome(alert, &mut old.group, &mut new.group, &lanes) {
+                    self.moves.note(rehomed, alert, from, target.id);
+                }
             }
         }
         self.groups.insert(from, old);
     }
 
-    fn finish(self) -> Changes {
+    fn finish(mut self) -> Changes {
         let mut changes = Changes::at(self.world.now);
         for (id, mut held) in self.groups {
             held.group.routed_with(self.config);
-            let events = self.world.notes(&mut held.group);
+            let mut events = self.moves.take(id);
+            if self.old.contains(&id) {
+                events.insert(0, Event::config(self.config));
+            }
+            events.extend(self.world.notes(&mut held.group));
             let wake_at = self.world.wake(&held.group);
             changes.groups.insert(
                 id,

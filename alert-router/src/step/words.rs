@@ -1,6 +1,6 @@
 //! The engine's answers as metric labels: closed sets.
 
-use alert_engine::{Became, Verdict};
+use alert_engine::{Became, Verdict, WaitsFor};
 
 /// What became of a delivery.
 pub(crate) fn became(became: Became) -> &'static str {
@@ -24,5 +24,16 @@ pub(crate) fn verdict(verdict: Verdict) -> &'static str {
         Verdict::AllResolved => "all_resolved",
         Verdict::Missed => "missed",
         Verdict::Repeat => "repeat",
+    }
+}
+
+/// What a lane waits for.
+pub(crate) fn waits_for(what: WaitsFor) -> &'static str {
+    match what {
+        WaitsFor::Answer => "answer",
+        WaitsFor::Retry => "retry",
+        WaitsFor::Slot => "slot",
+        WaitsFor::CoolDown => "cool_down",
+        WaitsFor::Look => "look",
     }
 }

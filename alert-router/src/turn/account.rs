@@ -78,6 +78,12 @@ impl Accounts {
             .map_or(Passage::Free, |account| account.circuit.passage(now))
     }
 
+    /// Whether a destination takes nothing, as far as its last answer told.
+    pub(super) fn is_blocked(&self, destination: LaneKey) -> bool {
+        let account = self.0.get(&destination);
+        account.is_some_and(|account| account.circuit != Circuit::Closed)
+    }
+
     /// How many messages may leave, and when the next one may if none.
     pub(super) fn slots(&self, limits: &Limits, digest: u32, now: Timestamp) -> (Slots, Timestamp) {
         let rates = rates(limits);

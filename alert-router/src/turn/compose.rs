@@ -22,6 +22,8 @@ pub(super) fn bodies_of<'a>(due: &Due, group: &'a GroupState) -> BTreeSet<BodyHa
 /// What is known beside the group itself.
 pub(super) struct Beside<'a> {
     pub(super) bodies: &'a BTreeMap<BodyHash, AlertText>,
+    /// The names of the sources whose alerts the group holds, as people know them.
+    pub(super) sources: &'a str,
     /// Base URL of the source's Alertmanager.
     pub(super) external_url: &'a str,
     /// The receiver that failed, if this one stands in for it.
@@ -45,10 +47,6 @@ pub(super) fn news(due: &Due, group: &GroupState, beside: &Beside<'_>) -> GroupN
             None => alerts.push(alert_line(line, episode, None)),
         }
     }
-    let sources = group
-        .alerts
-        .keys()
-        .map(|key| key.source.as_str().to_owned());
     GroupNews {
         group: group.id(),
         thread: thread(due),
@@ -64,11 +62,7 @@ pub(super) fn news(due: &Due, group: &GroupState, beside: &Beside<'_>) -> GroupN
         delayed_by: due.content.delayed_by,
         failed_over_from: beside.failed_over_from.map(str::to_owned),
         external_url: beside.external_url.to_owned(),
-        source: sources
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect::<Vec<_>>()
-            .join(", "),
+        source: beside.sources.to_owned(),
     }
 }
 

@@ -31,6 +31,13 @@ pub(crate) struct Settled {
     pub(crate) result: Result<Receipt, SendError>,
 }
 
+impl Settled {
+    /// Where it went.
+    pub(crate) fn destination(&self) -> LaneKey {
+        self.outlet.receiver.destination().key
+    }
+}
+
 /// Sends, and says how it ended: within the deadline, whatever the receiver does.
 pub(crate) async fn deliver(outgoing: Outgoing, metrics: Arc<Metrics>) -> Settled {
     let Outgoing {

@@ -16,6 +16,7 @@ use alert_engine::{
     Candidate, Claim, Due, GroupId, LaneKey, Passage, Slots, Timestamp, digest_id, plan,
 };
 
+use crate::metrics::Metrics;
 use crate::plan::Outlet;
 use crate::receiver::Delivery;
 use crate::step::Step;
@@ -102,7 +103,7 @@ impl Step {
             .values()
             .filter_map(|touched| touched.wake_at)
             .min();
-        let conflicts = self.groups.commit(changes).await?;
+        let conflicts = self.groups.commit(changes, &config).await?;
         for outgoing in outgoing {
             if outgoing
                 .lanes
@@ -113,6 +114,20 @@ impl Step {
             }
         }
         Ok([next, wake].into_iter().flatten().min())
+    }
+
+    /// Shows for each destination of the config whether it takes something. Those that left the
+    /// config leave the metrics.
+    pub(crate) async fn show_circuits(&self) -> Result<(), StoreError> {
+        let plan = self.plan.borrow().clone();
+        let accounts = self
+            .accounts(plan.outlets().map(|(_, outlet)| outlet))
+            .await?;
+        self.metrics.blocked.reset();
+        for (key, outlet) in plan.outlets() {
+            show_circuit(&self.metrics, outlet, accounts.is_blocked(key));
+        }
+        Ok(())
     }
 
     /// The accounts of all destinations that want to speak.
@@ -302,6 +317,16 @@ impl Turn<'_> {
         changes.shared.extend(self.accounts.writes());
         (changes, self.outgoing)
     }
+}
+
+/// Shows whether a destination takes nothing.
+fn show_circuit(metrics: &Metrics, outlet: &Outlet, blocked: bool) {
+    let destination = outlet.receiver.destination();
+    let labels = [&*outlet.name, destination.channel, &destination.label];
+    metrics
+        .blocked
+        .with_label_values(&labels)
+        .set(blocked.into());
 }
 
 fn keep_parts(delivery: &Delivery, stored: Revision, now: Timestamp) -> Write {

@@ -27,6 +27,8 @@ pub(super) struct Desk {
     /// What each group says of itself.
     groups: BTreeMap<GroupId, GroupState>,
     external_urls: BTreeMap<GroupId, String>,
+    /// The names of the sources of each group.
+    sources: BTreeMap<GroupId, String>,
     names: BTreeMap<alert_engine::LaneKey, String>,
 }
 
@@ -67,6 +69,7 @@ impl Desk {
             stored: BTreeMap::new(),
             groups: BTreeMap::new(),
             external_urls: BTreeMap::new(),
+            sources: BTreeMap::new(),
             names: names(world.plan),
         };
         let mut hashes = BTreeSet::new();
@@ -79,6 +82,9 @@ impl Desk {
             let source = state.alerts.keys().next().map(|key| &key.source);
             let url = source.map_or("", |source| step.sources.external_url(source));
             desk.external_urls.insert(want.due.group, url.to_owned());
+            desk.sources
+                .entry(want.due.group)
+                .or_insert_with(|| world.plan.config().shown_all(state.alerts.keys()));
             desk.groups
                 .entry(want.due.group)
                 .or_insert_with(|| state.clone());
@@ -161,6 +167,7 @@ impl Desk {
         let failed = want.due.content.failed_over_from;
         let beside = Beside {
             bodies: &self.bodies,
+            sources: self.sources.get(&want.due.group).map_or("", String::as_str),
             external_url: self
                 .external_urls
                 .get(&want.due.group)

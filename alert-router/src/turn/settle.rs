@@ -7,7 +7,7 @@ use alert_engine::{Became, GroupId, LineKind, Record as EngineRecord, Timestamp}
 
 use super::account::Accounts;
 use super::deliver::{Settled, outcome};
-use super::parts;
+use super::{parts, show_circuit};
 use crate::dead_letter;
 use crate::history::{Alerts, Carried, Event};
 use crate::receiver::{Failure, Progress};
@@ -27,6 +27,8 @@ struct Ending<'a> {
     /// Per lane: what became of it, and the alerts it spoke of.
     records: Vec<(EngineRecord, Alerts)>,
     waits: Vec<Heard>,
+    /// A lane that had given up was heard again.
+    recovered: bool,
 }
 
 /// How long people waited for one alert.
@@ -84,17 +86,19 @@ impl Step {
             now,
         };
         let mut changes = Changes::at(now);
-        let mut endings = Vec::new();
+        let (mut endings, mut circuits) = (Vec::new(), Vec::new());
         for (settled, stored) in ended.iter().zip(stored) {
             let mut ending = Ending {
                 settled,
                 stored,
                 records: Vec::new(),
                 waits: Vec::new(),
+                recovered: false,
             };
             ending.tell_lanes(&world, &mut groups);
             changes.shared.extend(ending.writes(&world));
             let trouble = circuit(&mut accounts, settled, now);
+            circuits.push((settled, accounts.is_blocked(settled.destination())));
             endings.push((ending, trouble));
         }
         changes.shared.extend(accounts.writes());
@@ -111,7 +115,10 @@ impl Step {
             };
             changes.groups.insert(id, touched);
         }
-        let conflicts = self.groups.commit(changes).await?;
+        let conflicts = self.groups.commit(changes, &plan).await?;
+        for (settled, blocked) in circuits {
+            show_circuit(&self.metrics, &settled.outlet, blocked);
+        }
         for (ending, trouble) in endings {
             let lanes = &ending.settled.lanes;
             if lanes.iter().all(|(group, _)| !conflicts.contains(group)) {
@@ -126,7 +133,7 @@ impl Step {
 /// What the end of a delivery means for its destination's circuit, and whether that is to be told.
 fn circuit(accounts: &mut Accounts, settled: &Settled, now: Timestamp) -> Option<Trouble> {
     let groups: Vec<GroupId> = settled.lanes.iter().map(|(group, _)| *group).collect();
-    let destination = settled.outlet.receiver.destination().key;
+    let destination = settled.destination();
     match settled.result.as_ref().map_err(|error| error.failure) {
         Err(Failure::Blocked { probe_after }) => accounts
             .blocked(destination, probe_after, now, &groups)
@@ -152,12 +159,16 @@ impl Ending<'_> {
                 .map(|flight| waits(&held.group, &flight.content, world.now))
                 .unwrap_or_default();
             let alerts = flight.map(|flight| alerts_of(&flight.content, state));
+            let had_given_up = state.lanes.get(lane).is_some_and(|l| l.parked.is_some());
             let ctx = world.context(state.route);
             let record = held
                 .group
                 .settle(self.settled.id, outcome(&self.settled.result), &ctx);
             match record.became {
-                Became::Heard | Became::PartlyHeard => self.waits.extend(waits),
+                Became::Heard | Became::PartlyHeard => {
+                    self.waits.extend(waits);
+                    self.recovered |= had_given_up;
+                }
                 Became::Retried { .. }
                 | Became::GivenUp { .. }
                 | Became::HeldBack { .. }
@@ -236,6 +247,8 @@ impl Ending<'_> {
         let mut troubles = Vec::new();
         if self.given_up() {
             troubles.push(Trouble::given_up(self.settled));
+        } else if self.recovered {
+            troubles.push(Trouble::heard_again(self.settled));
         }
         if self
             .settled

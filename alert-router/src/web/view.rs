@@ -210,11 +210,10 @@ impl GroupCard {
             }
         };
         let lane = |(key, lane): (&LaneKey, &Lane)| LaneRow::of(state, *key, lane, plan);
-        let sources: BTreeSet<&str> = state.alerts.keys().map(|key| key.source.as_str()).collect();
         Self {
             id: state.id().to_string(),
             labels: pairs_without(&state.labels, &Labels::default()),
-            source: sources.into_iter().collect::<Vec<_>>().join(", "),
+            source: plan.config().shown_all(state.alerts.keys()),
             firing,
             over: state.alerts.len() - firing,
             alerts: state.alerts.iter().take(ALERTS).map(row).collect(),

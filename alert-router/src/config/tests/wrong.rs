@@ -66,6 +66,8 @@ const WRONG: &[&str] = &[
     "sources:\n  prod: {bearer_token: a, basic_auth: {username: u, password: p}} #!\n",
     "sources:\n  prod:\n    basic_auth: {username: u} #!\n",
     "sources:\n  a: {formerly: [default]}\n  b: {formerly: [default]} #!\n",
+    "sources:\n  a:\n    formerly: [default, b] #!\n",
+    "sources: #!\n  a: {formerly: [b]}\n  b: {}\n",
     // priority, limits
     "priority: severity=page #!\n",
     "priority:\n  - severity=~\"(\" #!\n",

@@ -1,0 +1,273 @@
+//! The step against a provider that answers as told, on a clock that only the test moves: what
+//! `/metrics` says while something waits.
+
+use super::*;
+use crate::clock::{Clock, ManualClock};
+use crate::config::{Config, Flags, Outside};
+use crate::receiver::Materials;
+use crate::receiver::scripted::{Reply, Server};
+use crate::render::Renderer;
+use crate::store::MemoryStore;
+use crate::webhook::payload::{BodyLimits, parse};
+
+struct Bench {
+    step: Step,
+    handle: StepHandle,
+    clock: Arc<ManualClock>,
+    materials: Materials,
+    plans: watch::Sender<Arc<Plan>>,
+    wake: Option<Timestamp>,
+}
+
+impl Bench {
+    async fn new(config: &str) -> Self {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_767_268_800_000)));
+        let ticking: Arc<dyn Clock> = Arc::clone(&clock) as _;
+        let materials = Materials {
+            renderer: Arc::new(Renderer::built_in()),
+            store: Arc::new(MemoryStore::new(Arc::clone(&ticking))),
+            clock: ticking,
+        };
+        let (plans, plan) = watch::channel(Arc::new(plan(config, &materials)));
+        let deps = Deps {
+            store: Arc::clone(&materials.store),
+            plan,
+            metrics: Arc::default(),
+            incarnation: Incarnation(1),
+            changes: watch::channel(0).0,
+        };
+        let (step, handle) = Step::open(deps).await.unwrap();
+        let wake = Some(clock.now());
+        let mut bench = Self {
+            step,
+            handle,
+            clock,
+            materials,
+            plans,
+            wake,
+        };
+        bench.step(Waiting::default()).await;
+        bench
+    }
+
+    async fn step(&mut self, mut work: Waiting) {
+        self.step.gather(&mut work);
+        self.wake = self.step.once(work, self.clock.now(), self.wake).await;
+    }
+
+    /// Posts one firing alert of source `prod`, and does what is due at once.
+    async fn post(&mut self, name: &str) {
+        self.post_as("prod", name).await;
+    }
+
+    async fn post_as(&mut self, source: &str, name: &str) {
+        let source = SourceName::new(source);
+        let alert = serde_json::json!({"alerts": [{"status": "firing",
+            "labels": {"alertname": name}, "annotations": {},
+            "startsAt": "2026-01-01T11:59:00Z", "endsAt": "0001-01-01T00:00:00Z"}]});
+        let body = bytes::Bytes::from(alert.to_string());
+        let batch = parse(&body, &Default::default(), &BodyLimits::default()).unwrap();
+        let handle = self.handle.clone();
+        let taken = tokio::spawn(async move { handle.observe(source, batch).await });
+        let command = self.step.commands.recv().await.unwrap();
+        let mut work = Waiting::default();
+        work.add(command);
+        self.step(work).await;
+        taken.await.unwrap().unwrap();
+        self.answers().await;
+    }
+
+    /// Lets all deliveries under way end, and steps over what became of them.
+    async fn answers(&mut self) {
+        while let Some(ended) = self.step.deliveries.join_next().await {
+            let mut work = Waiting::default();
+            work.ended.push(ended.unwrap());
+            self.step(work).await;
+        }
+    }
+
+    async fn pass(&mut self, time: Duration) {
+        self.clock.advance(time);
+        self.step(Waiting::default()).await;
+        self.answers().await;
+    }
+
+    async fn reload(&mut self, config: &str) {
+        self.plans
+            .send_replace(Arc::new(plan(config, &self.materials)));
+        self.step.plan.changed().await.unwrap();
+        self.step.adopt_plan();
+        self.step(Waiting::default()).await;
+    }
+
+    /// The value of a series, without the name's prefix; `None` if it does not exist.
+    fn value(&self, series: &str) -> Option<f64> {
+        let text = self.step.metrics.render();
+        let series = format!("alert_router_{series} ");
+        let value = text.lines().find_map(|line| line.strip_prefix(&series))?;
+        Some(value.parse().unwrap())
+    }
+}
+
+fn plan(config: &str, materials: &Materials) -> Plan {
+    let outside = Outside {
+        env: &|_| None,
+        read: &|_| unreachable!("no file is named"),
+    };
+    let file = std::path::Path::new("test.yaml");
+    let config = Config::parse(file, config, &Flags::default(), &outside).unwrap();
+    Plan::new(config, materials).unwrap()
+}
+
+fn one_hook(server: &Server) -> String {
+    let url = server.url("/hook");
+    format!(
+        "receivers:\n  - name: hook\n    webhook_configs: [{{url: '{url}'}}]\n\
+         route: {{receiver: hook, group_by: [alertname], group_wait: 0s}}\n\
+         sources:\n  prod: {{silent_after: 10m}}\n"
+    )
+}
+
+#[tokio::test]
+async fn a_blocked_destination_shows_until_it_answers() {
+    let server = Server::start(|n, _| match n {
+        0 => Reply::Http("401 Unauthorized", String::new()),
+        _ => Reply::Ok(String::new()),
+    })
+    .await;
+    let config = one_hook(&server);
+    let mut bench = Bench::new(&config).await;
+    let destination = bench.step.plan.borrow().outlets_of("hook")[0]
+        .receiver
+        .destination()
+        .label
+        .clone();
+    let blocked = format!(
+        "destination_blocked{{channel=\"webhook\",destination=\"{destination}\",receiver=\"hook\"}}"
+    );
+    assert_eq!(bench.value(&blocked), Some(0.0));
+    bench.post("A").await;
+    assert_eq!(bench.value(&blocked), Some(1.0));
+    let waiting = "lanes_waiting{receiver=\"hook\",why=\"slot\"}";
+    bench.post("B").await;
+    bench.pass(Duration::from_secs(1)).await;
+    assert_eq!(
+        bench.value(waiting),
+        Some(2.0),
+        "{}",
+        bench.step.metrics.render()
+    );
+    bench.reload(&config).await;
+    assert_eq!(bench.value(&blocked), Some(1.0), "a reload mends nothing");
+    bench.pass(Duration::from_secs(16 * 60)).await;
+    bench.pass(Duration::from_secs(60)).await;
+    assert_eq!(bench.value(&blocked), Some(0.0));
+    assert_eq!(bench.value(waiting), Some(0.0));
+    assert_eq!(
+        server.count("/hook"),
+        3,
+        "the refused one, the probe, the rest"
+    );
+}
+
+#[tokio::test]
+async fn a_destination_that_left_the_config_leaves_the_metrics() {
+    let server = Server::start(|_, _| Reply::Http("401 Unauthorized", String::new())).await;
+    let mut bench = Bench::new(&one_hook(&server)).await;
+    bench.post("A").await;
+    assert!(bench.step.metrics.render().contains("receiver=\"hook\"} 1"));
+    bench
+        .reload("receivers: [{name: page, inbox_configs: [{}]}]\nroute: {receiver: page}\n")
+        .await;
+    let text = bench.step.metrics.render();
+    let blocked = text
+        .lines()
+        .filter(|line| line.contains("destination_blocked{"));
+    let blocked: Vec<&str> = blocked.collect();
+    assert!(
+        blocked.iter().all(|line| !line.contains("hook")),
+        "{blocked:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_oldest_news_tells_since_when_people_wait() {
+    let server = Server::start(|n, _| match n {
+        0 => Reply::Http("503 Service Unavailable", String::new()),
+        _ => Reply::Ok(String::new()),
+    })
+    .await;
+    let mut bench = Bench::new(&one_hook(&server)).await;
+    let oldest = "oldest_waiting_timestamp_seconds{receiver=\"hook\"}";
+    let retry = "lanes_waiting{receiver=\"hook\",why=\"retry\"}";
+    let now = bench.clock.now().as_millis() as f64 / 1000.0;
+    bench.post("A").await;
+    assert_eq!(bench.value(retry), Some(1.0));
+    assert_eq!(bench.value(oldest), Some(now));
+    bench.pass(Duration::from_secs(600)).await;
+    assert_eq!(bench.value(retry), Some(0.0));
+    assert_eq!(bench.value(oldest), Some(0.0));
+}
+
+#[tokio::test]
+async fn a_silent_source_shows_until_it_speaks_again() {
+    let server = Server::start(|_, _| Reply::Ok(String::new())).await;
+    let mut bench = Bench::new(&one_hook(&server)).await;
+    bench.post("A").await;
+    let silent = "source_silent{source=\"prod\"}";
+    bench.pass(Duration::from_secs(11 * 60)).await;
+    assert_eq!(bench.value(silent), Some(1.0));
+    bench.post("B").await;
+    assert_eq!(bench.value(silent), Some(0.0));
+}
+
+/// The names of all events so far, oldest first.
+async fn events(bench: &Bench) -> Vec<String> {
+    let query = crate::store::HistoryQuery {
+        limit: 100,
+        ..Default::default()
+    };
+    let page = bench.materials.store.history(query).await.unwrap();
+    let events = page.records.iter().rev().flat_map(|record| {
+        let events: Vec<serde_json::Value> = serde_json::from_slice(&record.bytes).unwrap();
+        events
+    });
+    events
+        .map(|event| event["event"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_source_that_got_a_name_is_the_one_that_it_was() {
+    let server = Server::start(|_, _| Reply::Ok(String::new())).await;
+    let before = one_hook(&server).replace("prod: {silent", "other: {silent");
+    let mut bench = Bench::new(&before).await;
+    bench.post_as("default", "A").await;
+    let renamed = one_hook(&server).replace("{silent", "{formerly: [default], silent");
+    bench.reload(&renamed).await;
+    bench.post_as("prod", "A").await;
+    bench.pass(Duration::from_secs(60)).await;
+    assert_eq!(server.count("/hook"), 1, "nobody is told twice");
+    // An alert of the old URL is one of the new URL, too.
+    bench.post_as("prod", "B").await;
+    bench.post_as("default", "B").await;
+    assert_eq!(server.count("/hook"), 2);
+}
+
+#[tokio::test]
+async fn history_tells_where_alerts_went_after_a_reload() {
+    let server = Server::start(|_, _| Reply::Ok(String::new())).await;
+    let mut bench = Bench::new(&one_hook(&server)).await;
+    bench.post("A").await;
+    let together = one_hook(&server).replace("group_by: [alertname]", "group_by: []");
+    bench.reload(&together).await;
+    bench.pass(Duration::from_secs(1)).await;
+    let events = events(&bench).await;
+    for event in ["config", "joined", "moved"] {
+        assert!(
+            events.iter().any(|e| e == event),
+            "no {event} in {events:?}"
+        );
+    }
+    assert_eq!(server.count("/hook"), 1, "nobody is told twice");
+}
