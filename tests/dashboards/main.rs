@@ -1,5 +1,6 @@
 //! The files of `dashboards/`: rules, their tests and runbooks, routes, and the names they rely on.
 
+mod grafana;
 mod metrics;
 mod routes;
 mod rules;

@@ -14,7 +14,7 @@ const LABELS: [&str; 7] = [
 ];
 
 /// The names of a metric on the page: a histogram has three.
-fn samples(name: &str) -> Vec<String> {
+pub(super) fn samples(name: &str) -> Vec<String> {
     let suffixes = ["", "_bucket", "_count", "_sum"];
     suffixes
         .iter()
@@ -23,7 +23,7 @@ fn samples(name: &str) -> Vec<String> {
 }
 
 /// All names and all labels that are declared.
-fn declared() -> (BTreeSet<String>, BTreeSet<String>) {
+pub(super) fn declared() -> (BTreeSet<String>, BTreeSet<String>) {
     let mut names = BTreeSet::from(["up".to_owned()]);
     let mut labels: BTreeSet<String> = LABELS.map(str::to_owned).into();
     for metric in alert_router::metrics::Metrics::new().declared() {
@@ -45,7 +45,7 @@ fn declared() -> (BTreeSet<String>, BTreeSet<String>) {
 
 /// The metrics and labels that an expression names. Metrics are the words that are neither functions
 /// nor keywords, outside of braces, quotes, ranges and label lists.
-fn named(expr: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+pub(super) fn named(expr: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let lists = Regex::new(r"\b(?:by|on) \(([^)]*)\)").expect("a valid expression");
     let braces = Regex::new(r"\{([^}]*)\}").expect("a valid expression");
     let label = Regex::new(r#"(\w+)(?:=|!=|=~|!~)""#).expect("a valid expression");
@@ -65,7 +65,7 @@ fn named(expr: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let rest = lists.replace_all(expr, "");
     let rest = braces.replace_all(&rest, "");
     let rest = ranges.replace_all(&rest, "");
-    let keywords = ["and", "or", "unless", "sum", "max", "min"];
+    let keywords = ["and", "or", "unless", "sum", "max", "min", "count"];
     let metrics = word
         .captures_iter(&rest)
         .filter(|word| word.get(2).is_none() && !keywords.contains(&&word[1]))

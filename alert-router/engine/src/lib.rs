@@ -109,5 +109,5 @@ pub use source::{Liveness, LivenessChange, Source, SourceRules, Sources};
 pub use state::{GroupState, Intake, group_id};
 pub use time::Timestamp;
 pub use verdict::Verdict;
-pub use waiting::{Waiting, WaitsFor};
 pub use voice::{Voice, VoiceState};
+pub use waiting::{Waiting, WaitsFor};
