@@ -4,6 +4,7 @@
 
 pub(crate) mod bodies;
 pub(crate) mod groups;
+mod identity;
 mod moves;
 mod observe;
 mod routing;
@@ -110,6 +111,7 @@ pub struct Step {
     /// Ended deliveries that could not be written down yet.
     pub(crate) unsettled: Vec<Settled>,
     routing: Routing,
+    identities: identity::Identities,
     commands: mpsc::Receiver<Command>,
     deliveries: JoinSet<Settled>,
     troubles: Vec<Trouble>,
@@ -186,6 +188,7 @@ impl Step {
         let step = Self {
             groups: Groups::new(Arc::clone(&store), Arc::clone(&metrics)),
             routing: Routing::new(&config),
+            identities: identity::Identities::default(),
             walk: sweep::Walk::begin(),
             circuits_shown: false,
             last: Timestamp::MIN,

@@ -29,11 +29,11 @@ pub(super) struct Request {
 }
 
 /// One alert of a request on its way into groups.
-struct Seen<'a> {
-    observation: Observation,
+pub(super) struct Seen<'a> {
+    pub(super) observation: Observation,
     alert: &'a SeenAlert,
-    routed: Arc<Routed>,
-    homes: Vec<GroupId>,
+    pub(super) routed: Arc<Routed>,
+    pub(super) homes: Vec<GroupId>,
 }
 
 /// What a round did.
@@ -83,7 +83,13 @@ impl Step {
         let mut seen = self.route(&plan, waiting);
         self.find_homes(&mut seen).await?;
         let ids: BTreeSet<GroupId> = seen.iter().flatten().flat_map(Seen::groups).collect();
-        let taken = self.groups.take(&ids).await?;
+        let mut taken = self.groups.take(&ids).await?;
+        if self.tell_apart(&plan, &mut seen, &taken.groups).await? {
+            self.find_homes(&mut seen).await?;
+            let more = seen.iter().flatten().flat_map(Seen::groups);
+            let more = more.filter(|id| !ids.contains(id)).collect();
+            taken.groups.extend(self.groups.take(&more).await?.groups);
+        }
         let spoke = waiting.iter().map(|r| (&r.source, &r.batch.envelope));
         let back = self.sources.spoke(&plan, taken.now, spoke);
         if !back.is_empty() {
@@ -390,7 +396,7 @@ impl Work<'_> {
 }
 
 impl Seen<'_> {
-    fn groups(&self) -> impl Iterator<Item = GroupId> {
+    pub(super) fn groups(&self) -> impl Iterator<Item = GroupId> {
         self.routed
             .groups
             .iter()

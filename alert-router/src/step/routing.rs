@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use alert_engine::{BodyHash, ConfigHash, GroupId, Labels, RouteId, SourceName};
+use alert_engine::{BodyHash, ConfigHash, Fingerprint, GroupId, Labels, RouteId, SourceName};
 
+use super::identity::{identity_labels, second_fingerprint};
 use crate::plan::Plan;
 use crate::webhook::payload::SeenAlert;
 
@@ -16,6 +17,8 @@ const REMEMBERED: usize = 200_000;
 pub(super) struct Routed {
     /// Its `alertname`.
     pub(super) name: Arc<str>,
+    /// Its identity, should another alert have its fingerprint.
+    pub(super) second: Fingerprint,
     /// Whether it matches the `priority` matchers.
     pub(super) priority: bool,
     /// The groups that it is routed to.
@@ -68,6 +71,7 @@ fn find(plan: &Plan, source: &SourceName, labels: &Labels) -> Routed {
     };
     Routed {
         name: labels.get("alertname").unwrap_or("(no alertname)").into(),
+        second: second_fingerprint(identity_labels(plan, source, labels)),
         priority: plan.is_priority(labels),
         groups: plan.find(source, labels).into_iter().map(group).collect(),
     }

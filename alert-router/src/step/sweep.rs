@@ -11,6 +11,7 @@ use alert_engine::{
 use bytes::Bytes;
 
 use super::groups::{Changes, Held, Touched, group_id, home_groups, home_key};
+use super::identity::{identity_labels, second_fingerprint};
 use super::moves::Moves;
 use super::world::World;
 use super::{Step, bodies};
@@ -270,7 +271,7 @@ impl Step {
         let keys: Vec<AlertKey> = self
             .sources
             .names()
-            .map(|source| identity(&plan, source, &text))
+            .flat_map(|source| identities(&plan, source, &text))
             .collect();
         let homes = self
             .store
@@ -294,17 +295,17 @@ impl Step {
     }
 }
 
-/// The key that an alert with this text has for a source.
-fn identity(plan: &Plan, source: &SourceName, text: &AlertText) -> AlertKey {
-    let ignored = &plan.config().source(source).ignore_labels;
-    let kept = text
-        .labels
-        .iter()
-        .filter(|(name, _)| !ignored.contains(*name));
-    AlertKey {
+/// The keys that an alert with this text may have for a source.
+fn identities(plan: &Plan, source: &SourceName, text: &AlertText) -> [AlertKey; 2] {
+    let labels = || identity_labels(plan, source, &text.labels);
+    let fingerprints = [
+        Fingerprint::of_sorted(labels()),
+        second_fingerprint(labels()),
+    ];
+    fingerprints.map(|fingerprint| AlertKey {
         source: source.clone(),
-        fingerprint: Fingerprint::of_sorted(kept),
-    }
+        fingerprint,
+    })
 }
 
 /// A group that an alert belongs to now.

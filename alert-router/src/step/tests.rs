@@ -61,11 +61,14 @@ impl Bench {
     }
 
     async fn post_as(&mut self, source: &str, name: &str) {
+        self.post_alerts(source, &[firing(&[("alertname", name)])])
+            .await;
+    }
+
+    async fn post_alerts(&mut self, source: &str, alerts: &[serde_json::Value]) {
         let source = SourceName::new(source);
-        let alert = serde_json::json!({"alerts": [{"status": "firing",
-            "labels": {"alertname": name}, "annotations": {},
-            "startsAt": "2026-01-01T11:59:00Z", "endsAt": "0001-01-01T00:00:00Z"}]});
-        let body = bytes::Bytes::from(alert.to_string());
+        let body = serde_json::json!({"alerts": alerts});
+        let body = bytes::Bytes::from(body.to_string());
         let batch = parse(&body, &Default::default(), &BodyLimits::default()).unwrap();
         let handle = self.handle.clone();
         let taken = tokio::spawn(async move { handle.observe(source, batch).await });
@@ -107,6 +110,20 @@ impl Bench {
         let value = text.lines().find_map(|line| line.strip_prefix(&series))?;
         Some(value.parse().unwrap())
     }
+}
+
+/// An alert that fires.
+fn firing(labels: &[(&str, &str)]) -> serde_json::Value {
+    let labels: BTreeMap<_, _> = labels.iter().copied().collect();
+    serde_json::json!({"status": "firing", "labels": labels, "annotations": {},
+        "startsAt": "2026-01-01T11:59:00Z", "endsAt": "0001-01-01T00:00:00Z"})
+}
+
+/// The same alert, over.
+fn over(mut alert: serde_json::Value) -> serde_json::Value {
+    alert["status"] = "resolved".into();
+    alert["endsAt"] = "2026-01-01T12:00:00Z".into();
+    alert
 }
 
 fn plan(config: &str, materials: &Materials) -> Plan {
@@ -270,4 +287,47 @@ async fn history_tells_where_alerts_went_after_a_reload() {
         );
     }
     assert_eq!(server.count("/hook"), 1, "nobody is told twice");
+}
+
+/// Two label names with the same FNV-1a.
+const TWINS: [&str; 2] = ["8yn0iYCKYHlIj4-BwPqk", "GReLUrM4wMqfg9yzV3KQ"];
+
+async fn strangers_with_one_fingerprint(together: bool) {
+    let server = Server::start(|_, _| Reply::Ok(String::new())).await;
+    let mut bench = Bench::new(&one_hook(&server).replace("[alertname]", "['...']")).await;
+    let [a, b] = TWINS.map(|twin| firing(&[(twin, "x"), ("alertname", "A")]));
+    if together {
+        bench.post_alerts("prod", &[a.clone(), b.clone()]).await;
+    } else {
+        bench.post_alerts("prod", &[a.clone()]).await;
+        // As after a restart: whose the fingerprint is stands in the store only.
+        bench.step.identities = identity::Identities::default();
+        bench.post_alerts("prod", &[b.clone()]).await;
+    }
+    let fires = |twin: &str| {
+        let of_twin = |seen: &crate::receiver::scripted::Seen| seen.body.contains(twin);
+        let told: Vec<_> = server.seen().into_iter().filter(of_twin).collect();
+        told.last()
+            .map(|it| it.body.contains("\"status\":\"firing\""))
+    };
+    assert_eq!(TWINS.map(fires), [Some(true), Some(true)]);
+    // The end of one is not the end of the other.
+    bench.post_alerts("prod", &[over(a)]).await;
+    bench.pass(Duration::from_secs(600)).await;
+    assert_eq!(TWINS.map(fires), [Some(false), Some(true)]);
+    bench.post_alerts("prod", &[b.clone()]).await;
+    bench.post_alerts("prod", &[over(b)]).await;
+    bench.pass(Duration::from_secs(600)).await;
+    assert_eq!(TWINS.map(fires), [Some(false), Some(false)]);
+    assert_eq!(server.count("/hook"), 4);
+}
+
+#[tokio::test]
+async fn alerts_with_one_fingerprint_and_other_labels_stay_two() {
+    strangers_with_one_fingerprint(false).await;
+}
+
+#[tokio::test]
+async fn alerts_with_one_fingerprint_stay_two_in_one_request() {
+    strangers_with_one_fingerprint(true).await;
 }
