@@ -1,19 +1,22 @@
 //! The config as it takes effect: each route with its policy, each destination with the receiver
 //! that reaches it. Built once per config, then only read.
 
+mod operators;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use alert_engine::{
-    ConfigHash, Labels, LaneKey, LanePolicy, Opens, Policy, Route, RouteId, RouteSpec, RouteTree,
-    SourceName, SourceRules, Timing,
+    ConfigHash, Labels, LaneKey, LanePolicy, Opens, Policy, Route, RouteId, RouteTree, SourceName,
+    SourceRules,
 };
 
 use crate::config::{self, Config, Integration};
 use crate::receiver::{self, BuildError, Materials, Receiver};
 use crate::render::{Locale, Renderer};
 use crate::webhook::payload::BodyLimits;
+use operators::Operators;
 
 /// A receiver's way to one destination.
 pub struct Outlet {
@@ -68,12 +71,17 @@ impl Plan {
             by_receiver: &by_receiver,
             destinations,
         };
-        let operators = config.operators.as_deref().map(operators_tree);
-        let trees = std::iter::once(&config.routes).chain(&operators);
-        let routes = trees
-            .flat_map(RouteTree::routes)
+        let mut routes: BTreeMap<RouteId, RoutePlan> = config
+            .routes
+            .routes()
             .map(|r| (r.id, policies.route(r)))
             .collect();
+        let operators = config.operators.as_deref();
+        let operators = operators.map(|receiver| {
+            let operators = Operators::new(receiver, &policies);
+            routes.extend(operators.plans(&policies));
+            operators.tree
+        });
         let closing = policies.policy(Duration::from_secs(300), Duration::from_secs(4 * 3600));
         let limits = BodyLimits {
             body_bytes: config.limits.body_bytes,
@@ -81,7 +89,7 @@ impl Plan {
             labels: config.limits.labels_per_alert,
             ..BodyLimits::default()
         };
-        let hash = hash(&config);
+        let hash = hash(&config, operators.as_ref());
         Ok(Self {
             hash,
             limits,
@@ -234,6 +242,14 @@ impl PolicyBuilder<'_> {
         }
     }
 
+    /// All ways on which a receiver may be told, its fallbacks among them.
+    fn reach(&self, receiver: &str) -> BTreeMap<LaneKey, Arc<Outlet>> {
+        let mut outlets = BTreeMap::new();
+        let mut policy = Policy::default();
+        self.add(receiver, Opens::AtOnce, &mut policy, &mut outlets);
+        outlets
+    }
+
     /// Adds the lanes of a receiver, and those of its fallbacks behind them. The config allows no
     /// cycle of fallbacks.
     fn add(
@@ -266,19 +282,8 @@ impl PolicyBuilder<'_> {
     }
 }
 
-/// The tree for our own troubles: one receiver, grouped by what happened.
-fn operators_tree(receiver: &str) -> RouteTree {
-    let names = ["alertname", "receiver"].map(str::to_owned);
-    let root = RouteSpec {
-        receiver: Some(receiver.to_owned()),
-        group_by: Some(alert_engine::GroupBy::Labels(names.into())),
-        timing: Some(Timing::Settled),
-        ..RouteSpec::default()
-    };
-    RouteTree::new(&root).expect("the root has a receiver and takes everything")
-}
-
-fn hash(config: &Config) -> ConfigHash {
-    let operators = config.operators.as_deref().unwrap_or_default();
-    ConfigHash::of(&[&config.routes.hash().0, operators.as_bytes()])
+fn hash(config: &Config, operators: Option<&RouteTree>) -> ConfigHash {
+    let operators = operators.map(RouteTree::hash);
+    let operators = operators.as_ref().map_or(&[][..], |hash| &hash.0);
+    ConfigHash::of(&[&config.routes.hash().0, operators])
 }

@@ -331,3 +331,40 @@ async fn alerts_with_one_fingerprint_and_other_labels_stay_two() {
 async fn alerts_with_one_fingerprint_stay_two_in_one_request() {
     strangers_with_one_fingerprint(true).await;
 }
+
+#[tokio::test]
+async fn operators_never_hear_of_a_destination_through_itself() {
+    let broken = Server::start(|n, _| match n {
+        0 => Reply::Http("401 Unauthorized", String::new()),
+        _ => Reply::Ok(String::new()),
+    })
+    .await;
+    let sound = Server::start(|_, _| Reply::Ok(String::new())).await;
+    let (a, b) = (broken.url("/a"), sound.url("/b"));
+    let config = format!(
+        "operators: ops\nreceivers:\n  - name: ops\n    webhook_configs: [{{url: '{a}'}}, {{url: '{b}'}}]\n\
+         route: {{receiver: ops, group_wait: 0s}}\n"
+    );
+    let mut bench = Bench::new(&config).await;
+    bench.post("A").await;
+    let told = |server: &Server| {
+        let seen = server.seen();
+        let about = seen
+            .iter()
+            .filter(|it| it.body.contains("DestinationBlocked"));
+        let ends = about
+            .clone()
+            .filter(|it| it.body.contains("\"status\":\"resolved\""));
+        (about.count(), ends.count())
+    };
+    for _ in 0..4 {
+        bench.pass(Duration::from_secs(10)).await;
+    }
+    assert_eq!(told(&sound), (1, 0));
+    for _ in 0..40 {
+        bench.pass(Duration::from_secs(60)).await;
+    }
+    assert_eq!(told(&sound), (2, 1), "its end is told, too");
+    assert_eq!(told(&broken), (0, 0));
+    assert_eq!(broken.count("/a"), 2, "the alert, refused and then taken");
+}
