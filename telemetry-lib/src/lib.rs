@@ -5,6 +5,7 @@
 mod admin;
 mod clock;
 mod config;
+mod doctor;
 mod endpoint;
 mod engine;
 mod export;
@@ -26,6 +27,7 @@ mod serve;
 pub mod testing;
 
 pub use config::{Callers, Config, EndpointError, Endpoints, LogFormat, Network, NetworkError};
+pub use doctor::{Diagnosis, Finding, Severity};
 pub use export::{Dropped, SignalReport};
 pub use http::{
     EnteredRequest, HttpServer, HttpServerLayer, ResponseFuture, RouteTemplate, ServerRequest,

@@ -29,6 +29,11 @@ impl Notices {
         Self::to(|line| drop(writeln!(std::io::stderr(), "telemetry-lib: {line}")))
     }
 
+    /// Says nothing at all if `silent`.
+    pub(crate) fn unless(self, silent: bool) -> Self {
+        if silent { Self::to(|_| {}) } else { self }
+    }
+
     /// Hands each notice to `sink`, which must not produce telemetry.
     pub(crate) fn to(sink: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self(Arc::new(Inner {

@@ -40,13 +40,28 @@ const CLIENT_KEY: [&str; 2] = [
     "OTEL_EXPORTER_OTLP_CLIENT_KEY",
 ];
 
+/// Who said where spans go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Nobody: the specification's default.
+    Default,
+    /// This variable.
+    Variable(&'static str),
+    /// [`Config::endpoint`](crate::Config::endpoint).
+    Code,
+}
+
 /// Where spans go and how they are batched.
 #[derive(Clone)]
 pub(crate) struct Exporter {
     pub(crate) endpoint: Uri,
+    pub(crate) origin: Origin,
     /// Values are secrets: they are marked sensitive and never printed.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    /// For one attempt.
     pub(crate) timeout: Duration,
+    /// For all attempts of a batch.
+    pub(crate) total: Duration,
     pub(crate) gzip: bool,
     pub(crate) certificate: Option<PathBuf>,
     pub(crate) client_certificate: Option<PathBuf>,
@@ -61,10 +76,15 @@ impl Exporter {
         let queue = positive(vars, "OTEL_BSP_MAX_QUEUE_SIZE").unwrap_or(2_048);
         let batch = positive(vars, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE").unwrap_or(512);
         read_protocol(vars);
+        let (endpoint, origin) = read_endpoint(vars);
         Self {
-            endpoint: read_endpoint(vars),
+            endpoint,
+            origin,
             headers: read_headers(vars),
             timeout: vars.millis(&TIMEOUT).unwrap_or(Duration::from_secs(10)),
+            total: vars
+                .millis(&["OTEL_BSP_EXPORT_TIMEOUT"])
+                .unwrap_or(Duration::from_secs(60)),
             gzip: read_compression(vars),
             certificate: path(vars, &CERTIFICATE),
             client_certificate: path(vars, &CLIENT_CERTIFICATE),
@@ -99,13 +119,25 @@ impl Exporter {
     }
 }
 
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("the default"),
+            Self::Variable(name) => f.write_str(name),
+            Self::Code => f.write_str("Config::endpoint"),
+        }
+    }
+}
+
 impl fmt::Debug for Exporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Exporter")
             .field("endpoint", &self.shown_endpoint())
+            .field("from", &self.origin)
             .field("headers (values hidden)", &names)
             .field("timeout", &self.timeout)
+            .field("total", &self.total)
             .field("gzip", &self.gzip)
             .field("certificate", &self.certificate)
             .field("client_certificate", &self.client_certificate)
@@ -124,21 +156,23 @@ pub(super) fn parse_endpoint(text: &str) -> Option<Uri> {
     (web && uri.host().is_some_and(|host| !host.is_empty())).then_some(uri)
 }
 
-fn read_endpoint(vars: &mut Vars) -> Uri {
+fn read_endpoint(vars: &mut Vars) -> (Uri, Origin) {
     let expected = "an http or https URL with a host";
-    let own = vars.read(
-        &["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"],
-        expected,
-        parse_endpoint,
-    );
+    let own = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+    if let Some(endpoint) = vars.read(&[own], expected, parse_endpoint) {
+        return (endpoint, Origin::Variable(own));
+    }
     // Only the general endpoint gets the path of the signal.
-    let general = || {
-        vars.read(&["OTEL_EXPORTER_OTLP_ENDPOINT"], expected, |value| {
-            parse_endpoint(&format!("{}/v1/traces", value.trim_end_matches('/')))
-        })
-    };
-    own.or_else(general)
-        .unwrap_or_else(|| Uri::from_static("http://localhost:4318/v1/traces"))
+    let general = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    let with_path =
+        |value: &str| parse_endpoint(&format!("{}/v1/traces", value.trim_end_matches('/')));
+    match vars.read(&[general], expected, with_path) {
+        Some(endpoint) => (endpoint, Origin::Variable(general)),
+        None => (
+            Uri::from_static("http://localhost:4318/v1/traces"),
+            Origin::Default,
+        ),
+    }
 }
 
 fn read_headers(vars: &mut Vars) -> Vec<(HeaderName, HeaderValue)> {

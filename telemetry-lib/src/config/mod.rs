@@ -6,6 +6,7 @@
 mod exporter;
 mod http;
 mod traces;
+mod unused;
 mod vars;
 
 use std::fmt;
@@ -13,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ::http::HeaderName;
 
-pub(crate) use self::exporter::Exporter;
+pub(crate) use self::exporter::{Exporter, Origin};
 pub(crate) use self::http::HttpConfig;
 pub use self::http::{Callers, Endpoints, Network, NetworkError};
 pub(crate) use self::traces::{Sampler, TraceConfig};
@@ -39,6 +40,10 @@ pub struct Config {
     pub(crate) install_subscriber: bool,
     /// Where `/metrics` is to be served beside the service's own port.
     pub(crate) admin: Option<SocketAddr>,
+    /// `OTEL_LOG_LEVEL` above warnings: nothing is said on stderr.
+    pub(crate) silent: bool,
+    /// Variables that are set, valid and without effect in this build.
+    pub(crate) unused: Vec<&'static str>,
     pub(crate) invalid: Vec<Invalid>,
 }
 
@@ -107,6 +112,8 @@ impl Config {
             logs: LogConfig::read(&mut vars),
             install_subscriber: true,
             admin: read_admin(&mut vars),
+            silent: is_silent(&mut vars),
+            unused: unused::read(&mut vars),
             invalid: vars.into_invalid(),
         }
     }
@@ -127,6 +134,7 @@ impl Config {
         let endpoint = exporter::parse_endpoint(url).ok_or(EndpointError)?;
         if let Some(exporter) = &mut self.exporter {
             exporter.endpoint = endpoint;
+            exporter.origin = Origin::Code;
         }
         Ok(self)
     }
@@ -306,6 +314,11 @@ impl fmt::Display for Config {
             self.metrics, self.exemplars
         )?;
         writeln!(f, "logs: {:?}, admin: {:?}", self.logs.format, self.admin)?;
+        writeln!(
+            f,
+            "silent: {}, without effect: {:?}",
+            self.silent, self.unused
+        )?;
         self.invalid.iter().try_for_each(|it| writeln!(f, "{it}"))
     }
 }
@@ -370,6 +383,20 @@ fn read_admin(vars: &mut Vars) -> Option<SocketAddr> {
     })?;
     let host = host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     Some(SocketAddr::new(host, port))
+}
+
+/// The level of our own lines on stderr. They are warnings, so there are two answers.
+fn is_silent(vars: &mut Vars) -> bool {
+    vars.read(
+        &["OTEL_LOG_LEVEL"],
+        "none, error, warn, info, debug or trace",
+        |value| match value.to_ascii_lowercase().as_str() {
+            "none" | "off" | "fatal" | "error" => Some(true),
+            "warn" | "warning" | "info" | "debug" | "trace" | "verbose" | "all" => Some(false),
+            _ => None,
+        },
+    )
+    .unwrap_or(false)
 }
 
 fn takes_exemplars(vars: &mut Vars) -> bool {

@@ -30,11 +30,12 @@ fn without_variables_the_defaults_hold() {
     insta::assert_snapshot!(read(&[]), @r#"
     service: Service { name: "orders", version: None, environment: None, attributes: [], pod: [] }
     disabled: false
-    exporter: Some(Exporter { endpoint: "http://localhost:4318/v1/traces", headers (values hidden): [], timeout: 10s, gzip: false, certificate: None, client_certificate: None, client_key: None, queue: 2048, batch: 512, delay: 1s })
+    exporter: Some(Exporter { endpoint: "http://localhost:4318/v1/traces", from: Default, headers (values hidden): [], timeout: 10s, total: 60s, gzip: false, certificate: None, client_certificate: None, client_key: None, queue: 2048, batch: 512, delay: 1s })
     traces: TraceConfig { sampler: Sampler { parent_based: true, ratio: 1.0 }, limits: Limits { attributes: 128, events: 128, links: 128, event_attributes: 128, link_attributes: 128, value_length: None }, propagators: Propagators { tracecontext: true, baggage: true }, baggage_attributes: [], level: Level(Info) }
     http: HttpConfig { known_methods: ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"], callers: Trusted, trusted_proxies: [], request_headers: [], response_headers: [], redacted_query_keys: ["X-Amz-Signature", "X-Amz-Credential", "X-Amz-Security-Token", "AWSAccessKeyId", "Signature", "sig", "X-Goog-Signature"], skipped_paths: [], endpoints: All, trace_id_header: None }
     metrics: true, exemplars: true
     logs: Json, admin: None
+    silent: false, without effect: []
     "#);
 }
 
@@ -191,6 +192,12 @@ fn the_exporters_variables_prefer_the_signals_own() {
         |it| format!("{:?}", exporter(it).delay),
         "250ms",
     );
+    check(
+        "OTEL_BSP_EXPORT_TIMEOUT",
+        "2500",
+        |it| format!("{:?}", exporter(it).total),
+        "2.5s",
+    );
     let sizes = |it: &Config| format!("{} {}", exporter(it).queue, exporter(it).batch);
     check("OTEL_BSP_MAX_QUEUE_SIZE", "100", sizes, "100 100");
     check("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "64", sizes, "2048 64");
@@ -216,8 +223,10 @@ fn f40_an_invalid_value_is_reported_by_name_and_the_default_holds() {
         "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
         "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
         "OTEL_BSP_SCHEDULE_DELAY",
+        "OTEL_BSP_EXPORT_TIMEOUT",
         "OTEL_BSP_MAX_QUEUE_SIZE",
         "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+        "OTEL_LOG_LEVEL",
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
         "OTEL_EXPORTER_OTLP_PROTOCOL",

@@ -14,7 +14,7 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, SpanLimits, SpanProcessor};
-use tracing::Subscriber;
+use tracing::{Dispatch, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
@@ -94,4 +94,10 @@ impl Engine {
     pub(crate) fn provider(&self) -> &SdkTracerProvider {
         &self.provider
     }
+}
+
+/// Whether our layers are part of this subscriber. One that wraps its layers in types of its own,
+/// such as a reload handle, cannot be asked.
+pub(crate) fn is_in(dispatch: &Dispatch) -> bool {
+    dispatch.downcast_ref::<events::SpanEvents>().is_some()
 }

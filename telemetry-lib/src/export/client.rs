@@ -17,7 +17,7 @@ use opentelemetry_http::{HttpClient, HttpError};
 use super::ExportConfig;
 use super::health::ExportHealth;
 use super::payload::Piece;
-use super::retry::{Backoff, Failure, Verdict, judge};
+use super::retry::{Answer, Backoff, Failure, Verdict, judge};
 use super::timer::{Timer, Wait};
 use super::transport::{AttemptError, Transport};
 
@@ -52,30 +52,13 @@ impl CollectorClient {
         timer: Arc<dyn Timer>,
         health: Arc<ExportHealth>,
     ) -> Self {
-        let mut headers = HeaderMap::new();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/x-protobuf"),
-        );
-        headers.insert(
-            USER_AGENT,
-            HeaderValue::from_static(concat!("telemetry-lib/", env!("CARGO_PKG_VERSION"))),
-        );
-        if config.gzip {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        }
-        for (name, value) in &config.headers {
-            let mut value = value.clone();
-            value.set_sensitive(true);
-            headers.append(name, value);
-        }
         Self(Arc::new(Inner {
             transport,
             timer,
             health,
-            backoff: Backoff::default(),
+            backoff: Backoff::new(config.total),
             endpoint: config.endpoint.clone(),
-            headers,
+            headers: headers(config),
             timeout: config.timeout,
             gzip: config.gzip,
             tally: Mutex::default(),
@@ -137,7 +120,11 @@ impl Inner {
         let body = piece.encoded(self.gzip);
         let mut retry = 0;
         loop {
-            let attempt = self.attempt(body.clone()).await;
+            let spent = self.timer.now().saturating_sub(began);
+            let Some(limit) = self.backoff.attempt(self.timeout, spent) else {
+                return Err(AttemptError::Timeout.into());
+            };
+            let attempt = self.attempt(body.clone(), limit).await;
             let (after, why) = match judge(attempt, self.timer.wall()) {
                 Verdict::Delivered { rejected, message } => {
                     self.health.count_request_ok(self.timer.wall());
@@ -159,16 +146,11 @@ impl Inner {
         }
     }
 
-    async fn attempt(&self, body: Bytes) -> Result<super::retry::Answer, AttemptError> {
-        let mut request = Request::new(body);
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self
-            .endpoint
-            .parse()
-            .map_err(|_| AttemptError::Unreachable("the endpoint is no URL".to_owned()))?;
-        *request.headers_mut() = self.headers.clone();
-        let answer = self.transport.send(request);
-        let deadline = self.timer.sleep(Wait::Attempt, self.timeout);
+    async fn attempt(&self, body: Bytes, limit: Duration) -> Result<Answer, AttemptError> {
+        let answer = self
+            .transport
+            .send(request(&self.endpoint, self.headers.clone(), body)?);
+        let deadline = self.timer.sleep(Wait::Attempt, limit);
         match select(answer, deadline).await {
             Either::Left((answer, _)) => answer,
             Either::Right(((), _)) => Err(AttemptError::Timeout),
@@ -191,6 +173,54 @@ impl Inner {
     fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// An export without spans, as the Collector would get one: it may be sent to see what comes back.
+pub(crate) fn empty_request(config: &ExportConfig) -> Result<Request<Bytes>, AttemptError> {
+    let nothing = Piece {
+        body: Bytes::new(),
+        spans: 0,
+    };
+    request(
+        &config.endpoint,
+        headers(config),
+        nothing.encoded(config.gzip),
+    )
+}
+
+fn request(
+    endpoint: &str,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Request<Bytes>, AttemptError> {
+    let mut request = Request::new(body);
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = endpoint
+        .parse()
+        .map_err(|_| AttemptError::Unreachable("the endpoint is no URL".to_owned()))?;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+fn headers(config: &ExportConfig) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/x-protobuf"),
+    );
+    headers.insert(
+        USER_AGENT,
+        HeaderValue::from_static(concat!("telemetry-lib/", env!("CARGO_PKG_VERSION"))),
+    );
+    if config.gzip {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    for (name, value) in &config.headers {
+        let mut value = value.clone();
+        value.set_sensitive(true);
+        headers.append(name, value);
+    }
+    headers
 }
 
 /// Headers may hold credentials.

@@ -11,7 +11,7 @@ mod queue;
 mod retry;
 mod size;
 mod timer;
-mod tls;
+pub(crate) mod tls;
 mod transport;
 mod worker;
 
@@ -26,16 +26,18 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Uri};
 use opentelemetry_sdk::Resource;
 
+pub(crate) use self::client::empty_request;
 pub(crate) use self::health::{DropReason, ExportHealth};
 pub use self::health::{Dropped, SignalReport};
 pub(crate) use self::processor::{ExportHandle, QueueProcessor};
 use self::queue::{Limits, Queue};
+pub(crate) use self::retry::{Answer, Failure, Verdict, judge};
 use self::timer::{RuntimeTimer, Timer};
 use self::tls::TlsError;
 pub(crate) use self::tls::TlsFiles;
-use self::transport::{Network, Transport};
+pub(crate) use self::transport::{AttemptError, Network, Transport, explain};
 use self::worker::Worker;
-pub(crate) use self::worker::on_export_thread;
+pub(crate) use self::worker::{mute_thread, on_export_thread, runtime};
 
 /// Where spans go and how much of them may wait.
 #[derive(Clone)]
@@ -46,6 +48,8 @@ pub(crate) struct ExportConfig {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// For one attempt.
     pub(crate) timeout: Duration,
+    /// For all attempts of a batch.
+    pub(crate) total: Duration,
     pub(crate) gzip: bool,
     pub(crate) tls: TlsFiles,
     /// Spans that may wait.
@@ -80,6 +84,7 @@ impl ExportConfig {
             endpoint: endpoint.into(),
             headers: Vec::new(),
             timeout: Duration::from_secs(10),
+            total: Duration::from_secs(60),
             gzip: false,
             tls: TlsFiles::default(),
             queue_items: 2_048,
@@ -97,6 +102,7 @@ impl fmt::Debug for ExportConfig {
         f.debug_struct("ExportConfig")
             .field("headers", &names)
             .field("timeout", &self.timeout)
+            .field("total", &self.total)
             .field("gzip", &self.gzip)
             .field("tls", &self.tls)
             .field("queue_items", &self.queue_items)

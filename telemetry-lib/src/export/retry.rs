@@ -4,7 +4,8 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, StatusCode};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message as _;
 
@@ -15,16 +16,15 @@ const QUOTE_BYTES: usize = 120;
 
 /// What came back from the collector for one attempt.
 #[derive(Debug, Clone)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) content_type: Option<String>,
-    pub(super) retry_after: Option<String>,
-    pub(super) body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 /// What an attempt means for its batch.
 #[derive(Debug)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// The collector has it, except for so many spans that it refused for good.
     Delivered { rejected: u64, message: String },
     /// The request is larger than the collector takes.
@@ -40,13 +40,17 @@ pub(super) enum Verdict {
 
 /// Why a batch was not delivered. No variant carries a header or more than a glimpse of a body.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     #[error("the collector answered {0}")]
     Status(StatusCode),
     #[error("the collector answered {0}: check OTEL_EXPORTER_OTLP_HEADERS")]
     Unauthorized(StatusCode),
     #[error("the collector answered {0}: check the path of OTEL_EXPORTER_OTLP_ENDPOINT")]
     NoSuchPath(StatusCode),
+    #[error(
+        "the collector answered {0}, so it takes no gzip or no protobuf: check OTEL_EXPORTER_OTLP_COMPRESSION and whether the endpoint is one for OTLP over HTTP"
+    )]
+    MediaType(StatusCode),
     #[error(
         "the endpoint answered with a redirect ({0}), which is not followed: set OTEL_EXPORTER_OTLP_ENDPOINT to the final address"
     )]
@@ -74,18 +78,30 @@ pub(super) struct Backoff {
     total: Duration,
 }
 
-impl Default for Backoff {
-    /// 1 s, doubled up to 30 s, with jitter; 60 s for one batch in all.
-    fn default() -> Self {
-        Self {
-            first: Duration::from_secs(1),
-            longest: Duration::from_secs(30),
-            total: Duration::from_secs(60),
-        }
+impl Answer {
+    /// The value of a header that can be read as text.
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
     }
 }
 
 impl Backoff {
+    /// 1 s, doubled up to 30 s, with jitter; `total` for one batch in all.
+    pub(super) fn new(total: Duration) -> Self {
+        Self {
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(30),
+            total,
+        }
+    }
+
+    /// How long an attempt may take after so much time, at most `usual`; `None` when there is no
+    /// time left.
+    pub(super) fn attempt(&self, usual: Duration, spent: Duration) -> Option<Duration> {
+        let left = self.total.saturating_sub(spent);
+        (!left.is_zero()).then(|| usual.min(left))
+    }
+
     /// The wait before try number `retry` (from 1), or `None` when it would come too late.
     /// `jitter` is a random number from 0 to 1; the collector's own wish is never undercut.
     pub(super) fn wait(
@@ -105,7 +121,7 @@ impl Backoff {
 }
 
 /// Applies the specification to the end of one attempt; `now` is the calendar's time.
-pub(super) fn judge(attempt: Result<Answer, AttemptError>, now: SystemTime) -> Verdict {
+pub(crate) fn judge(attempt: Result<Answer, AttemptError>, now: SystemTime) -> Verdict {
     let answer = match attempt {
         Ok(answer) => answer,
         Err(error) if error.may_pass() => {
@@ -129,7 +145,9 @@ pub(super) fn judge(attempt: Result<Answer, AttemptError>, now: SystemTime) -> V
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => Verdict::Again {
-            after: answer.retry_after.and_then(|text| retry_after(&text, now)),
+            after: answer
+                .header(&RETRY_AFTER)
+                .and_then(|text| retry_after(text, now)),
             why: Failure::Status(status),
         },
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
@@ -138,13 +156,14 @@ pub(super) fn judge(attempt: Result<Answer, AttemptError>, now: SystemTime) -> V
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
             Verdict::GiveUp(Failure::NoSuchPath(status))
         }
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Verdict::GiveUp(Failure::MediaType(status)),
         _ => Verdict::GiveUp(Failure::Status(status)),
     }
 }
 
 /// A 2xx is a delivery only if an OTLP receiver sent it; a proxy's friendly page is not.
 fn judge_success(answer: &Answer) -> Verdict {
-    let content_type = answer.content_type.as_deref().unwrap_or_default();
+    let content_type = answer.header(&CONTENT_TYPE).unwrap_or_default();
     // A receiver that answers in JSON has the spans; only its partial success stays unread.
     if answer.body.is_empty() || content_type.starts_with("application/json") {
         return Verdict::Delivered {
@@ -186,10 +205,16 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, retry_after: Option<&str>, content_type: &str, body: &[u8]) -> Answer {
+        let mut headers = HeaderMap::new();
+        if !content_type.is_empty() {
+            headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
+        }
+        if let Some(after) = retry_after {
+            headers.insert(RETRY_AFTER, after.parse().unwrap());
+        }
         Answer {
             status: StatusCode::from_u16(status).unwrap(),
-            content_type: (!content_type.is_empty()).then(|| content_type.to_owned()),
-            retry_after: retry_after.map(str::to_owned),
+            headers,
             body: Bytes::copy_from_slice(body),
         }
     }
@@ -257,6 +282,12 @@ mod tests {
             "never: the collector answered 404 Not Found: check the path of OTEL_EXPORTER_OTLP_ENDPOINT",
         );
         check(
+            answer(415, None, "", b""),
+            "never: the collector answered 415 Unsupported Media Type, so it takes no gzip or no \
+             protobuf: check OTEL_EXPORTER_OTLP_COMPRESSION and whether the endpoint is one for \
+             OTLP over HTTP",
+        );
+        check(
             answer(307, None, "", b""),
             "never: the endpoint answered with a redirect (307 Temporary Redirect), which is not \
              followed: set OTEL_EXPORTER_OTLP_ENDPOINT to the final address",
@@ -271,7 +302,7 @@ mod tests {
     #[test]
     fn waits_double_keep_the_collectors_wish_and_end_after_a_minute() {
         let wait = |retry, after: Option<u64>, jitter, spent| {
-            Backoff::default()
+            Backoff::new(Duration::from_secs(60))
                 .wait(
                     retry,
                     after.map(Duration::from_secs),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
@@ -55,28 +56,13 @@ const CERT: &str = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE";
 const KEY: &str = "OTEL_EXPORTER_OTLP_CLIENT_KEY";
 
 /// The client configuration for an `https` collector.
-pub(super) fn client(files: &TlsFiles) -> Result<ClientConfig, TlsError> {
+pub(crate) fn client(files: &TlsFiles) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .expect("ring supports every protocol version that rustls has");
-    let builder = match &files.ca {
-        Some(path) => {
-            let verifier = WebPkiServerVerifier::builder_with_provider(roots(path)?, provider)
-                .build()
-                .map_err(|source| TlsError::Authority {
-                    path: path.clone(),
-                    source: source.into(),
-                })?;
-            builder.with_webpki_verifier(verifier)
-        }
-        None => {
-            let verifier = Verifier::new(provider).map_err(TlsError::System)?;
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(verifier))
-        }
-    };
+        .expect("ring supports every protocol version that rustls has")
+        .dangerous()
+        .with_custom_certificate_verifier(verifier(files)?);
     match (&files.cert, &files.key) {
         (None, None) => Ok(builder.with_no_client_auth()),
         (Some(cert), Some(key)) => builder
@@ -86,8 +72,25 @@ pub(super) fn client(files: &TlsFiles) -> Result<ClientConfig, TlsError> {
     }
 }
 
+/// Whom to trust: the authority of the file alone, or those of the system.
+pub(crate) fn verifier(files: &TlsFiles) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    match &files.ca {
+        Some(path) => {
+            let verifier = WebPkiServerVerifier::builder_with_provider(roots(path)?, provider)
+                .build()
+                .map_err(|source| TlsError::Authority {
+                    path: path.clone(),
+                    source: source.into(),
+                })?;
+            Ok(verifier)
+        }
+        None => Ok(Arc::new(Verifier::new(provider).map_err(TlsError::System)?)),
+    }
+}
+
 /// The configuration for a plain-text collector: it can make no TLS connection at all.
-pub(super) fn unused() -> ClientConfig {
+pub(crate) fn unused() -> ClientConfig {
     ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("ring supports every protocol version that rustls has")

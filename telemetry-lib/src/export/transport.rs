@@ -8,8 +8,7 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, Request, Response, Uri};
+use http::{Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -25,13 +24,13 @@ use super::tls::{self, TlsError, TlsFiles};
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
 /// Carries one request to the collector, once.
-pub(super) trait Transport: Debug + Send + Sync {
+pub(crate) trait Transport: Debug + Send + Sync {
     fn send(&self, request: Request<Bytes>) -> BoxFuture<'_, Result<Answer, AttemptError>>;
 }
 
 /// Why an attempt has no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum AttemptError {
+pub(crate) enum AttemptError {
     #[error("the collector cannot be reached: {0}")]
     Unreachable(String),
     #[error("the collector ended the TLS handshake: is OTEL_EXPORTER_OTLP_ENDPOINT really https?")]
@@ -47,6 +46,10 @@ pub(super) enum AttemptError {
     )]
     Certificate(CertificateError),
     #[error(
+        "the collector's certificate is for other names than the host of OTEL_EXPORTER_OTLP_ENDPOINT: {0}"
+    )]
+    CertificateName(CertificateError),
+    #[error(
         "the collector asks for a client certificate: set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY"
     )]
     ClientCertificate,
@@ -60,7 +63,7 @@ pub(super) enum AttemptError {
 
 /// The real network. It never goes through a proxy, whatever the environment says.
 #[derive(Debug)]
-pub(super) struct Network(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+pub(crate) struct Network(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
 impl AttemptError {
     /// Whether the same attempt may succeed a little later without anybody's doing.
@@ -69,6 +72,7 @@ impl AttemptError {
             Self::Unreachable(_) | Self::HandshakeCut | Self::Timeout => true,
             Self::UnknownAuthority
             | Self::Certificate(_)
+            | Self::CertificateName(_)
             | Self::ClientCertificate
             | Self::Tls(_)
             | Self::AnswerTooLarge => false,
@@ -78,7 +82,7 @@ impl AttemptError {
 
 impl Network {
     /// A client for `endpoint`; needs no runtime until it sends.
-    pub(super) fn new(endpoint: &Uri, files: &TlsFiles) -> Result<Self, TlsError> {
+    pub(crate) fn new(endpoint: &Uri, files: &TlsFiles) -> Result<Self, TlsError> {
         let tls = match endpoint.scheme_str() {
             Some("https") => tls::client(files)?,
             Some(_) | None => tls::unused(),
@@ -119,18 +123,13 @@ async fn read(response: Response<Incoming>) -> Result<Answer, AttemptError> {
     }
     Ok(Answer {
         status: head.status,
-        content_type: text(&head.headers, &CONTENT_TYPE),
-        retry_after: text(&head.headers, &RETRY_AFTER),
+        headers: head.headers,
         body: body.freeze(),
     })
 }
 
-fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(str::to_owned)
-}
-
 /// Finds the cause that an operator can act on.
-fn explain(error: &(dyn Error + 'static), connecting: bool) -> AttemptError {
+pub(crate) fn explain(error: &(dyn Error + 'static), connecting: bool) -> AttemptError {
     let mut innermost = error.to_string();
     let mut cause = Some(error);
     while let Some(current) = cause {
@@ -161,6 +160,10 @@ fn explain_tls(error: &rustls::Error) -> AttemptError {
         rustls::Error::InvalidCertificate(
             CertificateError::UnknownIssuer | CertificateError::BadSignature,
         ) => AttemptError::UnknownAuthority,
+        rustls::Error::InvalidCertificate(
+            reason @ (CertificateError::NotValidForName
+            | CertificateError::NotValidForNameContext { .. }),
+        ) => AttemptError::CertificateName(reason.clone()),
         rustls::Error::InvalidCertificate(reason) => AttemptError::Certificate(reason.clone()),
         rustls::Error::AlertReceived(
             AlertDescription::CertificateRequired

@@ -35,6 +35,11 @@ pub(crate) fn on_export_thread() -> bool {
     EXPORTS.try_with(Cell::get).unwrap_or(false)
 }
 
+/// From now on this thread is one that exports.
+pub(crate) fn mute_thread() {
+    EXPORTS.with(|exports| exports.set(true));
+}
+
 /// Makes the way to the collector; called again after a panic.
 pub(super) type Connect = dyn Fn() -> Result<Arc<dyn Transport>, ExportError> + Send;
 
@@ -69,7 +74,7 @@ impl Worker {
 
     /// Runs until the shutdown; a panic costs the batch in hand, never the thread.
     fn supervise(self, runtime: Runtime, exporter: Exporter) {
-        EXPORTS.with(|exports| exports.set(true));
+        mute_thread();
         let mut exporter = Some(exporter);
         let work = async {
             while AssertUnwindSafe(self.work(&mut exporter))
@@ -184,11 +189,11 @@ impl Exporter {
     }
 }
 
-/// The flag also stands on the threads that look up names.
-fn runtime() -> io::Result<Runtime> {
+/// A runtime for a muted thread; the mark also stands on the threads that look up names.
+pub(crate) fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread()
         .thread_name("telemetry-export-io")
-        .on_thread_start(|| EXPORTS.with(|exports| exports.set(true)))
+        .on_thread_start(mute_thread)
         .enable_all()
         .build()
 }

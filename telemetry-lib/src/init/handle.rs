@@ -15,6 +15,7 @@ use super::InitError;
 use super::pipeline::Pipeline;
 use super::report::Report;
 use crate::config::Config;
+use crate::doctor::Diagnosis;
 use crate::endpoint::EndpointSet;
 use crate::health::Readiness;
 use crate::http::{HttpServerLayer, ServerRequest, Shared};
@@ -163,6 +164,22 @@ impl Telemetry {
     /// before it stops; `true` takes it back.
     pub fn set_ready(&self, ready: bool) {
         self.inner.readiness.set(ready);
+    }
+
+    /// Walks the way that spans take, from this process to the Collector, and says at each step
+    /// what is wrong and what to do: configuration, subscriber, name, connection, TLS, what the
+    /// endpoint answers to an empty export, clocks.
+    ///
+    /// For `--doctor` flags, support pages and start-up logs. It opens connections of its own to
+    /// the endpoint and sends an export without spans, so it costs nobody a span, and it needs
+    /// neither the caller's runtime nor the export thread: either may be what is broken. For that
+    /// it is not `async`; it blocks for at most half a minute, usually for milliseconds. In a task
+    /// use `tokio::task::spawn_blocking(move || telemetry.doctor())`.
+    ///
+    /// No secret stands in the result: header values, passwords and query strings are left out.
+    #[must_use]
+    pub fn doctor(&self) -> Diagnosis {
+        self.inner.pipeline.doctor()
     }
 
     /// Sends what is queued and says what became of it; waits at most `limit`.

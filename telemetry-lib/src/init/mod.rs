@@ -56,11 +56,8 @@ pub enum InitError {
 ///
 /// See [`InitError`].
 pub fn init(config: Config) -> Result<Telemetry, InitError> {
-    let notices = Notices::stderr();
-    for invalid in &config.invalid {
-        let text = invalid.to_string();
-        notices.once(&text, || text.clone());
-    }
+    let notices = Notices::stderr().unless(config.silent);
+    report_invalid(&config, &notices);
     let mut process = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
     let pipeline = match &*process {
         Some(first) => {
@@ -90,9 +87,19 @@ pub(crate) fn isolated(
     notices: Notices,
     output: Box<dyn std::io::Write + Send>,
 ) -> Result<(Telemetry, tracing::Dispatch), InitError> {
+    let notices = notices.unless(config.silent);
+    report_invalid(config, &notices);
     let pipeline = Arc::new(Pipeline::start(config, notices.clone())?);
     let dispatch = install::dispatch(config, &pipeline, output);
     Ok((Telemetry::new(config, pipeline, notices)?, dispatch))
+}
+
+/// Each invalid variable once.
+fn report_invalid(config: &Config, notices: &Notices) {
+    for invalid in &config.invalid {
+        let text = invalid.to_string();
+        notices.once(&text, || text.clone());
+    }
 }
 
 impl Installed {

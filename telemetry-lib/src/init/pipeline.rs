@@ -13,12 +13,15 @@ use tracing_subscriber::registry::LookupSpan;
 use super::InitError;
 use super::report::Report;
 use crate::config::{Config, Exporter};
+use crate::doctor::{self, Diagnosis};
 use crate::engine::Engine;
 use crate::export::{self, ExportConfig, ExportHandle, ExportHealth, QueueProcessor, TlsFiles};
 use crate::notice::Notices;
 use crate::resource;
 
 pub(super) struct Pipeline {
+    /// What the first `init` of the process was told.
+    pub(super) config: Config,
     /// `None`: `OTEL_SDK_DISABLED`.
     pub(super) engine: Option<Engine>,
     pub(super) health: Arc<ExportHealth>,
@@ -36,6 +39,7 @@ impl Pipeline {
         let health = ExportHealth::new(notices);
         if config.disabled {
             return Ok(Self {
+                config: config.clone(),
                 engine: None,
                 health,
                 export: None,
@@ -50,15 +54,15 @@ impl Pipeline {
                         endpoint: exporter.shown_endpoint(),
                     });
                 }
-                let settings = settings(exporter);
                 let (queue, handle) =
-                    export::start(settings, resource.clone(), Arc::clone(&health))
+                    export::start(settings(exporter), resource.clone(), Arc::clone(&health))
                         .map_err(|error| InitError::Export(error.into()))?;
                 Some(Export { queue, handle })
             }
         };
         let queue = export.as_ref().map(|export| export.queue.clone());
         Ok(Self {
+            config: config.clone(),
             engine: Some(Engine::new(&config.traces, resource, queue)),
             health,
             export,
@@ -78,6 +82,12 @@ impl Pipeline {
 
     pub(super) fn queue(&self) -> Option<QueueProcessor> {
         self.export.as_ref().map(|export| export.queue.clone())
+    }
+
+    pub(super) fn doctor(&self) -> Diagnosis {
+        let way = self.config.exporter.as_ref();
+        let way = way.map(|exporter| (exporter, settings(exporter)));
+        doctor::examine(&self.config, way, &self.health)
     }
 
     pub(super) async fn flush(&self, limit: Duration) -> Report {
@@ -122,6 +132,7 @@ fn settings(exporter: &Exporter) -> ExportConfig {
     ExportConfig {
         headers: exporter.headers.clone(),
         timeout: exporter.timeout,
+        total: exporter.total,
         gzip: exporter.gzip,
         tls: TlsFiles {
             ca: exporter.certificate.clone(),

@@ -11,6 +11,8 @@
 //! ```
 
 mod answer;
+#[cfg(test)]
+pub(crate) mod authority;
 mod collector;
 mod connection;
 mod exposition;

@@ -75,7 +75,31 @@ fn f02_a_black_hole_costs_the_attempts_time_and_fills_the_queue() {
     let report = path.flush();
     assert_eq!((report.exported, report.dropped.export_failed), (0, 110));
     let attempts = path.timer.waits(Wait::Attempt);
-    assert!(attempts.iter().all(|wait| *wait == Duration::from_secs(10)));
+    assert_eq!(attempts[0], Duration::from_secs(10));
+    let longest = attempts.iter().max();
+    assert_eq!(longest, Some(&Duration::from_secs(10)));
+}
+
+#[test]
+fn f02_all_attempts_of_a_batch_together_keep_their_limit() {
+    for (total, attempts_at_least) in [(60, 4), (25, 2), (3, 1)] {
+        let collector = FakeCollector::start();
+        collector.always(Answer::hang());
+        let mut config = ExportConfig::new(collector.traces_endpoint());
+        config.total = Duration::from_secs(total);
+        let path = Path::with(config);
+        path.timer.hurry(Wait::Attempt);
+        path.spans(1);
+        assert_eq!(path.flush().dropped.export_failed, 1);
+        let attempts = path.timer.waits(Wait::Attempt);
+        let waits = path.timer.waits(Wait::Backoff);
+        let spent = attempts.iter().chain(&waits).sum::<Duration>();
+        assert!(
+            spent <= Duration::from_secs(total),
+            "{attempts:?} {waits:?}"
+        );
+        assert!(attempts.len() >= attempts_at_least, "{attempts:?}");
+    }
 }
 
 #[test]
