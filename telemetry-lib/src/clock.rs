@@ -18,6 +18,13 @@ pub(crate) struct Elapsed {
     pub(crate) end: SystemTime,
 }
 
+impl Elapsed {
+    /// When it began.
+    pub(crate) fn start(self) -> SystemTime {
+        self.end.checked_sub(self.duration).unwrap_or(self.end)
+    }
+}
+
 impl Moment {
     pub(crate) fn now() -> Self {
         Self {

@@ -63,7 +63,7 @@ impl Run<'_> {
             JobOutcome::Success | JobOutcome::Cancelled => {}
             JobOutcome::Failure | JobOutcome::Panic => self.span.fail(),
         }
-        self.span.end_at(elapsed.end);
+        self.span.end(elapsed);
     }
 }
 

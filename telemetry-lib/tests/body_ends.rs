@@ -212,7 +212,7 @@ fn check_metric(scrape: &Exposition, method: &str, path: &str, told: Told, durat
     );
     let sum = scrape.value(&format!("{family}_sum"), &labels).unwrap();
     let difference = (sum - duration.as_secs_f64()).abs();
-    assert!(difference < 0.001, "span {duration:?}, metric {sum} s");
+    assert!(difference < 1e-8, "span {duration:?}, metric {sum} s");
     assert_eq!(
         scrape.total("http_server_active_requests"),
         0.0,

@@ -1,7 +1,8 @@
 //! The last look at a span before the queue: allowed baggage in, repeated keys and
 //! overlong values out.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::time::{Duration, SystemTime};
 
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::Span as _;
@@ -11,6 +12,18 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
 use crate::config::TraceConfig;
+
+thread_local! {
+    static STARTED: Cell<Option<SystemTime>> = const { Cell::new(None) };
+}
+
+/// The span that `end` ends on this thread began at `start`, whatever the SDK has noted.
+pub(super) fn started_at(start: SystemTime, end: impl FnOnce()) {
+    // Without the thread's memory, at its very end, the SDK's reading stands.
+    let _ = STARTED.try_with(|started| started.set(Some(start)));
+    end();
+    let _ = STARTED.try_with(|started| started.set(None));
+}
 
 #[derive(Debug)]
 pub(super) struct Finish<Q> {
@@ -52,6 +65,10 @@ impl<Q: SpanProcessor> SpanProcessor for Finish<Q> {
     }
 
     fn on_end(&self, mut span: SpanData) {
+        // Taken: what the queue does with the span may end others.
+        if let Ok(Some(start)) = STARTED.try_with(Cell::take) {
+            span.start_time = start;
+        }
         keep_last(&mut span.attributes);
         self.shorten_all(&mut span);
         self.queue.on_end(span);

@@ -7,6 +7,9 @@ use opentelemetry::{Context, ContextGuard, KeyValue};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use super::finish;
+use crate::clock::Elapsed;
+
 /// What is known when a server span starts: all that a sampler may ask for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fields<'a> {
@@ -149,6 +152,13 @@ impl OpenSpan {
 
     pub(crate) fn link(&self, to: SpanContext) {
         self.context.span().add_link(to, Vec::new());
+    }
+
+    /// Ends the span with the reading that the metric uses, its start included: the bridge has read
+    /// the time itself, and between the two readings a call site may have been visited for the
+    /// first time or the thread been put aside.
+    pub(crate) fn end(&self, elapsed: Elapsed) {
+        finish::started_at(elapsed.start(), || self.end_at(elapsed.end));
     }
 
     /// Ends the OpenTelemetry span; the `tracing` span may live on in a spawned task.

@@ -168,7 +168,7 @@ impl State {
         if self.span.is_recording() {
             self.describe(&outcome, marked);
         }
-        self.span.end_at(elapsed.end);
+        self.span.end(elapsed);
     }
 
     /// Says whether the metric took this trace for an exemplar.
