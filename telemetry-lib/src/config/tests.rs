@@ -258,6 +258,22 @@ fn f40_an_invalid_value_is_reported_by_name_and_the_default_holds() {
 }
 
 #[test]
+fn f40_an_invalid_variable_of_the_signal_leaves_the_general_one() {
+    let config = read(&[
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "soon"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "2000"),
+        ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "zip"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+        ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "-1"),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "7"),
+    ]);
+    assert_eq!(exporter(&config).timeout.as_millis(), 2_000);
+    assert!(exporter(&config).gzip);
+    assert_eq!(config.traces.limits.value_length, Some(7));
+    assert_eq!(complaints(&config).len(), 3);
+}
+
+#[test]
 fn an_empty_variable_is_unset() {
     let config = read(&[
         ("OTEL_TRACES_SAMPLER", ""),

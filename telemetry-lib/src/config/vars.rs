@@ -46,20 +46,24 @@ impl Vars {
             .find_map(|name| Some((*name, self.text(name)?)))
     }
 
-    /// `read` says `None` for a value that is not `expected`.
+    /// The first of these variables whose value can be read. `read` says `None` for a value that
+    /// is not `expected`; that one is reported, and as good as unset.
     pub(super) fn read<T>(
         &mut self,
         names: &[&str],
         expected: &'static str,
-        read: impl FnOnce(&str) -> Option<T>,
+        read: impl Fn(&str) -> Option<T>,
     ) -> Option<T> {
-        let (name, value) = self.first(names)?;
-        let parsed = read(value);
-        if parsed.is_none() {
-            let name = name.to_owned();
-            self.report(&name, expected);
+        for name in names {
+            let Some(value) = self.text(name) else {
+                continue;
+            };
+            match read(value) {
+                Some(parsed) => return Some(parsed),
+                None => self.report(name, expected),
+            }
         }
-        parsed
+        None
     }
 
     pub(super) fn number<T: FromStr>(&mut self, names: &[&str]) -> Option<T> {
