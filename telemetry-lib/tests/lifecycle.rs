@@ -133,6 +133,29 @@ fn production_refuses_plain_text_to_another_host() {
     let refused = start("prod", "http://user:pw@collector.example:4318").unwrap_err();
     assert!(matches!(refused, InitError::PlainText { .. }));
     insta::assert_snapshot!(refused, @"spans would go to http://collector.example:4318/v1/traces in plain text, which the environment `prod` forbids: use an https endpoint, or a Collector on this host");
+    let resource = [
+        (
+            "OTEL_RESOURCE_ATTRIBUTES",
+            "deployment.environment.name=Production",
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            "http://10.0.0.7:4318/v1/traces",
+        ),
+    ];
+    let refused = TestTelemetry::try_configured(FakeCollector::start(), &resource, |it| it);
+    assert!(matches!(
+        refused.map(drop).unwrap_err(),
+        InitError::PlainText { .. }
+    ));
+    let by_code = |it: Config| it.endpoint("http://collector/v1/traces").unwrap();
+    let prod = [("TOOLKIT_ENV", "prod")];
+    let refused = TestTelemetry::try_configured(FakeCollector::start(), &prod, by_code);
+    assert!(matches!(
+        refused.map(drop).unwrap_err(),
+        InitError::PlainText { .. }
+    ));
+    start("prod", "http://[::1]:4318").unwrap();
     start("prod", "https://collector.example:4318").unwrap();
     start("prod", "http://localhost:4318").unwrap();
     start("dev", "http://collector.example:4318").unwrap();

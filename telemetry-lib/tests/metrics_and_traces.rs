@@ -102,20 +102,25 @@ async fn a_disabled_sdk_measures_nothing() {
     assert_eq!(scrape(&app).await.total(&format!("{DURATION}_count")), 0.0);
 }
 
+/// A stranger's request: nothing in it came before or will come again.
+fn probe(at: usize) -> http::request::Builder {
+    Request::builder()
+        .method(format!("PROBE{at}").as_str())
+        .uri(format!("/no/such/path/{at}?{at}={at}"))
+        .header("host", format!("host{at}.example:{}", at % 65_536))
+        .header("x-forwarded-host", format!("other{at}.example"))
+        .header("x-client-name", format!("client{at}"))
+        .header("user-agent", format!("agent{at}"))
+}
+
 #[tokio::test]
 async fn f18_methods_paths_and_hosts_make_no_series() {
-    let telemetry = TestTelemetry::start();
+    const MANY: usize = 20_000;
+    let telemetry = TestTelemetry::configured(&[("OTEL_TRACES_SAMPLER", "always_off")], |it| it);
     let app = app(&telemetry);
-    let probe = |at: usize| {
-        Request::builder()
-            .method(format!("PROBE{at}").as_str())
-            .uri(format!("/no/such/path/{at}"))
-            .header("host", format!("host{at}.example"))
-            .header("user-agent", format!("agent{at}"))
-    };
     ask(&app, probe(0)).await;
     let series = scrape(&app).await.samples().len();
-    for at in 1..2_000 {
+    for at in 1..MANY {
         ask(&app, probe(at)).await;
     }
     let scrape = scrape(&app).await;
@@ -124,11 +129,25 @@ async fn f18_methods_paths_and_hosts_make_no_series() {
         ("http_request_method", "_OTHER"),
         ("http_response_status_code", "404"),
     ];
-    assert_eq!(
-        scrape.value(&format!("{DURATION}_count"), &labels),
-        Some(2_000.0)
-    );
+    let count = scrape.value(&format!("{DURATION}_count"), &labels);
+    assert_eq!(count, Some(MANY as f64));
     assert_eq!(telemetry.notices().len(), 1, "{:?}", telemetry.notices());
+}
+
+#[tokio::test]
+async fn f18_spans_of_strangers_all_have_one_name() {
+    let telemetry = TestTelemetry::start();
+    let app = app(&telemetry);
+    for at in 0..100 {
+        ask(&app, probe(at)).await;
+    }
+    let spans = telemetry.spans().await;
+    assert_eq!(spans.len(), 100);
+    for (at, span) in spans.iter().enumerate() {
+        assert_eq!(span.name(), "HTTP");
+        let original = format!("PROBE{at}");
+        span.assert_attribute("http.request.method_original", text(&original));
+    }
 }
 
 #[tokio::test]

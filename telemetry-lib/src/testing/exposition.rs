@@ -136,7 +136,8 @@ impl Exposition {
     #[must_use]
     pub fn total(&self, name: &str) -> f64 {
         let of_name = self.samples.iter().filter(|sample| sample.name == name);
-        of_name.map(|sample| sample.value).sum()
+        // From zero on: the sum of nothing would be -0.
+        of_name.fold(0.0, |sum, sample| sum + sample.value)
     }
 
     /// All exemplars of a histogram.

@@ -1,0 +1,325 @@
+//! The environment variables of the specification (1.60), for what exists here: each with a value
+//! and what it changes on the wire. Where time would have to pass, the export path's own tests
+//! show it: OTEL_BSP_SCHEDULE_DELAY and OTEL_BSP_MAX_QUEUE_SIZE (`src/export/tests`); files of TLS
+//! are shown by F09 there.
+
+use http::StatusCode;
+use telemetry_lib::testing::{Exposition, ReceivedRequest, ReceivedSpan};
+
+use super::service::{ABSENT, Service, shown};
+
+/// What there is to see after two requests.
+pub(crate) struct Seen {
+    pub(crate) spans: Vec<ReceivedSpan>,
+    pub(crate) requests: Vec<ReceivedRequest>,
+    pub(crate) page: Option<Exposition>,
+    pub(crate) notices: Vec<String>,
+}
+
+/// Variables, what is looked at, and what it is.
+type Row = (
+    &'static [(&'static str, &'static str)],
+    fn(&Seen) -> String,
+    &'static str,
+);
+
+const ROWS: &[Row] = &[
+    (&[], spans, "4"),
+    (&[("OTEL_SDK_DISABLED", "true")], spans, "0"),
+    (&[("OTEL_SDK_DISABLED", "TRUE")], spans, "0"),
+    (&[("OTEL_SDK_DISABLED", "false")], spans, "4"),
+    (&[("OTEL_SERVICE_NAME", "pay")], service_name, "pay"),
+    (
+        &[("OTEL_RESOURCE_ATTRIBUTES", "service.name=res")],
+        service_name,
+        "res",
+    ),
+    (
+        &[
+            ("OTEL_RESOURCE_ATTRIBUTES", "service.name=res"),
+            ("OTEL_SERVICE_NAME", "pay"),
+        ],
+        service_name,
+        "pay",
+    ),
+    (
+        &[("OTEL_RESOURCE_ATTRIBUTES", "team=a%20b,x=1")],
+        team,
+        "a b",
+    ),
+    (&[("TOOLKIT_ENV", "stage")], environment, "stage"),
+    (&[("OTEL_TRACES_SAMPLER", "always_off")], spans, "0"),
+    (&[("OTEL_TRACES_SAMPLER", "ALWAYS_ON")], spans, "4"),
+    (
+        &[("OTEL_TRACES_SAMPLER", "parentbased_always_off")],
+        spans,
+        "2",
+    ),
+    (
+        &[("OTEL_TRACES_SAMPLER", "parentbased_always_on")],
+        spans,
+        "4",
+    ),
+    (
+        &[
+            ("OTEL_TRACES_SAMPLER", "traceidratio"),
+            ("OTEL_TRACES_SAMPLER_ARG", "0"),
+        ],
+        spans,
+        "0",
+    ),
+    (&[("OTEL_TRACES_SAMPLER", "traceidratio")], spans, "4"),
+    (
+        &[
+            ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
+            ("OTEL_TRACES_SAMPLER_ARG", "0.0"),
+        ],
+        spans,
+        "2",
+    ),
+    (&[("OTEL_TRACES_EXPORTER", "none")], spans, "0"),
+    (&[("OTEL_TRACES_EXPORTER", "otlp")], spans, "4"),
+    (&[("OTEL_METRICS_EXPORTER", "none")], observed, "0"),
+    (&[("OTEL_METRICS_EXPORTER", "prometheus")], observed, "2"),
+    (
+        &[("OTEL_METRICS_EXEMPLAR_FILTER", "always_off")],
+        exemplars,
+        "false",
+    ),
+    (
+        &[("OTEL_METRICS_EXEMPLAR_FILTER", "trace_based")],
+        exemplars,
+        "true",
+    ),
+    (&[("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4")], text, "0123"),
+    (
+        &[("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "3")],
+        text,
+        "012",
+    ),
+    (
+        &[
+            ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "3"),
+            ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4"),
+        ],
+        text,
+        "012",
+    ),
+    (&[], sizes, "6 attributes, 4 events of 5, 4 links of 2"),
+    (
+        &[("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "4")],
+        sizes,
+        "4 attributes (2 dropped), 4 events of 5, 4 links of 2",
+    ),
+    (
+        &[("OTEL_SPAN_EVENT_COUNT_LIMIT", "3")],
+        sizes,
+        "6 attributes, 3 events (1 dropped) of 5, 4 links of 2",
+    ),
+    (
+        &[("OTEL_SPAN_LINK_COUNT_LIMIT", "1")],
+        sizes,
+        "6 attributes, 4 events of 5, 1 links (3 dropped) of 2",
+    ),
+    (
+        &[("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "2")],
+        sizes,
+        "6 attributes, 4 events of 2, 4 links of 2",
+    ),
+    (
+        &[("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "1")],
+        sizes,
+        "6 attributes, 4 events of 5, 4 links of 1",
+    ),
+    (
+        &[("OTEL_ATTRIBUTE_COUNT_LIMIT", "1")],
+        sizes,
+        "1 attributes (5 dropped), 4 events of 1, 4 links of 1",
+    ),
+    (
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", "{collector}/base/")],
+        path,
+        "/base/v1/traces",
+    ),
+    (
+        &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "{collector}/as/it/is")],
+        path,
+        "/as/it/is",
+    ),
+    (
+        &[("OTEL_EXPORTER_OTLP_HEADERS", "x-token=a%20b,y=2")],
+        token,
+        "a b",
+    ),
+    (
+        &[
+            ("OTEL_EXPORTER_OTLP_HEADERS", "x-token=general"),
+            ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "x-token=own"),
+        ],
+        token,
+        "own",
+    ),
+    (&[], encoding, ABSENT),
+    (
+        &[("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")],
+        encoding,
+        "gzip",
+    ),
+    (
+        &[
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+            ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "none"),
+        ],
+        encoding,
+        ABSENT,
+    ),
+    (
+        &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")],
+        content_type,
+        "application/x-protobuf",
+    ),
+    (&[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "3")], batches, "3 1"),
+    (&[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "9")], batches, "4"),
+    (&[("OTEL_TRACES_SAMPLER", "")], spans, "4"),
+    (
+        &[("OTEL_LOG_LEVEL", "none"), ("OTEL_TRACES_SAMPLER", "wrong")],
+        notices,
+        "0",
+    ),
+    (
+        &[("OTEL_LOG_LEVEL", "info"), ("OTEL_TRACES_SAMPLER", "wrong")],
+        notices,
+        "1",
+    ),
+];
+
+fn spans(seen: &Seen) -> String {
+    seen.spans.len().to_string()
+}
+
+fn resource(seen: &Seen, key: &str) -> String {
+    shown(seen.spans[0].resource_attribute(key))
+}
+
+fn service_name(seen: &Seen) -> String {
+    resource(seen, "service.name")
+}
+
+fn team(seen: &Seen) -> String {
+    resource(seen, "team")
+}
+
+fn environment(seen: &Seen) -> String {
+    resource(seen, "deployment.environment.name")
+}
+
+fn observed(seen: &Seen) -> String {
+    let page = seen.page.as_ref().unwrap();
+    page.total("http_server_request_duration_seconds_count")
+        .to_string()
+}
+
+fn exemplars(seen: &Seen) -> String {
+    let page = seen.page.as_ref().unwrap();
+    let exemplars = page.exemplars("http_server_request_duration_seconds");
+    (!exemplars.is_empty()).to_string()
+}
+
+fn rich(seen: &Seen) -> &ReceivedSpan {
+    seen.spans
+        .iter()
+        .find(|span| span.name() == "rich")
+        .unwrap()
+}
+
+fn text(seen: &Seen) -> String {
+    shown(rich(seen).attribute("text"))
+}
+
+fn sizes(seen: &Seen) -> String {
+    let span = rich(seen).as_otlp();
+    let dropped = |count: u32| match count {
+        0 => String::new(),
+        _ => format!(" ({count} dropped)"),
+    };
+    format!(
+        "{} attributes{}, {} events{} of {}, {} links{} of {}",
+        span.attributes.len(),
+        dropped(span.dropped_attributes_count),
+        span.events.len(),
+        dropped(span.dropped_events_count),
+        span.events[0].attributes.len(),
+        span.links.len(),
+        dropped(span.dropped_links_count),
+        span.links[0].attributes.len(),
+    )
+}
+
+fn header(seen: &Seen, name: &str) -> String {
+    let value = seen.requests[0].headers.get(name);
+    value
+        .map_or(ABSENT, |value| value.to_str().unwrap())
+        .to_owned()
+}
+
+fn path(seen: &Seen) -> String {
+    seen.requests[0].path.clone()
+}
+
+fn token(seen: &Seen) -> String {
+    header(seen, "x-token")
+}
+
+fn encoding(seen: &Seen) -> String {
+    header(seen, "content-encoding")
+}
+
+fn content_type(seen: &Seen) -> String {
+    header(seen, "content-type")
+}
+
+fn batches(seen: &Seen) -> String {
+    let sizes: Vec<_> = seen
+        .requests
+        .iter()
+        .map(|it| it.spans.len().to_string())
+        .collect();
+    sizes.join(" ")
+}
+
+fn notices(seen: &Seen) -> String {
+    seen.notices.len().to_string()
+}
+
+/// A request that begins a trace, one of a sampled caller, and what came of them.
+pub(crate) async fn see(variables: &[(&str, &str)]) -> Seen {
+    let service = Service::with(variables, |config| config).await;
+    let caller = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for headers in ["", caller] {
+        let answer = service
+            .send(&format!("GET /rich HTTP/1.1\n{headers}"))
+            .await;
+        assert!(
+            answer.head.contains(StatusCode::OK.as_str()),
+            "{}",
+            answer.head
+        );
+    }
+    let (_, page) = service
+        .page("application/openmetrics-text;version=1.0.0")
+        .await;
+    Seen {
+        spans: service.telemetry.spans().await,
+        requests: service.telemetry.collector().requests(),
+        page: Some(page),
+        notices: service.telemetry.notices(),
+    }
+}
+
+#[tokio::test]
+async fn each_variable_changes_what_it_should_on_the_wire() {
+    for (variables, look, expected) in ROWS {
+        let seen = see(variables).await;
+        assert_eq!(look(&seen), *expected, "{variables:?}");
+    }
+}

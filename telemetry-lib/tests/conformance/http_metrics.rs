@@ -1,0 +1,186 @@
+//! The metrics of an HTTP server: semantic conventions 1.44, `http/http-metrics.md`, under the
+//! names that Prometheus gives them.
+
+use telemetry_lib::testing::{Exposition, Sample};
+
+use super::service::Service;
+
+const TEXT: &str = "text/plain;version=0.0.4";
+const OPEN: &str = "application/openmetrics-text;version=1.0.0";
+const DURATION: &str = "http_server_request_duration_seconds";
+
+/// The boundaries that the conventions recommend, in seconds.
+const BUCKETS: [f64; 14] = [
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
+
+/// Name in Prometheus, type, unit.
+const METRICS: [(&str, &str, &str); 4] = [
+    (DURATION, "histogram", "seconds"),
+    ("http_server_active_requests", "gauge", ""),
+    ("http_server_request_body_size_bytes", "histogram", "bytes"),
+    ("http_server_response_body_size_bytes", "histogram", "bytes"),
+];
+
+/// A request, and the labels of its series: all of them, no more.
+const LABELS: [(&str, &[(&str, &str)]); 6] = [
+    (
+        "GET /users/7?a=1 HTTP/1.1",
+        &[
+            ("http_request_method", "GET"),
+            ("http_response_status_code", "200"),
+            ("http_route", "/users/{id}"),
+            ("network_protocol_version", "1.1"),
+            ("url_scheme", "http"),
+        ],
+    ),
+    (
+        "GET /nothing HTTP/1.1",
+        &[
+            ("http_request_method", "GET"),
+            ("http_response_status_code", "404"),
+            ("network_protocol_version", "1.1"),
+            ("url_scheme", "http"),
+        ],
+    ),
+    (
+        "PURGE /users/7 HTTP/1.1",
+        &[
+            ("http_request_method", "_OTHER"),
+            ("http_response_status_code", "200"),
+            ("http_route", "/users/{id}"),
+            ("network_protocol_version", "1.1"),
+            ("url_scheme", "http"),
+        ],
+    ),
+    (
+        "GET /status/503 HTTP/1.0",
+        &[
+            ("error_type", "503"),
+            ("http_request_method", "GET"),
+            ("http_response_status_code", "503"),
+            ("http_route", "/status/{code}"),
+            ("network_protocol_version", "1.0"),
+            ("url_scheme", "http"),
+        ],
+    ),
+    (
+        "GET /panics HTTP/1.1",
+        &[
+            ("error_type", "panic"),
+            ("http_request_method", "GET"),
+            ("http_response_status_code", "500"),
+            ("http_route", "/panics"),
+            ("network_protocol_version", "1.1"),
+            ("url_scheme", "http"),
+        ],
+    ),
+    (
+        "GET /breaks HTTP/1.1",
+        &[
+            ("error_type", "axum_core::error::Error"),
+            ("http_request_method", "GET"),
+            ("http_response_status_code", "201"),
+            ("http_route", "/breaks"),
+            ("network_protocol_version", "1.1"),
+            ("url_scheme", "http"),
+        ],
+    ),
+];
+
+fn counts(page: &Exposition) -> Vec<&Sample> {
+    let name = format!("{DURATION}_count");
+    page.samples().iter().filter(|it| it.name == name).collect()
+}
+
+#[tokio::test]
+async fn names_types_and_units() {
+    let service = Service::start().await;
+    service
+        .send("GET /users/7 HTTP/1.1\ncontent-length: 0")
+        .await;
+    let (text, page) = service.page(OPEN).await;
+    for (name, kind, unit) in METRICS {
+        assert_eq!(
+            page.types().get(name).map(String::as_str),
+            Some(kind),
+            "{name}"
+        );
+        let line = format!("# UNIT {name} {unit}\n");
+        assert_eq!(text.contains(&line), !unit.is_empty(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn buckets_are_the_recommended_ones() {
+    let service = Service::start().await;
+    service.send("GET /users/7 HTTP/1.1").await;
+    let (_, page) = service.page(TEXT).await;
+    let name = format!("{DURATION}_bucket");
+    let buckets = page.samples().iter().filter(|it| it.name == name);
+    let bounds: Vec<f64> = buckets.map(|it| it.labels["le"].parse().unwrap()).collect();
+    let (infinite, finite) = bounds.split_last().unwrap();
+    assert_eq!(finite, BUCKETS);
+    assert!(infinite.is_infinite());
+}
+
+#[tokio::test]
+async fn labels_are_those_of_the_conventions_and_no_others() {
+    for (request, expected) in LABELS {
+        let service = Service::start().await;
+        service.send(request).await;
+        let (_, page) = service.page(TEXT).await;
+        let counts = counts(&page);
+        assert_eq!(counts.len(), 1, "{request}");
+        let labels: Vec<(&str, &str)> = counts[0]
+            .labels
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(labels, expected, "{request}");
+    }
+}
+
+#[tokio::test]
+async fn the_observation_is_the_spans_duration_and_says_the_same() {
+    for (request, labels) in LABELS {
+        let service = Service::start().await;
+        service.send(request).await;
+        let span = service.span().await;
+        let (_, page) = service.page(TEXT).await;
+        let sum = page.value(&format!("{DURATION}_sum"), labels).unwrap();
+        let difference = (sum - span.duration().as_secs_f64()).abs();
+        assert!(
+            difference < 1e-8,
+            "{request}: {sum} s, {:?}",
+            span.duration()
+        );
+        for (label, attribute) in [
+            ("error_type", "error.type"),
+            ("http_response_status_code", "http.response.status_code"),
+            ("http_route", "http.route"),
+            ("http_request_method", "http.request.method"),
+        ] {
+            let on_metric = labels.iter().find(|(name, _)| *name == label);
+            let on_span = span.attribute(attribute).map(ToString::to_string);
+            let on_metric = on_metric.map(|(_, value)| (*value).to_owned());
+            assert_eq!(on_span, on_metric, "{request}: {label}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn body_sizes_are_observed_in_bytes() {
+    let service = Service::start().await;
+    service
+        .send("GET /users/7 HTTP/1.1\ncontent-length: 0")
+        .await;
+    let (_, page) = service.page(TEXT).await;
+    assert_eq!(page.total("http_server_response_body_size_bytes_sum"), 4.0);
+    assert_eq!(
+        page.total("http_server_response_body_size_bytes_count"),
+        1.0
+    );
+    assert_eq!(page.total("http_server_request_body_size_bytes_count"), 1.0);
+    assert_eq!(page.total("http_server_request_body_size_bytes_sum"), 0.0);
+}

@@ -1,0 +1,349 @@
+//! The span of an HTTP server: semantic conventions 1.44, `http/http-spans.md` (stable).
+
+use telemetry_lib::Config;
+use telemetry_lib::testing::ReceivedSpan;
+
+use super::service::{ABSENT, Service, shown};
+
+/// What the rule says, a request, and what the span then says.
+type Row = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+);
+
+const PLAIN: &[Row] = &[
+    (
+        "the name is {method} {route}, the kind SERVER",
+        "GET /users/7 HTTP/1.1",
+        &[
+            ("(name)", "GET /users/{id}"),
+            ("(kind)", "server"),
+            ("http.route", "/users/{id}"),
+        ],
+    ),
+    (
+        "without a route the name is {method}; neither name nor http.route is ever the path",
+        "GET /no/such/page HTTP/1.1",
+        &[
+            ("(name)", "GET"),
+            ("http.route", ABSENT),
+            ("url.path", "/no/such/page"),
+        ],
+    ),
+    (
+        "required: http.request.method, url.path, url.scheme",
+        "GET /users/7 HTTP/1.1",
+        &[
+            ("http.request.method", "GET"),
+            ("url.path", "/users/7"),
+            ("url.scheme", "http"),
+        ],
+    ),
+    (
+        "an unknown method is _OTHER, its original is kept, the name says HTTP",
+        "PROPFIND /users/7 HTTP/1.1",
+        &[
+            ("(name)", "HTTP /users/{id}"),
+            ("http.request.method", "_OTHER"),
+            ("http.request.method_original", "PROPFIND"),
+        ],
+    ),
+    (
+        "methods are case-sensitive",
+        "Get /users/7 HTTP/1.1",
+        &[
+            ("http.request.method", "_OTHER"),
+            ("http.request.method_original", "Get"),
+        ],
+    ),
+    (
+        "QUERY is a known method",
+        "QUERY /users/7 HTTP/1.1",
+        &[
+            ("http.request.method", "QUERY"),
+            ("http.request.method_original", ABSENT),
+        ],
+    ),
+    (
+        "PATCH is a known method",
+        "PATCH /users/7 HTTP/1.1",
+        &[
+            ("http.request.method", "PATCH"),
+            ("http.request.method_original", ABSENT),
+        ],
+    ),
+    (
+        "the status code is a number; 2xx: status unset, no error.type",
+        "GET /users/7 HTTP/1.1",
+        &[
+            ("http.response.status_code", "#200"),
+            ("(status)", "unset"),
+            ("error.type", ABSENT),
+        ],
+    ),
+    (
+        "3xx: status unset, no error.type",
+        "GET /status/302 HTTP/1.1",
+        &[
+            ("http.response.status_code", "#302"),
+            ("(status)", "unset"),
+            ("error.type", ABSENT),
+        ],
+    ),
+    (
+        "4xx is no error of a server",
+        "GET /status/404 HTTP/1.1",
+        &[
+            ("http.response.status_code", "#404"),
+            ("(status)", "unset"),
+            ("error.type", ABSENT),
+        ],
+    ),
+    (
+        "5xx: Error, error.type is the code as text, no description",
+        "GET /status/503 HTTP/1.1",
+        &[
+            ("http.response.status_code", "#503"),
+            ("(status)", "error"),
+            ("(description)", ""),
+            ("error.type", "503"),
+        ],
+    ),
+    (
+        "an error while the body is sent: Error and error.type beside a 201",
+        "GET /breaks HTTP/1.1",
+        &[
+            ("http.response.status_code", "#201"),
+            ("(status)", "error"),
+            ("error.type", "axum_core::error::Error"),
+        ],
+    ),
+    (
+        "a panic: Error and error.type",
+        "GET /panics HTTP/1.1",
+        &[
+            ("http.response.status_code", "#500"),
+            ("(status)", "error"),
+            ("error.type", "panic"),
+        ],
+    ),
+    (
+        "url.query without its mark; the path has none of it",
+        "GET /users/7?a=1&b HTTP/1.1",
+        &[("url.path", "/users/7"), ("url.query", "a=1&b")],
+    ),
+    (
+        "no url.query without one",
+        "GET /users/7 HTTP/1.1",
+        &[("url.query", ABSENT)],
+    ),
+    (
+        "the values of signatures are REDACTED, their keys kept",
+        "GET /users/7?X-Amz-Signature=s&X-Amz-Credential=s&X-Amz-Security-Token=s HTTP/1.1",
+        &[(
+            "url.query",
+            "X-Amz-Signature=REDACTED&X-Amz-Credential=REDACTED&X-Amz-Security-Token=REDACTED",
+        )],
+    ),
+    (
+        "… and those of the other four",
+        "GET /users/7?AWSAccessKeyId=s&Signature=s&sig=s&X-Goog-Signature=s&a=1 HTTP/1.1",
+        &[(
+            "url.query",
+            "AWSAccessKeyId=REDACTED&Signature=REDACTED&sig=REDACTED&X-Goog-Signature=REDACTED&a=1",
+        )],
+    ),
+    (
+        "keys are compared case-sensitively",
+        "GET /users/7?SIG=kept HTTP/1.1",
+        &[("url.query", "SIG=kept")],
+    ),
+    (
+        "network.protocol.version 1.1; http needs no network.protocol.name",
+        "GET /users/7 HTTP/1.1",
+        &[
+            ("network.protocol.version", "1.1"),
+            ("network.protocol.name", ABSENT),
+        ],
+    ),
+    (
+        "network.protocol.version 1.0",
+        "GET /users/7 HTTP/1.0",
+        &[("network.protocol.version", "1.0")],
+    ),
+    (
+        "server.address and server.port come from Host",
+        "GET /users/7 HTTP/1.1\nhost: shop.example:8443",
+        &[("server.address", "shop.example"), ("server.port", "#8443")],
+    ),
+    (
+        "… also with an IPv6 address",
+        "GET /users/7 HTTP/1.1\nhost: [2001:db8::1]:8443",
+        &[("server.address", "2001:db8::1"), ("server.port", "#8443")],
+    ),
+    (
+        "user-info of a target in absolute form appears nowhere",
+        "GET http://user:s3cret@shop.example:81/users/7 HTTP/1.1\nhost: other",
+        &[("server.address", "shop.example"), ("(anywhere)", "s3cret")],
+    ),
+    (
+        "client.address and network.peer.* are the connection's, headers are not believed",
+        "GET /users/7 HTTP/1.1\nx-forwarded-for: 203.0.113.7\nforwarded: for=203.0.113.8;proto=https",
+        &[
+            ("client.address", "127.0.0.1"),
+            ("network.peer.address", "127.0.0.1"),
+            ("url.scheme", "http"),
+        ],
+    ),
+    (
+        "client.port is opt-in",
+        "GET /users/7 HTTP/1.1",
+        &[("client.port", ABSENT)],
+    ),
+    (
+        "user_agent.original",
+        "GET /users/7 HTTP/1.1\nuser-agent: probe/1 (x)",
+        &[("user_agent.original", "probe/1 (x)")],
+    ),
+    (
+        "headers are opt-in",
+        "GET /users/7 HTTP/1.1\nx-team: pay",
+        &[("http.request.header.x-team", ABSENT)],
+    ),
+    (
+        "exceptions are no span events: nothing is added to a failed request but its outcome",
+        "GET /status/500 HTTP/1.1",
+        &[("(events)", "")],
+    ),
+];
+
+const BEHIND_A_PROXY: &[Row] = &[
+    (
+        "Forwarded goes before X-Forwarded-*, and both before Host",
+        "GET /users/7 HTTP/1.1\nforwarded: for=203.0.113.8;host=f.example:1;proto=https\n\
+         x-forwarded-host: x.example\nx-forwarded-proto: http\nx-forwarded-for: 203.0.113.9",
+        &[
+            ("server.address", "f.example"),
+            ("server.port", "#1"),
+            ("url.scheme", "https"),
+            ("client.address", "203.0.113.8"),
+            ("network.peer.address", "127.0.0.1"),
+        ],
+    ),
+    (
+        "X-Forwarded-* without Forwarded",
+        "GET /users/7 HTTP/1.1\nx-forwarded-host: x.example\nx-forwarded-proto: https\n\
+         x-forwarded-for: 203.0.113.9",
+        &[
+            ("server.address", "x.example"),
+            ("url.scheme", "https"),
+            ("client.address", "203.0.113.9"),
+        ],
+    ),
+    (
+        "Host without either",
+        "GET /users/7 HTTP/1.1",
+        &[
+            ("server.address", "shop.example"),
+            ("client.address", "127.0.0.1"),
+        ],
+    ),
+];
+
+const CAPTURED: &[Row] = &[
+    (
+        "headers by allow-list, as lists of strings, with all their values",
+        "GET /users/7 HTTP/1.1\nx-team: pay\nx-team: ship\nx-other: no",
+        &[
+            ("http.request.header.x-team", "[\"pay\", \"ship\"]"),
+            ("http.request.header.x-other", ABSENT),
+            (
+                "http.response.header.content-type",
+                "[\"text/plain; charset=utf-8\"]",
+            ),
+        ],
+    ),
+    (
+        "credentials are hidden even on the list",
+        "GET /users/7 HTTP/1.1\nauthorization: Bearer s3cret\ncookie: a=s3cret",
+        &[
+            ("http.request.header.authorization", "[\"REDACTED\"]"),
+            ("(anywhere)", "s3cret"),
+        ],
+    ),
+];
+
+const OTHER_METHODS: &[Row] = &[
+    (
+        "the variable replaces the list: what it names is known",
+        "PURGE /users/7 HTTP/1.1",
+        &[
+            ("http.request.method", "PURGE"),
+            ("(name)", "PURGE /users/{id}"),
+        ],
+    ),
+    (
+        "… and what it does not name is not",
+        "POST /users/7 HTTP/1.1",
+        &[
+            ("http.request.method", "_OTHER"),
+            ("http.request.method_original", "POST"),
+        ],
+    ),
+];
+
+/// In parentheses stands what is no attribute.
+fn said(span: &ReceivedSpan, key: &str) -> String {
+    match key {
+        "(name)" => span.name().to_owned(),
+        "(kind)" => span.kind().to_owned(),
+        "(status)" if span.is_error() => "error".to_owned(),
+        "(status)" => "unset".to_owned(),
+        "(description)" => span.status_message().to_owned(),
+        "(events)" => span.event_names().join(", "),
+        attribute => shown(span.attribute(attribute)),
+    }
+}
+
+async fn check(service: &Service, rows: &[Row]) {
+    for (rule, request, expected) in rows {
+        service.send(request).await;
+        let span = service.span().await;
+        for (key, value) in *expected {
+            if *key == "(anywhere)" {
+                assert!(!format!("{span:?}").contains(value), "{rule}: {span:#?}");
+            } else {
+                assert_eq!(said(&span, key), *value, "{rule}: {key} of {span:#?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_span_says_what_the_conventions_say() {
+    check(&Service::start().await, PLAIN).await;
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_is_believed() {
+    let trusting = |config: Config| config.trusted_proxies(["127.0.0.0/8".parse().unwrap()]);
+    check(&Service::with(&[], trusting).await, BEHIND_A_PROXY).await;
+}
+
+#[tokio::test]
+async fn headers_are_captured_by_name() {
+    let names = ["x-team", "authorization", "cookie"].map(http::HeaderName::from_static);
+    let capturing = |config: Config| {
+        config
+            .request_headers(names)
+            .response_headers([http::header::CONTENT_TYPE])
+    };
+    check(&Service::with(&[], capturing).await, CAPTURED).await;
+}
+
+#[tokio::test]
+async fn the_known_methods_can_be_replaced() {
+    let known = [("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", "GET,PURGE")];
+    check(&Service::with(&known, |config| config).await, OTHER_METHODS).await;
+}

@@ -1,0 +1,18 @@
+//! What the specifications say, row by row, against what is on the wire: requests go over real
+//! sockets to a real server, and what is checked are the OTLP bytes that a collector received or
+//! the page that a scraper got, never a getter.
+//!
+//! Each module is one chapter and begins with its table.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests, too, fail by panicking"
+)]
+
+mod accept;
+mod context;
+mod environment;
+mod exposition;
+mod http_metrics;
+mod http_span;
+mod invalid;
+mod service;

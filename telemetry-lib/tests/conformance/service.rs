@@ -1,0 +1,208 @@
+//! A service behind real sockets whose telemetry can be read: spans as a collector got them, the
+//! page as a scraper got it.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Path;
+use axum::response::Response;
+use axum::routing::{any, get};
+use futures_util::stream;
+use http::{HeaderMap, StatusCode};
+use telemetry_lib::opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+use telemetry_lib::opentelemetry::{Context, KeyValue};
+use telemetry_lib::propagation::{self, HeaderCarrierMut};
+use telemetry_lib::testing::{
+    AttributeValue, Exposition, FakeCollector, ReceivedSpan, TestTelemetry,
+};
+use telemetry_lib::tracing_opentelemetry::OpenTelemetrySpanExt;
+use telemetry_lib::{Config, layers};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// What stands in a table for "there is none".
+pub(crate) const ABSENT: &str = "-";
+
+pub(crate) struct Service {
+    pub(crate) telemetry: TestTelemetry,
+    address: SocketAddr,
+    server: JoinHandle<()>,
+}
+
+/// An answer, as far as it came.
+pub(crate) struct Answer {
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Service {
+    pub(crate) async fn start() -> Self {
+        Self::with(&[], |config| config).await
+    }
+
+    /// `{collector}` in a value is the collector's endpoint.
+    pub(crate) async fn with(
+        variables: &[(&str, &str)],
+        configure: impl FnOnce(Config) -> Config,
+    ) -> Self {
+        let collector = FakeCollector::start();
+        let endpoint = collector.endpoint();
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| (*name, value.replace("{collector}", &endpoint)))
+            .collect();
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let telemetry = TestTelemetry::try_configured(collector, &variables, configure).unwrap();
+        let app = telemetry.handle().instrument(routes());
+        let app = app.into_make_service_with_connect_info::<SocketAddr>();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self {
+            telemetry,
+            address,
+            server,
+        }
+    }
+
+    /// Sends a request line and headers, one a line, and reads until the server closes.
+    pub(crate) async fn send(&self, request: &str) -> Answer {
+        let mut head = request.trim().to_owned();
+        if !head.contains("host:") && head.contains("HTTP/1.1") {
+            head.push_str("\nhost: shop.example:8080");
+        }
+        let lines: Vec<&str> = head.lines().map(str::trim).collect();
+        let wire = lines.join("\r\n") + "\r\nconnection: close\r\n\r\n";
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(wire.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // A body that breaks ends the connection; what came before is the answer.
+        let _ = stream.read_to_end(&mut answer).await;
+        let end = answer.windows(4).position(|it| it == b"\r\n\r\n");
+        let body = answer.split_off(end.map_or(answer.len(), |end| end + 4));
+        Answer {
+            head: String::from_utf8_lossy(&answer).to_ascii_lowercase(),
+            body,
+        }
+    }
+
+    /// The span of the last request.
+    pub(crate) async fn span(&self) -> ReceivedSpan {
+        let spans = self.telemetry.spans().await;
+        let server = spans.into_iter().rfind(|span| span.kind() == "server");
+        server.expect("the request has a span")
+    }
+
+    /// The page for a scraper that prefers this format.
+    pub(crate) async fn page(&self, accept: &str) -> (String, Exposition) {
+        let answer = self
+            .send(&format!("GET /metrics HTTP/1.1\naccept: {accept}"))
+            .await;
+        let kind = answer.header("content-type");
+        let text = String::from_utf8(answer.body).unwrap();
+        let page = Exposition::parse(&kind, &text);
+        (text.clone(), page.unwrap_or_else(|error| panic!("{error}")))
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Answer {
+    /// The value of a header, in lower case; [`ABSENT`] without it.
+    pub(crate) fn header(&self, name: &str) -> String {
+        let mut lines = self.head.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.unwrap_or(ABSENT).trim().to_owned()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+}
+
+/// A value as the tables write it: numbers with `#`, so that text is told from a number.
+pub(crate) fn shown(value: Option<&AttributeValue>) -> String {
+    match value {
+        None => ABSENT.to_owned(),
+        Some(AttributeValue::Int(number)) => format!("#{number}"),
+        Some(other) => other.to_string(),
+    }
+}
+
+fn routes() -> Router {
+    let status = |Path(code): Path<u16>| async move { StatusCode::from_u16(code).unwrap() };
+    Router::new()
+        .route("/users/{id}", any(|| async { "user" }))
+        .route("/status/{code}", get(status))
+        .route("/breaks", get(|| async { breaking() }))
+        .route("/relay", get(relay))
+        .route("/rich", get(rich))
+        .route(
+            "/panics",
+            get(|| async {
+                if true {
+                    panic!("in the handler")
+                }
+            }),
+        )
+        .layer(layers::panic())
+}
+
+/// 201, then a body that fails.
+fn breaking() -> Response {
+    let frames = [Ok("some"), Err(std::io::Error::other("disk"))];
+    let mut response = Response::new(Body::from_stream(stream::iter(frames)));
+    *response.status_mut() = StatusCode::CREATED;
+    response
+}
+
+/// What a service sends on, as lines.
+async fn relay() -> String {
+    let mut headers = HeaderMap::new();
+    propagation::inject(&Context::current(), &mut HeaderCarrierMut(&mut headers));
+    let line = |name: &str| {
+        let value = headers.get(name).map(|value| value.to_str().unwrap());
+        format!("{name}: {}\n", value.unwrap_or(ABSENT))
+    };
+    ["traceparent", "tracestate", "baggage"].map(line).concat()
+}
+
+/// A child span with six attributes, four events of three fields (and level and target) and four
+/// links of two attributes.
+async fn rich() -> &'static str {
+    let span = tracing::info_span!(
+        "rich",
+        a = 1,
+        b = 2,
+        c = 3,
+        d = 4,
+        e = 5,
+        text = "0123456789"
+    );
+    for number in 1..=4_u64 {
+        let linked = SpanContext::new(
+            TraceId::from(u128::from(number)),
+            SpanId::from(number),
+            TraceFlags::SAMPLED,
+            true,
+            TraceState::NONE,
+        );
+        let attributes = vec![KeyValue::new("a", 1), KeyValue::new("b", 2)];
+        span.add_link_with_attributes(linked, attributes);
+    }
+    span.in_scope(|| {
+        for a in 1..=4 {
+            tracing::warn!(a, b = 2, c = 3, "again");
+        }
+    });
+    "rich"
+}
