@@ -1,7 +1,7 @@
 //! A Prometheus that looks every second.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -29,14 +29,8 @@ impl Prometheus {
         rules: &str,
         alertmanagers: &[SocketAddr],
     ) -> Self {
-        let folder = folder.join("prometheus");
-        std::fs::create_dir(&folder).expect("the folder is ours");
-        let write = |name: &str, text: &str| {
-            let file = folder.join(name);
-            std::fs::write(&file, text).expect("the folder is ours");
-            file
-        };
-        let rules = write("rules.yml", rules);
+        let files = Files::create(folder);
+        let rules = files.write("rules.yml", rules);
         let config = json!({
             "global": { "scrape_interval": "1s", "evaluation_interval": "1s" },
             "rule_files": [rules],
@@ -48,26 +42,72 @@ impl Prometheus {
                 "static_configs": [{ "targets": alertmanagers }],
             }]},
         });
+        Self::run(&files, &config).await
+    }
+
+    /// Starts one that only looks at `target`, exemplars included.
+    ///
+    /// # Panics
+    /// It is not ready in time.
+    pub async fn watching(folder: &Path, target: SocketAddr) -> Self {
+        let config = json!({
+            "global": { "scrape_interval": "1s" },
+            "scrape_configs": [{
+                "job_name": "services",
+                "static_configs": [{ "targets": [target] }],
+            }],
+        });
+        Self::run(&Files::create(folder), &config).await
+    }
+
+    async fn run(files: &Files, config: &Value) -> Self {
         // JSON is YAML.
-        let config = write("prometheus.yml", &config.to_string());
+        let config = files.write("prometheus.yml", &config.to_string());
         let url = format!("http://127.0.0.1:{}", free_port());
         let mut command = Command::new(Program::Prometheus.path());
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!(
             "--storage.tsdb.path={}",
-            folder.join("data").display()
+            files.0.join("data").display()
         ));
         command.arg(format!(
             "--web.listen-address={}",
             url.trim_start_matches("http://")
         ));
+        command.arg("--enable-feature=exemplar-storage");
         // After an outage it says again what fires, after 5 s and not after a minute.
         command.arg("--rules.alert.resend-delay=5s");
         let ready = Ready::Page(format!("{url}/-/ready"));
         Self {
-            _process: Process::start("prometheus", command, &folder, ready).await,
+            _process: Process::start("prometheus", command, &files.0, ready).await,
             url,
         }
+    }
+
+    /// The value of an instant query that has one sample, or why there is none.
+    pub async fn value(&self, query: &str) -> Result<f64, String> {
+        let answer = get_json(&format!("{}/api/v1/query?query={query}", self.url)).await?;
+        let result = answer["data"]["result"].as_array();
+        let one = result.filter(|result| result.len() == 1);
+        let value = one.and_then(|result| result[0]["value"][1].as_str()?.parse().ok());
+        value.ok_or_else(|| answer.to_string())
+    }
+
+    /// The labels of all exemplars of a series, each with the labels of the series; or why there
+    /// are none.
+    pub async fn exemplars(&self, series: &str) -> Result<Vec<(Value, Value)>, String> {
+        // From 1970 to 2100: all that it has.
+        let range = "start=0&end=4102444800";
+        let url = format!("{}/api/v1/query_exemplars?query={series}&{range}", self.url);
+        let answer = get_json(&url).await?;
+        let of = |found: &Value| -> Vec<(Value, Value)> {
+            let exemplars = found["exemplars"].as_array().into_iter().flatten();
+            let series = &found["seriesLabels"];
+            let labels = exemplars.map(|exemplar| exemplar["labels"].clone());
+            labels.map(|labels| (series.clone(), labels)).collect()
+        };
+        let found = answer["data"].as_array().into_iter().flatten();
+        Ok(found.flat_map(of).collect())
     }
 
     /// The `host` labels of what it says is firing, or why it does not say.
@@ -79,5 +119,22 @@ impl Prometheus {
         let mut hosts: Vec<_> = firing.filter_map(host).collect();
         hosts.sort();
         Ok(hosts)
+    }
+}
+
+/// Its folder.
+struct Files(PathBuf);
+
+impl Files {
+    fn create(folder: &Path) -> Self {
+        let folder = folder.join("prometheus");
+        std::fs::create_dir(&folder).expect("the folder is ours");
+        Self(folder)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let file = self.0.join(name);
+        std::fs::write(&file, text).expect("the folder is ours");
+        file
     }
 }
