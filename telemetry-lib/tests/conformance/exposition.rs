@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use telemetry_lib::prometheus::{IntCounter, Registry};
+use telemetry_lib::prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 use telemetry_lib::testing::Exposition;
 
 use super::service::Service;
@@ -291,9 +291,49 @@ async fn a_family_that_is_there_already_stays_and_ours_is_left_out_with_a_notice
     assert_eq!(notices.len(), 1, "{notices:?}");
 }
 
-#[tokio::test]
-async fn promtool_finds_nothing_to_complain_about() {
+/// Values that end a label, a line or a page, if they are not written with care.
+const HOSTILE: [&str; 7] = [
+    "a\"b",
+    "a\\",
+    "a\nb",
+    "a,b=\"c\"} 1\n",
+    "日本",
+    "\r\t\u{1}\u{fffd}",
+    "# EOF",
+];
+
+/// A service with a metric of its own that has such values.
+async fn hostile() -> Service {
     let service = Service::start().await;
+    let registry = Registry::new();
+    let opts = Opts::new("mine_total", "Mine, \"quoted\" \\ and\nbroken.");
+    let mine = IntCounterVec::new(opts, &["value"]).unwrap();
+    for value in HOSTILE {
+        mine.with_label_values(&[value]).inc();
+    }
+    registry.register(Box::new(mine)).unwrap();
+    service.telemetry.handle().collect(registry);
+    service
+}
+
+#[tokio::test]
+async fn f19_hostile_values_come_back_as_they_were_in_both_formats() {
+    let service = hostile().await;
+    for accept in [TEXT, OPEN] {
+        let (_, page) = service.page(accept).await;
+        for value in HOSTILE {
+            assert_eq!(
+                page.value("mine_total", &[("value", value)]),
+                Some(1.0),
+                "{value:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn f19_promtool_finds_nothing_to_complain_about() {
+    let service = hostile().await;
     let (text, _) = pages(&service).await;
     let checked = Command::new("promtool")
         .args(["check", "metrics"])
@@ -303,7 +343,7 @@ async fn promtool_finds_nothing_to_complain_about() {
     let mut promtool = match checked {
         Ok(promtool) => promtool,
         Err(error) => {
-            let test = "promtool_finds_nothing_to_complain_about";
+            let test = "f19_promtool_finds_nothing_to_complain_about";
             let missing = format!("{test}: promtool: apt-get install prometheus ({error})");
             assert!(std::env::var_os("CI").is_none(), "{missing}");
             // Past the harness, which swallows what a passing test prints.

@@ -326,6 +326,24 @@ async fn a_span_says_what_the_conventions_say() {
 }
 
 #[tokio::test]
+async fn http_2_is_told_by_its_version_and_its_authority() {
+    let service = Service::start().await;
+    service.send_http2("/users/7").await;
+    let span = service.span().await;
+    for (key, value) in [
+        ("(name)", "GET /users/{id}"),
+        ("network.protocol.version", "2"),
+        ("server.address", "shop.example"),
+        ("server.port", "#8080"),
+        ("url.scheme", "http"),
+        ("url.path", "/users/7"),
+        ("http.response.status_code", "#200"),
+    ] {
+        assert_eq!(said(&span, key), value, "{key} of {span:#?}");
+    }
+}
+
+#[tokio::test]
 async fn a_trusted_proxy_is_believed() {
     let trusting = |config: Config| config.trusted_proxies(["127.0.0.0/8".parse().unwrap()]);
     check(&Service::with(&[], trusting).await, BEHIND_A_PROXY).await;

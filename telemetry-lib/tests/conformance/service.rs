@@ -8,8 +8,12 @@ use axum::body::Body;
 use axum::extract::Path;
 use axum::response::Response;
 use axum::routing::{any, get};
+use bytes::Bytes;
 use futures_util::stream;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use telemetry_lib::opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use telemetry_lib::opentelemetry::{Context, KeyValue};
 use telemetry_lib::propagation::{self, HeaderCarrierMut};
@@ -89,6 +93,21 @@ impl Service {
             head: String::from_utf8_lossy(&answer).to_ascii_lowercase(),
             body,
         }
+    }
+
+    /// The same path over HTTP/2, from the connection's preface on.
+    pub(crate) async fn send_http2(&self, path: &str) {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let executor = TokioExecutor::new();
+        let (mut client, connection) = http2::handshake(executor, TokioIo::new(stream))
+            .await
+            .unwrap();
+        let connection = tokio::spawn(connection);
+        let request = Request::get(format!("http://shop.example:8080{path}"));
+        let request = request.body(Empty::<Bytes>::new()).unwrap();
+        let response = client.send_request(request).await.unwrap();
+        response.into_body().collect().await.unwrap();
+        connection.abort();
     }
 
     /// The span of the last request.
