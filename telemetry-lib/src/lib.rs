@@ -11,10 +11,12 @@ mod engine;
 mod export;
 mod health;
 mod http;
+mod http_client;
 mod init;
 mod job;
 pub mod layers;
 mod log;
+mod messaging;
 mod metrics;
 mod notice;
 pub mod propagation;
@@ -25,15 +27,21 @@ mod router;
 mod serve;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod work;
 
-pub use config::{Callers, Config, EndpointError, Endpoints, LogFormat, Network, NetworkError};
+pub use config::{
+    Callers, Config, EndpointError, Endpoints, HostRule, HostRuleError, LogFormat, Network,
+    NetworkError,
+};
 pub use doctor::{Diagnosis, Finding, Severity};
 pub use export::{Dropped, SignalReport};
 pub use http::{
     EnteredRequest, HttpServer, HttpServerLayer, ResponseFuture, RouteTemplate, ServerRequest,
     Watched,
 };
+pub use http_client::{ClientFuture, HttpClient, HttpClientLayer, Resends};
 pub use init::{InitError, Report, Telemetry, init};
+pub use messaging::{Message, Operation, Origin};
 pub use metrics::catalog;
 #[cfg(feature = "axum")]
 pub use serve::{Grace, serve_gracefully};

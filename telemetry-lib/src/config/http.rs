@@ -1,11 +1,15 @@
-//! What the HTTP server layer records, whom it believes and what it answers itself.
+//! What the HTTP layers record, whom they believe, what they answer themselves and who gets the
+//! baggage.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use http::HeaderName;
 
+use super::hosts::HostRule;
 use super::vars::Vars;
+use crate::propagation::Host;
 
 /// Which endpoints `instrument` answers where the router has no route for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,7 +45,7 @@ pub struct Network {
 #[error("not a network: write an address, optionally with a prefix length, as in 10.0.0.0/8")]
 pub struct NetworkError;
 
-/// The settings of the HTTP server layer.
+/// The settings of the HTTP layers.
 #[derive(Clone, Debug)]
 pub(crate) struct HttpConfig {
     /// Case-sensitive; other methods become `_OTHER`.
@@ -57,6 +61,8 @@ pub(crate) struct HttpConfig {
     pub(crate) endpoints: Endpoints,
     /// Response header that tells the caller the trace id.
     pub(crate) trace_id_header: Option<HeaderName>,
+    /// Where baggage may go.
+    pub(crate) propagate_to: Vec<HostRule>,
 }
 
 const KNOWN_METHODS: [&str; 10] = [
@@ -90,6 +96,15 @@ impl HttpConfig {
             skipped_paths: Vec::new(),
             endpoints: Endpoints::All,
             trace_id_header: None,
+            propagate_to: HostRule::internal(),
+        }
+    }
+
+    /// Whether a host may have the baggage; without a port and without brackets.
+    pub(crate) fn host(&self, address: &str) -> Host {
+        match self.propagate_to.iter().any(|rule| rule.covers(address)) {
+            true => Host::Own,
+            false => Host::Foreign,
         }
     }
 }
@@ -111,6 +126,12 @@ impl Network {
             }
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
     }
 }
 

@@ -4,6 +4,7 @@
 //! what was invalid and starts nothing. `init` reports the invalid ones, each once.
 
 mod exporter;
+mod hosts;
 mod http;
 mod traces;
 mod unused;
@@ -15,6 +16,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use ::http::HeaderName;
 
 pub(crate) use self::exporter::{Exporter, Origin};
+pub use self::hosts::{HostRule, HostRuleError};
 pub(crate) use self::http::HttpConfig;
 pub use self::http::{Callers, Endpoints, Network, NetworkError};
 pub(crate) use self::traces::{Sampler, TraceConfig};
@@ -200,6 +202,14 @@ impl Config {
     #[must_use]
     pub fn baggage_attributes(mut self, keys: impl IntoIterator<Item = String>) -> Self {
         self.traces.baggage_attributes = keys.into_iter().collect();
+        self
+    }
+
+    /// Sends baggage to these hosts only, instead of [`HostRule::internal`] (the default):
+    /// private addresses, names without a dot, `.svc` and `.local`. Trace ids go to every host.
+    #[must_use]
+    pub fn propagate_to(mut self, hosts: impl IntoIterator<Item = HostRule>) -> Self {
+        self.http.propagate_to = hosts.into_iter().collect();
         self
     }
 

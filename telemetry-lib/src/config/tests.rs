@@ -31,8 +31,8 @@ fn without_variables_the_defaults_hold() {
     service: Service { name: "orders", version: None, environment: None, attributes: [], pod: [] }
     disabled: false
     exporter: Some(Exporter { endpoint: "http://localhost:4318/v1/traces", from: Default, headers (values hidden): [], timeout: 10s, total: 60s, gzip: false, certificate: None, client_certificate: None, client_key: None, queue: 2048, batch: 512, delay: 1s })
-    traces: TraceConfig { sampler: Sampler { parent_based: true, ratio: 1.0 }, limits: Limits { attributes: 128, events: 128, links: 128, event_attributes: 128, link_attributes: 128, value_length: None }, propagators: Propagators { tracecontext: true, baggage: true }, baggage_attributes: [], level: Level(Info) }
-    http: HttpConfig { known_methods: ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"], callers: Trusted, trusted_proxies: [], request_headers: [], response_headers: [], redacted_query_keys: ["X-Amz-Signature", "X-Amz-Credential", "X-Amz-Security-Token", "AWSAccessKeyId", "Signature", "sig", "X-Goog-Signature"], skipped_paths: [], endpoints: All, trace_id_header: None }
+    traces: TraceConfig { sampler: Sampler { parent_based: true, ratio: 1.0 }, limits: Limits { attributes: 128, events: 128, links: 128, event_attributes: 128, link_attributes: 128, value_length: None }, propagators: Propagators { tracecontext: true, baggage: true, b3: false, b3multi: false }, baggage_attributes: [], level: Level(Info) }
+    http: HttpConfig { known_methods: ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"], callers: Trusted, trusted_proxies: [], request_headers: [], response_headers: [], redacted_query_keys: ["X-Amz-Signature", "X-Amz-Credential", "X-Amz-Security-Token", "AWSAccessKeyId", "Signature", "sig", "X-Goog-Signature"], skipped_paths: [], endpoints: All, trace_id_header: None, propagate_to: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 127.0.0.0/8, ::1/128, fc00::/7, .svc, .local, names without a dot] }
     metrics: true, exemplars: true
     logs: Json, admin: None
     silent: false, without effect: []
@@ -96,7 +96,7 @@ fn each_variable_changes_its_setting() {
 #[test]
 fn propagators_and_limits_are_read() {
     let propagators = |it: &Config| format!("{:?}", it.traces.propagators);
-    let none = "Propagators { tracecontext: false, baggage: false }";
+    let none = "Propagators { tracecontext: false, baggage: false, b3: false, b3multi: false }";
     check("OTEL_PROPAGATORS", "none", propagators, none);
     let limits = |it: &Config| format!("{:?}", it.traces.limits);
     let all = "Limits { attributes: 9, events: 128, links: 128, event_attributes: 9, \

@@ -126,16 +126,15 @@ fn read_ratio(vars: &mut Vars) -> Option<f64> {
 fn read_propagators(vars: &mut Vars) -> Propagators {
     vars.read(
         &["OTEL_PROPAGATORS"],
-        "a list of tracecontext and baggage, or none",
+        "a list of tracecontext, baggage, b3 and b3multi, or none",
         |value| {
-            let mut chosen = Propagators {
-                tracecontext: false,
-                baggage: false,
-            };
+            let mut chosen = Propagators::NONE;
             for name in value.split(',') {
                 match name.trim().to_ascii_lowercase().as_str() {
                     "tracecontext" => chosen.tracecontext = true,
                     "baggage" => chosen.baggage = true,
+                    "b3" => chosen.b3 = true,
+                    "b3multi" => chosen.b3multi = true,
                     "none" => {}
                     _ => return None,
                 }

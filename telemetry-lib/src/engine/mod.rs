@@ -4,6 +4,7 @@
 //! sampled; sets name, attributes, status, links and events late; ends it at a given
 //! instant. Only this folder knows that `tracing-opentelemetry` and the SDK do the work.
 
+mod client;
 mod events;
 mod filter;
 mod finish;
@@ -18,6 +19,7 @@ use tracing::{Dispatch, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
+pub(crate) use client::{ClientFields, MessageFields};
 pub(crate) use filter::interest;
 pub(crate) use span::{Entered, Fields, OpenSpan};
 

@@ -78,7 +78,7 @@ impl OpenSpan {
     }
 
     /// The sampler runs here at the latest, before code of the service.
-    fn started(span: Span, parent: Context) -> Self {
+    pub(super) fn started(span: Span, parent: Context) -> Self {
         let own = span.context();
         let carried = !own.span().span_context().is_valid();
         Self {
@@ -108,6 +108,11 @@ impl OpenSpan {
                 _guard: self.span.enter(),
             }
         }
+    }
+
+    /// What travels on: the span's own context, or the caller's.
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
     }
 
     pub(crate) fn tracing(&self) -> Span {

@@ -150,7 +150,7 @@ fn shown(name: &HeaderName, value: &[u8]) -> String {
 }
 
 /// Keeps the keys, hides the values of `keys` (case-sensitive).
-fn redact_query(query: &str, keys: &[String]) -> String {
+pub(crate) fn redact_query(query: &str, keys: &[String]) -> String {
     let mut redacted = String::with_capacity(query.len());
     for pair in query.split('&') {
         if !redacted.is_empty() {

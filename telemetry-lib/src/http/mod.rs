@@ -16,6 +16,9 @@ use std::sync::Arc;
 
 pub use body::Watched;
 pub use future::ResponseFuture;
+pub(crate) use head::{protocol_version, redact_query};
+pub(crate) use method::{Folded, span_name};
+pub(crate) use outcome::{Ending, ErrorType, Outcome};
 pub use request::{EnteredRequest, ServerRequest};
 pub use route::RouteTemplate;
 pub use server::{HttpServer, HttpServerLayer};

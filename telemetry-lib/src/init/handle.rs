@@ -19,8 +19,11 @@ use crate::doctor::Diagnosis;
 use crate::endpoint::EndpointSet;
 use crate::health::Readiness;
 use crate::http::{HttpServerLayer, ServerRequest, Shared};
+use crate::http_client::{self, HttpClientLayer};
+use crate::messaging::{Message, Operation, Origin};
 use crate::metrics::{Metrics, MetricsConfig};
 use crate::notice::Notices;
+use crate::propagation::Propagators;
 
 /// How long dropping the last handle may wait for spans to leave.
 const LAST_FLUSH: Duration = Duration::from_secs(1);
@@ -40,6 +43,8 @@ struct Inner {
     pipeline: Arc<Pipeline>,
     metrics: Metrics,
     http: Arc<Shared>,
+    http_client: Arc<http_client::Shared>,
+    propagators: Propagators,
     readiness: Readiness,
     endpoints: Arc<EndpointSet>,
     #[cfg(feature = "axum")]
@@ -72,6 +77,11 @@ impl Telemetry {
             pipeline.queue(),
             notices.clone(),
         );
+        let http_client = http_client::Shared::new(
+            config,
+            observed.then(|| metrics.http_client()),
+            pipeline.queue(),
+        );
         let readiness = Readiness::default();
         let endpoints = EndpointSet::new(
             config.http.endpoints,
@@ -84,6 +94,8 @@ impl Telemetry {
                 pipeline,
                 metrics,
                 http,
+                http_client,
+                propagators: config.traces.propagators,
                 readiness,
                 endpoints: Arc::new(endpoints),
                 #[cfg(feature = "axum")]
@@ -104,6 +116,12 @@ impl Telemetry {
     #[must_use]
     pub fn http_server(&self) -> HttpServerLayer {
         HttpServerLayer::new(Arc::clone(&self.inner.http))
+    }
+
+    /// The client layer for any tower service that sends requests, and for reqwest.
+    #[must_use]
+    pub fn http_client(&self) -> HttpClientLayer {
+        HttpClientLayer::new(Arc::clone(&self.inner.http_client))
     }
 
     /// Begins a request of a framework that is not tower; see [`ServerRequest`].
@@ -138,6 +156,51 @@ impl Telemetry {
         let metrics = inner.observed.then(|| inner.metrics.jobs());
         let spans = inner.pipeline.engine.is_some();
         crate::job::run(metrics, spans, name, work).await
+    }
+
+    /// Opens the span of a message, or of a batch, named `{operation} {destination}`.
+    ///
+    /// `system` is the broker's name in the semantic conventions (`kafka`, `rabbitmq`, `redis`),
+    /// `destination` a topic, queue or stream from the code or the configuration.
+    ///
+    /// ```
+    /// use telemetry_lib::opentelemetry::Context;
+    /// use telemetry_lib::propagation::{Pairs, PairsMut, extract};
+    /// use telemetry_lib::{Operation, Origin, Telemetry};
+    /// # type Headers = Vec<(String, Vec<u8>)>;
+    /// # async fn produce(_: &Headers) -> Result<(), std::io::Error> { Ok(()) }
+    /// # async fn handle(_: &Headers) -> Result<(), std::io::Error> { Ok(()) }
+    ///
+    /// async fn send(telemetry: &Telemetry) -> std::io::Result<()> {
+    ///     let mut headers = Headers::new();
+    ///     let sending = telemetry.message(Operation::Send, "kafka", "orders", Origin::Current);
+    ///     sending.inject(&mut PairsMut(&mut headers));
+    ///     sending.run(produce(&headers)).await
+    /// }
+    ///
+    /// async fn receive(telemetry: &Telemetry, headers: Headers) -> std::io::Result<()> {
+    ///     let sender = Origin::Parent(extract(&Pairs(&headers)));
+    ///     let message = telemetry.message(Operation::Process, "kafka", "orders", sender);
+    ///     message.run(handle(&headers)).await
+    /// }
+    ///
+    /// fn batch(telemetry: &Telemetry, batch: &[Headers]) -> std::io::Result<()> {
+    ///     let senders = batch.iter().map(|headers| extract(&Pairs(headers))).collect();
+    ///     let links = Origin::Links(senders);
+    ///     let messages = telemetry.message(Operation::Process, "kafka", "orders", links);
+    ///     messages.in_scope(|| Ok(()))
+    /// }
+    /// ```
+    pub fn message(
+        &self,
+        operation: Operation,
+        system: &str,
+        destination: &str,
+        origin: Origin,
+    ) -> Message {
+        let inner = &self.inner;
+        let settings = (inner.pipeline.engine.is_some(), inner.propagators);
+        Message::open(settings, operation, (system, destination), origin)
     }
 
     /// Adds a registry of the `prometheus` crate to `/metrics`; the default one is there.

@@ -119,6 +119,27 @@ pub(super) const HTTP_SERVER_ACTIVE: Desc = gauge(
     &[METHOD, SCHEME],
 );
 
+const HTTP_CLIENT: &[Label] = &[
+    METHOD,
+    bounded("server_address", "the hosts that the service calls"),
+    bounded("server_port", "their ports"),
+    bounded(
+        "http_response_status_code",
+        "status codes; absent when there was no response",
+    ),
+    bounded(
+        "error_type",
+        "status codes, kinds of errors and `cancelled`; absent on success",
+    ),
+    closed("network_protocol_version", &["1.0", "1.1", "2", "3"]),
+];
+pub(super) const HTTP_CLIENT_DURATION: Desc = histogram(
+    "http_client_request_duration_seconds",
+    "Time from an attempt's start to the head of its response.",
+    HTTP_CLIENT,
+    SECONDS,
+);
+
 const JOB: Label = bounded("job_name", "the names that the application gives its jobs");
 pub(super) const JOB_DURATION: Desc = histogram(
     "job_duration_seconds",
@@ -181,7 +202,10 @@ pub(super) const LAST_SUCCESS: Desc = gauge(
 pub(super) const MALFORMED_HEADERS: Desc = counter(
     "telemetry_malformed_headers_total",
     "Requests with a propagation header that could not be read.",
-    &[closed("header", &["traceparent", "tracestate", "baggage"])],
+    &[closed(
+        "header",
+        &["traceparent", "tracestate", "baggage", "b3"],
+    )],
 );
 pub(super) const OVERFLOW: Desc = counter(
     "telemetry_metric_overflow_total",
@@ -276,6 +300,7 @@ pub(super) const TOKIO_PARKS: Desc = counter(
 );
 
 const CATALOG: &[&Desc] = &[
+    &HTTP_CLIENT_DURATION,
     &HTTP_SERVER_ACTIVE,
     &HTTP_SERVER_REQUEST_BODY,
     &HTTP_SERVER_DURATION,

@@ -53,7 +53,7 @@ struct Inner {
     active: Family<Gauge>,
     malformed: Vec<(&'static str, Counter)>,
     refused: Counter,
-    tokens: Tokens,
+    tokens: Arc<Tokens>,
 }
 
 /// The metrics that share one set of labels. Sizes and exemplars cost memory once they are used.
@@ -66,7 +66,7 @@ struct HttpSeries {
 }
 
 impl HttpServerMetrics {
-    pub(super) fn new(config: &MetricsConfig, notices: &Notices) -> Self {
+    pub(super) fn new(config: &MetricsConfig, tokens: Arc<Tokens>, notices: &Notices) -> Self {
         let cap = config.max_series;
         let headers = match &MALFORMED_HEADERS.labels[0].values {
             Values::Closed(headers) => *headers,
@@ -80,7 +80,7 @@ impl HttpServerMetrics {
                 .map(|header| (*header, Counter::default()))
                 .collect(),
             refused: Counter::default(),
-            tokens: Tokens::default(),
+            tokens,
         }))
     }
 

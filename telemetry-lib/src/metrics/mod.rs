@@ -3,6 +3,7 @@
 
 pub mod catalog;
 
+mod client;
 mod exemplar;
 mod family;
 mod health;
@@ -32,6 +33,7 @@ use flate2::{Compression, write::GzEncoder};
 use tokio::runtime::Handle;
 
 use self::catalog::{BUILD, Desc, FAMILIES_HIDDEN, OVERFLOW, REFUSED, SCRAPE_FAILURES, TARGET};
+pub(crate) use self::client::{ClientObservation, HttpClientMetrics};
 pub(crate) use self::exemplar::Exemplar;
 pub(crate) use self::http::{ActiveGuard, HttpServerMetrics, Observation};
 pub(crate) use self::job::{JobMetrics, JobOutcome};
@@ -57,6 +59,7 @@ struct Inner {
     service: String,
     version: String,
     http: HttpServerMetrics,
+    http_client: HttpClientMetrics,
     jobs: JobMetrics,
     health: Arc<ExportHealth>,
     registries: Registries,
@@ -65,10 +68,13 @@ struct Inner {
 
 impl Metrics {
     pub(crate) fn new(config: &MetricsConfig, health: Arc<ExportHealth>, notices: Notices) -> Self {
+        // One bucket for all: what a tail sampler keeps is bounded for the whole process.
+        let tokens = Arc::default();
         Self(Arc::new(Inner {
             service: config.service.clone(),
             version: config.version.clone(),
-            http: HttpServerMetrics::new(config, &notices),
+            http: HttpServerMetrics::new(config, Arc::clone(&tokens), &notices),
+            http_client: HttpClientMetrics::new(config, tokens, &notices),
             jobs: JobMetrics::new(config, &notices),
             health,
             registries: Registries::new(notices),
@@ -79,6 +85,11 @@ impl Metrics {
     /// Records HTTP requests.
     pub(crate) fn http_server(&self) -> HttpServerMetrics {
         self.0.http.clone()
+    }
+
+    /// Records attempts of HTTP clients.
+    pub(crate) fn http_client(&self) -> HttpClientMetrics {
+        self.0.http_client.clone()
     }
 
     /// Records runs of jobs.
@@ -122,6 +133,7 @@ impl Metrics {
         let inner = &*self.0;
         let foreign = inner.registries.gather();
         let mut own = inner.http.gather();
+        own.push(inner.http_client.gather());
         own.extend(inner.jobs.gather());
         own.extend(health::gather(&inner.health));
         own.extend(process::gather());
@@ -143,14 +155,18 @@ impl Metrics {
             desc,
             points: vec![Point::new(desc, values, PointValue::Count(1))],
         };
-        let overflowed = inner.http.overflowed();
-        let overflowed =
-            overflowed.map(|(metric, count)| (metric.to_owned(), PointValue::Count(count)));
+        let overflowed = inner.http.overflowed().into_iter();
+        let overflowed = overflowed
+            .chain([inner.http_client.overflowed()])
+            .map(|(metric, count)| (metric.to_owned(), PointValue::Count(count)));
         let families = [
             info(&TARGET, &[&inner.service, &inner.version]),
             info(&BUILD, &[env!("CARGO_PKG_VERSION")]),
             OwnFamily::by_label(&OVERFLOW, overflowed),
-            OwnFamily::single(&REFUSED, PointValue::Count(inner.http.refused())),
+            OwnFamily::single(
+                &REFUSED,
+                PointValue::Count(inner.http.refused() + inner.http_client.refused()),
+            ),
             OwnFamily::single(
                 &SCRAPE_FAILURES,
                 PointValue::Count(inner.registries.failures()),

@@ -95,6 +95,16 @@ fn busy() -> Metrics {
     });
     std::mem::forget(http.start("POST", "https"));
     http.malformed("traceparent");
+    metrics.http_client().observe(&ClientObservation {
+        method: "GET",
+        address: "stock",
+        port: 8080,
+        version: "1.1",
+        status: Some(200),
+        error_type: None,
+        duration: Duration::from_millis(4),
+        exemplar: exemplar(1),
+    });
     let run = Elapsed {
         duration: Duration::from_millis(40),
         end: at(5),

@@ -19,14 +19,14 @@ pub(super) fn parse<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Parsed {
     let mut bytes = 0;
     for line in lines {
         bytes += line.len();
-        let Ok(text) = std::str::from_utf8(line) else {
-            parsed.malformed = true;
-            continue;
-        };
         if bytes > MAX_BYTES {
             parsed.malformed = true;
             break;
         }
+        let Ok(text) = std::str::from_utf8(line) else {
+            parsed.malformed = true;
+            continue;
+        };
         for member in text.split(',').filter(|member| !member.trim().is_empty()) {
             if parsed.baggage.len() == MAX_MEMBERS {
                 parsed.malformed = true;

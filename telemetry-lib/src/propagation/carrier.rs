@@ -4,12 +4,17 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::propagation::{Extractor, Injector};
 
-/// One of the three headers we read, by both of its names.
+/// One of the headers we read, by both of its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Header {
     Traceparent,
     Tracestate,
     Baggage,
+    B3,
+    B3TraceId,
+    B3SpanId,
+    B3Sampled,
+    B3Flags,
 }
 
 /// Every value of a header, in order, as it came.
@@ -31,17 +36,32 @@ impl Header {
             Self::Traceparent => "traceparent",
             Self::Tracestate => "tracestate",
             Self::Baggage => "baggage",
+            Self::B3 => "b3",
+            Self::B3TraceId => "x-b3-traceid",
+            Self::B3SpanId => "x-b3-spanid",
+            Self::B3Sampled => "x-b3-sampled",
+            Self::B3Flags => "x-b3-flags",
         }
     }
 
-    fn name(self) -> &'static HeaderName {
+    pub(crate) fn name(self) -> &'static HeaderName {
         static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
         static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
         static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
+        static B3: HeaderName = HeaderName::from_static("b3");
+        static B3_TRACE_ID: HeaderName = HeaderName::from_static("x-b3-traceid");
+        static B3_SPAN_ID: HeaderName = HeaderName::from_static("x-b3-spanid");
+        static B3_SAMPLED: HeaderName = HeaderName::from_static("x-b3-sampled");
+        static B3_FLAGS: HeaderName = HeaderName::from_static("x-b3-flags");
         match self {
             Self::Traceparent => &TRACEPARENT,
             Self::Tracestate => &TRACESTATE,
             Self::Baggage => &BAGGAGE,
+            Self::B3 => &B3,
+            Self::B3TraceId => &B3_TRACE_ID,
+            Self::B3SpanId => &B3_SPAN_ID,
+            Self::B3Sampled => &B3_SAMPLED,
+            Self::B3Flags => &B3_FLAGS,
         }
     }
 }

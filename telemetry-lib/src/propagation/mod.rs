@@ -1,11 +1,72 @@
-//! W3C trace context (Level 2) and baggage over any header map.
+//! W3C trace context (Level 2), baggage and B3 over any header map.
 //!
 //! Ours rather than the SDK's propagator, which drops the random flag and sends
 //! an empty `tracestate`. The parsers are pure: they know no metric and no log;
 //! what was wrong with a header is returned, and the caller counts it.
+//!
+//! HTTP needs none of this: the layers for servers and clients read and write the headers. For
+//! everything else there is a carrier:
+//!
+//! | what carries the context | write | read |
+//! | --- | --- | --- |
+//! | [`http::HeaderMap`] | [`HeaderCarrierMut`] | [`HeaderCarrier`] |
+//! | Kafka headers, fields of a Redis stream, any list of pairs | [`PairsMut`] | [`Pairs`] |
+//! | `HashMap<String, String>` | itself | itself |
+//! | the environment of a process | [`CommandMut`] | [`Environment`] |
+//! | a table of a broker's own type | ten lines, see below | the same |
+//!
+//! ```
+//! use telemetry_lib::opentelemetry::Context;
+//! use telemetry_lib::propagation::{Pairs, PairsMut, extract, inject};
+//!
+//! // Kafka: `OwnedHeaders` of rdkafka is built from such a list, `BorrowedHeaders` gives one.
+//! let mut headers: Vec<(String, Vec<u8>)> = Vec::new();
+//! inject(&Context::current(), &mut PairsMut(&mut headers));
+//! let parent = extract(&Pairs(&headers));
+//!
+//! // Redis: the fields of `XADD orders * item 7 traceparent 00-…`.
+//! let mut fields = vec![("item".to_owned(), "7".to_owned())];
+//! inject(&Context::current(), &mut PairsMut(&mut fields));
+//! let parent = extract(&Pairs(&fields));
+//! ```
+//!
+//! AMQP's tables hold values of many types, and each client has its own. With the two traits of
+//! the OpenTelemetry API on a type of yours they are carriers as well:
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//! use telemetry_lib::opentelemetry::propagation::{Extractor, Injector};
+//!
+//! enum Value { Text(Vec<u8>), Number(i64) } // `AMQPValue` in lapin
+//! struct Table(BTreeMap<String, Value>); // around a `FieldTable`
+//!
+//! impl Injector for Table {
+//!     fn set(&mut self, key: &str, value: String) {
+//!         self.0.insert(key.to_owned(), Value::Text(value.into_bytes()));
+//!     }
+//! }
+//!
+//! impl Extractor for Table {
+//!     fn get(&self, key: &str) -> Option<&str> {
+//!         match self.0.get(key)? {
+//!             Value::Text(bytes) => std::str::from_utf8(bytes).ok(),
+//!             Value::Number(_) => None,
+//!         }
+//!     }
+//!
+//!     fn keys(&self) -> Vec<&str> {
+//!         self.0.keys().map(String::as_str).collect()
+//!     }
+//! }
+//! ```
 
+mod b3;
 mod baggage;
 mod carrier;
+#[cfg(test)]
+mod fuzz;
+mod outgoing;
+mod pairs;
 mod set;
 mod traceparent;
 mod tracestate;
@@ -16,6 +77,8 @@ use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector};
 
 pub use carrier::{HeaderCarrier, HeaderCarrierMut};
+pub(crate) use outgoing::{Host, stamp};
+pub use pairs::{CommandMut, Environment, Pairs, PairsMut};
 pub(crate) use set::Propagators;
 
 /// Chosen once by `init`; the default of the specification until then.

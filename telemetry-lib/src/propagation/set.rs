@@ -9,6 +9,7 @@ use opentelemetry::propagation::Injector;
 use opentelemetry::propagation::text_map_propagator::{FieldIter, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceState};
 
+use super::b3::{B3, Sampling};
 use super::carrier::{Carrier, Header};
 use super::traceparent::{RANDOM, Traceparent};
 use super::{baggage, tracestate};
@@ -18,6 +19,10 @@ use super::{baggage, tracestate};
 pub(crate) struct Propagators {
     pub(crate) tracecontext: bool,
     pub(crate) baggage: bool,
+    /// One line, `b3`.
+    pub(crate) b3: bool,
+    /// Several lines, `x-b3-*`.
+    pub(crate) b3multi: bool,
 }
 
 /// A remote context and which headers were broken on the way to it.
@@ -33,6 +38,8 @@ pub(crate) struct Malformed {
     pub(crate) traceparent: bool,
     pub(crate) tracestate: bool,
     pub(crate) baggage: bool,
+    /// The single header or one of the several.
+    pub(crate) b3: bool,
 }
 
 /// Stands in a context whose trace id came from elsewhere without the random flag, so
@@ -40,20 +47,34 @@ pub(crate) struct Malformed {
 #[derive(Debug)]
 struct NotRandom;
 
+/// Stands in a context whose trace is debugged: B3 wants that told to everybody below.
+#[derive(Debug)]
+struct Debugged;
+
 impl Default for Propagators {
     fn default() -> Self {
         Self {
             tracecontext: true,
             baggage: true,
+            ..Self::NONE
         }
     }
 }
 
 impl Propagators {
+    pub(crate) const NONE: Self = Self {
+        tracecontext: false,
+        baggage: false,
+        b3: false,
+        b3multi: false,
+    };
+
+    /// W3C goes before B3: where both stand they name the same caller, and W3C says more.
     pub(crate) fn extract(self, carrier: &impl Carrier) -> Extraction {
         let mut extraction = Extraction::default();
-        if self.tracecontext {
-            extraction.read_trace(carrier);
+        let found = self.tracecontext && extraction.read_trace(carrier);
+        if !found && (self.b3 || self.b3multi) {
+            extraction.read_b3(carrier);
         }
         if self.baggage && carrier.values(Header::Baggage).next().is_some() {
             extraction.read_baggage(carrier);
@@ -62,9 +83,20 @@ impl Propagators {
     }
 
     pub(crate) fn inject(self, context: &Context, carrier: &mut dyn Injector) {
+        self.inject_trace(context, carrier);
+        if self.baggage && !context.baggage().is_empty() {
+            carrier.set(Header::Baggage.as_str(), baggage::render(context.baggage()));
+        }
+    }
+
+    /// Everything but the baggage.
+    pub(crate) fn inject_trace(self, context: &Context, carrier: &mut dyn Injector) {
         let span = context.span();
         let span = span.span_context();
-        if self.tracecontext && span.is_valid() {
+        if !span.is_valid() {
+            return;
+        }
+        if self.tracecontext {
             let parent = Traceparent::of(span, is_random(context, span));
             carrier.set(Header::Traceparent.as_str(), parent.render());
             let state = span.trace_state().header();
@@ -72,16 +104,53 @@ impl Propagators {
                 carrier.set(Header::Tracestate.as_str(), state);
             }
         }
-        if self.baggage && !context.baggage().is_empty() {
-            carrier.set(Header::Baggage.as_str(), baggage::render(context.baggage()));
+        let b3 = B3::of(span, context.get::<Debugged>().is_some());
+        if self.b3 {
+            carrier.set(Header::B3.as_str(), b3.render());
         }
+        if self.b3multi {
+            for (header, value) in b3.lines() {
+                carrier.set(header.as_str(), value);
+            }
+        }
+    }
+
+    /// The headers that carry the trace, as far as they are on.
+    pub(crate) fn trace_headers(self) -> impl Iterator<Item = Header> {
+        const TRACECONTEXT: &[Header] = &[Header::Traceparent, Header::Tracestate];
+        const SINGLE: &[Header] = &[Header::B3];
+        const SEVERAL: &[Header] = &[
+            Header::B3TraceId,
+            Header::B3SpanId,
+            Header::B3Sampled,
+            Header::B3Flags,
+        ];
+        [
+            (self.tracecontext, TRACECONTEXT),
+            (self.b3, SINGLE),
+            (self.b3multi, SEVERAL),
+        ]
+        .into_iter()
+        .filter_map(|(on, headers)| on.then_some(headers))
+        .flatten()
+        .copied()
+    }
+
+    /// A place among the sixteen sets.
+    fn index(self) -> usize {
+        let bits = [self.tracecontext, self.baggage, self.b3, self.b3multi];
+        bits.into_iter()
+            .fold(0, |index, on| index << 1 | usize::from(on))
     }
 }
 
 impl Extraction {
-    fn read_trace(&mut self, carrier: &impl Carrier) {
+    /// Whether there is a caller in it.
+    fn read_trace(&mut self, carrier: &impl Carrier) -> bool {
         let mut lines = carrier.values(Header::Traceparent);
-        let Some(first) = lines.next() else { return };
+        let Some(first) = lines.next() else {
+            return false;
+        };
         // Two lines name two parents; neither can be believed.
         let parsed = match lines.next() {
             None => Traceparent::parse(first).ok(),
@@ -89,7 +158,7 @@ impl Extraction {
         };
         let Some(parent) = parsed else {
             self.malformed.traceparent = true;
-            return;
+            return false;
         };
         let state = tracestate::parse(carrier.values(Header::Tracestate));
         self.malformed.tracestate = state.is_err();
@@ -102,6 +171,21 @@ impl Extraction {
         );
         let random = parent.flags & RANDOM == RANDOM;
         self.context = base(random).with_remote_span_context(remote);
+        true
+    }
+
+    fn read_b3(&mut self, carrier: &impl Carrier) {
+        let Ok(found) = B3::read(carrier) else {
+            self.malformed.b3 = true;
+            return;
+        };
+        let Some(b3) = found else { return };
+        let remote = SpanContext::new(b3.trace_id, b3.span_id, b3.flags(), true, TraceState::NONE);
+        let mut context = base(false);
+        if b3.sampling == Sampling::Debug {
+            context = context.with_value(Debugged);
+        }
+        self.context = context.with_remote_span_context(remote);
     }
 
     fn read_baggage(&mut self, carrier: &impl Carrier) {
@@ -120,6 +204,7 @@ impl Malformed {
             (self.traceparent, Header::Traceparent),
             (self.tracestate, Header::Tracestate),
             (self.baggage, Header::Baggage),
+            (self.b3, Header::B3),
         ]
         .into_iter()
         .filter_map(|(broken, header)| broken.then_some(header))
@@ -156,6 +241,9 @@ impl TextMapPropagator for Propagators {
         if span.is_valid() && !random {
             merged = merged.with_value(NotRandom);
         }
+        if found.get::<Debugged>().is_some() {
+            merged = merged.with_value(Debugged);
+        }
         if span.is_valid() {
             merged = merged.with_remote_span_context(span);
         }
@@ -173,16 +261,12 @@ impl TextMapPropagator for Propagators {
     }
 
     fn fields(&self) -> FieldIter<'_> {
-        static FIELDS: OnceLock<[String; 3]> = OnceLock::new();
-        let all = FIELDS.get_or_init(|| {
-            [Header::Traceparent, Header::Tracestate, Header::Baggage]
-                .map(|header| header.as_str().to_owned())
-        });
-        FieldIter::new(match (self.tracecontext, self.baggage) {
-            (true, true) => all,
-            (true, false) => &all[..2],
-            (false, true) => &all[2..],
-            (false, false) => &[],
-        })
+        // The API wants a slice that outlives the call; there are only sixteen of them.
+        static FIELDS: [OnceLock<Vec<String>>; 16] = [const { OnceLock::new() }; 16];
+        FieldIter::new(FIELDS[self.index()].get_or_init(|| {
+            let baggage = self.baggage.then_some(Header::Baggage);
+            let headers = self.trace_headers().chain(baggage);
+            headers.map(|header| header.as_str().to_owned()).collect()
+        }))
     }
 }

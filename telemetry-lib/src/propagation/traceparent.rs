@@ -72,7 +72,7 @@ impl Traceparent {
 }
 
 /// Lower-case digits only, as the grammar says.
-fn hex<const N: usize>(digits: &[u8]) -> Result<[u8; N], Malformed> {
+pub(super) fn hex<const N: usize>(digits: &[u8]) -> Result<[u8; N], Malformed> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Ok(byte - b'0'),
         b'a'..=b'f' => Ok(byte - b'a' + 10),

@@ -1,0 +1,144 @@
+//! Messages of any broker: the span of sending or processing one, and its context on the way.
+//!
+//! A broker's client is not wrapped here: there are too many, and each has its own headers. What
+//! they have in common is small: a span of the right kind and name, opened under the sender's or
+//! linked to several senders', and a context that is written to or read from a list of headers
+//! (`propagation`). Done by hand it goes wrong in the order of things (the parent must be known
+//! before the span is made) and cannot link, which `tracing` has no word for. So there is one
+//! method, `Telemetry::message`, and three on what it returns.
+
+use std::fmt;
+
+use opentelemetry::propagation::Injector;
+use opentelemetry::trace::TraceContextExt;
+use opentelemetry::{Context, KeyValue};
+
+use crate::engine::{MessageFields, OpenSpan};
+use crate::propagation::Propagators;
+use crate::work;
+
+/// What is done with a message; the types of the semantic conventions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// One of a batch is made: its context goes into its headers.
+    Create,
+    /// One message, or a batch, is handed to the broker.
+    Send,
+    /// Messages are asked for.
+    Receive,
+    /// Messages are worked on.
+    Process,
+    /// Messages are acknowledged, or refused.
+    Settle,
+}
+
+/// Where the span of a message belongs.
+#[derive(Clone, Debug, Default)]
+pub enum Origin {
+    /// Under the current span: whoever sends.
+    #[default]
+    Current,
+    /// In the sender's trace, under its span, with its baggage: for one message at a time. An
+    /// empty context begins a trace.
+    Parent(Context),
+    /// Under the current span, linked to the senders' spans: for a batch. Contexts without a
+    /// span are left out; at most OTEL_SPAN_LINK_COUNT_LIMIT (128) links are kept.
+    Links(Vec<Context>),
+}
+
+/// The span of a message, open; made by [`Telemetry::message`](crate::Telemetry::message).
+///
+/// Dropping it ends it without an outcome.
+#[must_use = "run the work in it"]
+pub struct Message {
+    span: OpenSpan,
+    propagators: Propagators,
+}
+
+impl Message {
+    pub(crate) fn open(
+        (spans, propagators): (bool, Propagators),
+        operation: Operation,
+        (system, destination): (&str, &str),
+        origin: Origin,
+    ) -> Self {
+        let (parent, links) = match origin {
+            Origin::Current => (Context::current(), None),
+            Origin::Parent(parent) => (parent, None),
+            Origin::Links(links) => (Context::current(), Some(links)),
+        };
+        if !spans {
+            let span = OpenSpan::carried(parent);
+            return Self { span, propagators };
+        }
+        let count = links.as_ref().map(Vec::len);
+        let senders = links.into_iter().flatten();
+        let senders = senders.map(|context| context.span().span_context().clone());
+        let fields = MessageFields {
+            name: &format!("{} {destination}", operation.as_str()),
+            kind: operation.kind(),
+            operation: operation.as_str(),
+            operation_type: operation.as_str(),
+            system,
+            destination,
+        };
+        let senders = senders.filter(|sender| sender.is_valid());
+        let span = OpenSpan::message(parent, senders, fields);
+        if let Some(count) = count {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            span.set(vec![KeyValue::new("messaging.batch.message_count", count)]);
+        }
+        Self { span, propagators }
+    }
+
+    /// Writes the span's context into the headers of a message; see
+    /// [`propagation`](crate::propagation) for carriers.
+    pub fn inject(&self, carrier: &mut dyn Injector) {
+        self.propagators.inject(self.span.context(), carrier);
+    }
+
+    /// Runs `work` in the span and ends it with the outcome. Dropped before its end it counts as
+    /// cancelled.
+    ///
+    /// # Errors
+    ///
+    /// What `work` returns; the name of the error's type is recorded, never its text.
+    pub async fn run<T, E>(self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        work::run(self.span, |_, _| {}, work).await
+    }
+
+    /// [`run`](Self::run) without `async`.
+    ///
+    /// # Errors
+    ///
+    /// What `work` returns.
+    pub fn in_scope<T, E>(self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        work::run_here(self.span, |_, _| {}, work)
+    }
+}
+
+impl Operation {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Send => "send",
+            Self::Receive => "receive",
+            Self::Process => "process",
+            Self::Settle => "settle",
+        }
+    }
+
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Create | Self::Send => "producer",
+            Self::Process => "consumer",
+            Self::Receive | Self::Settle => "client",
+        }
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message").finish_non_exhaustive()
+    }
+}
