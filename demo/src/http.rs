@@ -3,12 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::body::HttpBody;
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::client::legacy::Client as Legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{self, Client as Legacy};
 use hyper_util::rt::TokioExecutor;
+use telemetry_lib::{HttpClient, Telemetry};
+use tower::{Layer, Service, ServiceExt};
 
 /// More than any page of the demo.
 const MAX_BODY: usize = 8 << 20;
@@ -16,7 +19,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Keeps connections open between requests; cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Client(Legacy<HttpConnector, Full<Bytes>>);
+pub(crate) struct Client<S = Plain>(S);
+
+type Plain = Legacy<HttpConnector, Full<Bytes>>;
+
+/// A client whose requests are seen in traces and metrics, and carry the context.
+pub(crate) type TracedClient = Client<HttpClient<Plain>>;
 
 /// What came back.
 #[derive(Clone, Debug)]
@@ -31,7 +39,7 @@ pub(crate) enum CallError {
     #[error("the address is not one")]
     Address(#[from] http::Error),
     #[error("no answer")]
-    Send(#[from] hyper_util::client::legacy::Error),
+    Send(#[from] legacy::Error),
     #[error("the answer broke off or is too long")]
     Body(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("no answer within {} s", PATIENCE.as_secs())]
@@ -43,29 +51,32 @@ impl Client {
         Self(Legacy::builder(TokioExecutor::new()).build_http())
     }
 
+    pub(crate) fn traced(self, telemetry: &Telemetry) -> TracedClient {
+        Client(telemetry.http_client().layer(self.0))
+    }
+}
+
+impl<S, B> Client<S>
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<B>, Error = legacy::Error> + Clone,
+    B: HttpBody<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+{
     pub(crate) async fn get(&self, to: SocketAddr, path: &str) -> Result<Answer, CallError> {
-        self.call(Method::GET, to, path, HeaderMap::new()).await
+        self.call(Method::GET, to, path).await
     }
 
     pub(crate) async fn post(&self, to: SocketAddr, path: &str) -> Result<Answer, CallError> {
-        self.call(Method::POST, to, path, HeaderMap::new()).await
+        self.call(Method::POST, to, path).await
     }
 
     /// Sends a request without a body.
-    pub(crate) async fn call(
-        &self,
-        method: Method,
-        to: SocketAddr,
-        path: &str,
-        headers: HeaderMap,
-    ) -> Result<Answer, CallError> {
-        let mut request = Request::builder()
+    async fn call(&self, method: Method, to: SocketAddr, path: &str) -> Result<Answer, CallError> {
+        let request = Request::builder()
             .method(method)
             .uri(format!("http://{to}{path}"))
             .body(Full::default())?;
-        request.headers_mut().extend(headers);
         let exchange = async {
-            let response = self.0.request(request).await?;
+            let response = self.0.clone().oneshot(request).await?;
             let status = response.status().as_u16();
             let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
             let body = body.map_err(CallError::Body)?.to_bytes();

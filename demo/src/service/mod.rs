@@ -37,8 +37,10 @@ pub(crate) async fn run(
     };
     let telemetry = telemetry_lib::init(Config::from_env(name))?;
     let app = match role {
-        Role::Shop => telemetry.instrument(shop::routes(calls.ok_or("shop needs --calls")?)),
-        Role::Stock => telemetry.instrument(stock::routes()),
+        Role::Shop => {
+            telemetry.instrument(shop::routes(&telemetry, calls.ok_or("shop needs --calls")?))
+        }
+        Role::Stock => telemetry.instrument(stock::routes(&telemetry)),
     };
     let listener = TcpListener::bind(listen).await?;
     let report =

@@ -1,14 +1,15 @@
 //! The stock: reserves goods, and hands each reservation to a worker through a bounded queue. The
 //! context travels with the entry, so the worker's span belongs to the same trace.
 
+use std::convert::Infallible;
+
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use http::{HeaderMap, StatusCode};
-use telemetry_lib::opentelemetry::Context;
 use telemetry_lib::propagation::{self, HeaderCarrier, HeaderCarrierMut};
+use telemetry_lib::{Message, Operation, Origin, Telemetry};
 use tokio::sync::mpsc;
-use tracing::Instrument;
 
 use super::switch::{Mode, Switch};
 
@@ -23,16 +24,18 @@ struct Reserved {
 
 #[derive(Clone)]
 struct Stock {
+    telemetry: Telemetry,
     switch: Switch,
     queue: mpsc::Sender<Reserved>,
 }
 
 /// The routes for customers, and those that break it. Starts the worker.
-pub(super) fn routes() -> Router {
+pub(super) fn routes(telemetry: &Telemetry) -> Router {
     let (queue, waiting) = mpsc::channel(WAITING);
-    tokio::spawn(work(waiting));
+    tokio::spawn(work(telemetry.clone(), waiting));
     let switch = Switch::default();
     let stock = Stock {
+        telemetry: telemetry.clone(),
         switch: switch.clone(),
         queue,
     };
@@ -51,18 +54,10 @@ async fn reserve(State(stock): State<Stock>, Path(item): Path<u32>) -> (StatusCo
         tracing::warn!(item, "the shelf fell over");
         return (StatusCode::INTERNAL_SERVER_ERROR, "the shelf fell over\n");
     }
-    let span = tracing::info_span!(
-        "send reservations",
-        otel.kind = "producer",
-        messaging.system = "in_process",
-        messaging.destination.name = "reservations",
-    );
-    let queued = span.in_scope(|| {
-        let mut headers = HeaderMap::new();
-        propagation::inject(&Context::current(), &mut HeaderCarrierMut(&mut headers));
-        stock.queue.try_send(Reserved { item, headers })
-    });
-    match queued {
+    let sending = reservations(&stock.telemetry, Operation::Send, Origin::Current);
+    let mut headers = HeaderMap::new();
+    sending.inject(&mut HeaderCarrierMut(&mut headers));
+    match sending.in_scope(|| stock.queue.try_send(Reserved { item, headers })) {
         Ok(()) => (StatusCode::OK, "reserved\n"),
         Err(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -71,21 +66,20 @@ async fn reserve(State(stock): State<Stock>, Path(item): Path<u32>) -> (StatusCo
     }
 }
 
-async fn work(mut waiting: mpsc::Receiver<Reserved>) {
+async fn work(telemetry: Telemetry, mut waiting: mpsc::Receiver<Reserved>) {
     while let Some(Reserved { item, headers }) = waiting.recv().await {
-        let remote = propagation::extract(&HeaderCarrier(&headers)).attach();
-        let span = tracing::info_span!(
-            "process reservations",
-            otel.kind = "consumer",
-            messaging.system = "in_process",
-            messaging.destination.name = "reservations",
-            item,
-        );
-        drop(remote);
-        async { tracing::debug!(item, "packed") }
-            .instrument(span)
-            .await;
+        let sender = Origin::Parent(propagation::extract(&HeaderCarrier(&headers)));
+        let message = reservations(&telemetry, Operation::Process, sender);
+        let packing = async {
+            tracing::debug!(item, "packed");
+            Ok::<_, Infallible>(())
+        };
+        let Ok(()) = message.run(packing).await;
     }
+}
+
+fn reservations(telemetry: &Telemetry, operation: Operation, origin: Origin) -> Message {
+    telemetry.message(operation, "in_process", "reservations", origin)
 }
 
 async fn now(State(switch): State<Switch>) -> &'static str {
