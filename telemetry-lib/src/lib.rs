@@ -9,6 +9,7 @@ mod doctor;
 mod endpoint;
 mod engine;
 mod export;
+mod grpc;
 mod health;
 mod http;
 mod http_client;
@@ -35,6 +36,10 @@ pub use config::{
 };
 pub use doctor::{Diagnosis, Finding, Severity};
 pub use export::{Dropped, SignalReport};
+pub use grpc::{
+    CallBody, GrpcClient, GrpcClientFuture, GrpcClientLayer, GrpcServer, GrpcServerFuture,
+    GrpcServerLayer,
+};
 pub use http::{
     EnteredRequest, HttpServer, HttpServerLayer, ResponseFuture, RouteTemplate, ServerRequest,
     Watched,

@@ -16,33 +16,47 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::endpoint::EndpointSet;
+use crate::grpc::{CallBody, GrpcServer, GrpcServerFuture, GrpcServerLayer};
 use crate::http::{HttpServer, HttpServerLayer, ResponseFuture, Watched};
 
 /// What `Telemetry::instrument` puts around every route and the fallback.
 #[derive(Clone, Debug)]
 pub(crate) struct RouterLayer {
     server: HttpServerLayer,
+    calls: GrpcServerLayer,
     endpoints: Arc<EndpointSet>,
 }
 
 /// The service of [`RouterLayer`].
 #[derive(Clone, Debug)]
 pub(crate) struct InstrumentedRoute<S> {
-    inner: HttpServer<S>,
+    // A call is marked as instrumented, so the layer for HTTP lets it pass.
+    inner: GrpcServer<HttpServer<S>>,
     endpoints: Arc<EndpointSet>,
 }
+
+/// Watched as a request or as a call, never as both.
+type RouteBody = CallBody<Watched<Body>>;
 
 pin_project! {
     #[project = RouteFutureProjection]
     pub(crate) enum RouteFuture<F> {
         Answered { response: Option<Response> },
-        Served { #[pin] inner: ResponseFuture<F> },
+        Served { #[pin] inner: GrpcServerFuture<ResponseFuture<F>> },
     }
 }
 
 impl RouterLayer {
-    pub(crate) fn new(server: HttpServerLayer, endpoints: Arc<EndpointSet>) -> Self {
-        Self { server, endpoints }
+    pub(crate) fn new(
+        server: HttpServerLayer,
+        calls: GrpcServerLayer,
+        endpoints: Arc<EndpointSet>,
+    ) -> Self {
+        Self {
+            server,
+            calls,
+            endpoints,
+        }
     }
 }
 
@@ -51,7 +65,7 @@ impl<S> Layer<S> for RouterLayer {
 
     fn layer(&self, inner: S) -> Self::Service {
         InstrumentedRoute {
-            inner: self.server.layer(inner),
+            inner: self.calls.layer(self.server.layer(inner)),
             endpoints: Arc::clone(&self.endpoints),
         }
     }
@@ -61,7 +75,7 @@ impl<S> Service<Request> for InstrumentedRoute<S>
 where
     S: Service<Request, Response = Response, Error = Infallible>,
 {
-    type Response = Response<Watched<Body>>;
+    type Response = Response<RouteBody>;
     type Error = Infallible;
     type Future = RouteFuture<S::Future>;
 
@@ -99,7 +113,7 @@ impl<F> Future for RouteFuture<F>
 where
     F: Future<Output = Result<Response, Infallible>>,
 {
-    type Output = Result<Response<Watched<Body>>, Infallible>;
+    type Output = Result<Response<RouteBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
@@ -108,7 +122,9 @@ where
                 let response = response
                     .take()
                     .expect("a future is not polled after it was ready");
-                Poll::Ready(Ok(response.map(Watched::passing)))
+                Poll::Ready(Ok(
+                    response.map(|body| CallBody::passing(Watched::passing(body)))
+                ))
             }
         }
     }

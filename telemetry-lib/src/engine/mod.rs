@@ -8,6 +8,7 @@ mod client;
 mod events;
 mod filter;
 mod finish;
+mod rpc;
 mod sampler;
 mod span;
 
@@ -21,6 +22,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 pub(crate) use client::{ClientFields, MessageFields};
 pub(crate) use filter::interest;
+pub(crate) use rpc::RPC_SYSTEM;
 pub(crate) use span::{Entered, Fields, OpenSpan};
 
 use crate::config::TraceConfig;

@@ -15,12 +15,15 @@ mod server;
 use std::sync::Arc;
 
 pub use body::Watched;
+pub(crate) use forwarded::ends;
 pub use future::ResponseFuture;
 pub(crate) use head::{protocol_version, redact_query};
 pub(crate) use method::{Folded, span_name};
 pub(crate) use outcome::{Ending, ErrorType, Outcome};
+pub(crate) use head::RequestHead;
 pub use request::{EnteredRequest, ServerRequest};
 pub use route::RouteTemplate;
+pub(crate) use server::Instrumented;
 pub use server::{HttpServer, HttpServerLayer};
 
 use crate::config::HttpConfig;

@@ -33,7 +33,7 @@ pub struct HttpServer<S> {
 
 /// Stands in the extensions of a request that has its span already.
 #[derive(Clone, Copy, Debug)]
-struct Instrumented;
+pub(crate) struct Instrumented;
 
 impl HttpServerLayer {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {

@@ -17,6 +17,7 @@ use super::report::Report;
 use crate::config::Config;
 use crate::doctor::Diagnosis;
 use crate::endpoint::EndpointSet;
+use crate::grpc::{self, GrpcClientLayer, GrpcServerLayer};
 use crate::health::Readiness;
 use crate::http::{HttpServerLayer, ServerRequest, Shared};
 use crate::http_client::{self, HttpClientLayer};
@@ -45,6 +46,7 @@ struct Inner {
     http: Arc<Shared>,
     http_client: Arc<http_client::Shared>,
     propagators: Propagators,
+    grpc: Arc<grpc::Shared>,
     readiness: Readiness,
     endpoints: Arc<EndpointSet>,
     #[cfg(feature = "axum")]
@@ -82,6 +84,11 @@ impl Telemetry {
             observed.then(|| metrics.http_client()),
             pipeline.queue(),
         );
+        let grpc = grpc::Shared::new(
+            Arc::clone(&http),
+            observed.then(|| metrics.rpc()),
+            notices.clone(),
+        );
         let readiness = Readiness::default();
         let endpoints = EndpointSet::new(
             config.http.endpoints,
@@ -96,6 +103,7 @@ impl Telemetry {
                 http,
                 http_client,
                 propagators: config.traces.propagators,
+                grpc,
                 readiness,
                 endpoints: Arc::new(endpoints),
                 #[cfg(feature = "axum")]
@@ -122,6 +130,20 @@ impl Telemetry {
     #[must_use]
     pub fn http_client(&self) -> HttpClientLayer {
         HttpClientLayer::new(Arc::clone(&self.inner.http_client))
+    }
+
+    /// The server layer for gRPC, as in `tonic::transport::Server::builder().layer(…)`.
+    ///
+    /// [`instrument`](Self::instrument) contains it.
+    #[must_use]
+    pub fn grpc_server(&self) -> GrpcServerLayer {
+        GrpcServerLayer::new(Arc::clone(&self.inner.grpc))
+    }
+
+    /// The client layer for gRPC, to be put around a `tonic` channel.
+    #[must_use]
+    pub fn grpc_client(&self) -> GrpcClientLayer {
+        GrpcClientLayer::new(Arc::clone(&self.inner.grpc))
     }
 
     /// Begins a request of a framework that is not tower; see [`ServerRequest`].
@@ -274,6 +296,9 @@ impl Telemetry {
     /// Instruments an axum router: server spans, metrics, and answers to `/metrics`,
     /// `/healthz` and `/readyz` where the router has no route for them.
     ///
+    /// Requests of gRPC (`application/grpc`) become calls, as with
+    /// [`grpc_server`](Self::grpc_server).
+    ///
     /// Call it last: what is added to the router afterwards is not seen. Requests that are
     /// instrumented already pass through. Below `nest_service` there is no `http.route`.
     /// Where the trait `tracing::Instrument` is in scope, its method of the same name comes
@@ -284,6 +309,7 @@ impl Telemetry {
     {
         router.layer(crate::router::RouterLayer::new(
             self.http_server(),
+            self.grpc_server(),
             Arc::clone(&self.inner.endpoints),
         ))
     }

@@ -140,6 +140,57 @@ pub(super) const HTTP_CLIENT_DURATION: Desc = histogram(
     SECONDS,
 );
 
+/// The names of the status codes of gRPC, by number.
+pub(crate) const RPC_STATUS_CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+const RPC_SYSTEM: Label = closed("rpc_system_name", &["grpc"]);
+const RPC_METHOD: Label = bounded(
+    "rpc_method",
+    "at most 500 methods that were seen to exist, and _OTHER",
+);
+const RPC_STATUS: Label = closed("rpc_status_code", &RPC_STATUS_CODES);
+const RPC_ERROR: Label = bounded(
+    "error_type",
+    "status codes, kinds of errors and `panic`; absent when the call is no error for this side",
+);
+pub(super) const RPC_SERVER_DURATION: Desc = histogram(
+    "rpc_server_call_duration_seconds",
+    "Time from the head of a call to the end of its response, as the server sees it.",
+    &[RPC_SYSTEM, RPC_METHOD, RPC_STATUS, RPC_ERROR],
+    SECONDS,
+);
+pub(super) const RPC_CLIENT_DURATION: Desc = histogram(
+    "rpc_client_call_duration_seconds",
+    "Time from a call to the end of its response, as the client sees it.",
+    &[
+        RPC_SYSTEM,
+        RPC_METHOD,
+        RPC_STATUS,
+        RPC_ERROR,
+        bounded("server_address", "the servers that the application calls"),
+        bounded("server_port", "their ports"),
+    ],
+    SECONDS,
+);
+
 const JOB: Label = bounded("job_name", "the names that the application gives its jobs");
 pub(super) const JOB_DURATION: Desc = histogram(
     "job_duration_seconds",
@@ -314,6 +365,8 @@ const CATALOG: &[&Desc] = &[
     &PROCESS_START,
     &PROCESS_THREADS,
     &PROCESS_VIRTUAL,
+    &RPC_CLIENT_DURATION,
+    &RPC_SERVER_DURATION,
     &TARGET,
     &BUILD,
     &LAST_SUCCESS,

@@ -14,6 +14,7 @@ mod model;
 mod negotiate;
 mod process;
 mod registry;
+mod rpc;
 mod runtime;
 mod text;
 
@@ -32,6 +33,8 @@ use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use tokio::runtime::Handle;
 
+#[cfg(test)]
+pub(crate) use self::catalog::RPC_STATUS_CODES;
 use self::catalog::{BUILD, Desc, FAMILIES_HIDDEN, OVERFLOW, REFUSED, SCRAPE_FAILURES, TARGET};
 pub(crate) use self::client::{ClientObservation, HttpClientMetrics};
 pub(crate) use self::exemplar::Exemplar;
@@ -39,6 +42,7 @@ pub(crate) use self::http::{ActiveGuard, HttpServerMetrics, Observation};
 pub(crate) use self::job::{JobMetrics, JobOutcome};
 use self::model::{Gathered, OwnFamily, Point, PointValue};
 use self::registry::Registries;
+pub(crate) use self::rpc::{CallObservation, RpcMetrics, RpcServer};
 use crate::export::ExportHealth;
 use crate::notice::Notices;
 
@@ -60,6 +64,7 @@ struct Inner {
     version: String,
     http: HttpServerMetrics,
     http_client: HttpClientMetrics,
+    rpc: RpcMetrics,
     jobs: JobMetrics,
     health: Arc<ExportHealth>,
     registries: Registries,
@@ -74,7 +79,8 @@ impl Metrics {
             service: config.service.clone(),
             version: config.version.clone(),
             http: HttpServerMetrics::new(config, Arc::clone(&tokens), &notices),
-            http_client: HttpClientMetrics::new(config, tokens, &notices),
+            http_client: HttpClientMetrics::new(config, Arc::clone(&tokens), &notices),
+            rpc: RpcMetrics::new(config, tokens, &notices),
             jobs: JobMetrics::new(config, &notices),
             health,
             registries: Registries::new(notices),
@@ -90,6 +96,11 @@ impl Metrics {
     /// Records attempts of HTTP clients.
     pub(crate) fn http_client(&self) -> HttpClientMetrics {
         self.0.http_client.clone()
+    }
+
+    /// Records RPC calls.
+    pub(crate) fn rpc(&self) -> RpcMetrics {
+        self.0.rpc.clone()
     }
 
     /// Records runs of jobs.
@@ -134,6 +145,7 @@ impl Metrics {
         let foreign = inner.registries.gather();
         let mut own = inner.http.gather();
         own.push(inner.http_client.gather());
+        own.extend(inner.rpc.gather());
         own.extend(inner.jobs.gather());
         own.extend(health::gather(&inner.health));
         own.extend(process::gather());
@@ -158,6 +170,7 @@ impl Metrics {
         let overflowed = inner.http.overflowed().into_iter();
         let overflowed = overflowed
             .chain([inner.http_client.overflowed()])
+            .chain(inner.rpc.overflowed())
             .map(|(metric, count)| (metric.to_owned(), PointValue::Count(count)));
         let families = [
             info(&TARGET, &[&inner.service, &inner.version]),

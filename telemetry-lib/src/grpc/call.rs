@@ -1,0 +1,247 @@
+//! One call under way: opened once, ended once, whatever happens in between.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, StatusCode, response};
+use opentelemetry::{KeyValue, Value};
+
+use super::code::Code;
+use super::deadline::Deadline;
+use super::method::{Asked, OTHER};
+use super::outcome::{End, Ending, Kind, Outcome};
+use super::{Shared, has_grpc_content};
+use crate::clock::{Elapsed, Moment};
+use crate::engine::{Entered, OpenSpan, RPC_SYSTEM};
+use crate::layers::Panicked;
+use crate::metrics::{CallObservation, Exemplar, RpcServer};
+
+/// Ends itself when it is dropped: as a panic while unwinding, else as left.
+#[derive(Debug)]
+pub(super) struct Call {
+    state: Option<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    shared: Arc<Shared>,
+    side: Side,
+    span: OpenSpan,
+    started: Moment,
+    asked: Asked,
+    deadline: Option<Deadline>,
+    http: Option<StatusCode>,
+    told: Option<Code>,
+    signs: Signs,
+    /// The panic layer made the response.
+    panicked: bool,
+}
+
+/// Which side we are, and for a client whom it asked.
+#[derive(Debug)]
+pub(super) enum Side {
+    Server,
+    Client(Option<Arc<RpcServer>>),
+}
+
+/// What shows that a server has the method, apart from the status.
+#[derive(Clone, Copy, Debug, Default)]
+struct Signs {
+    /// It took time: a router answers at once for what it does not have.
+    worked: bool,
+    /// A response began that is more than a status.
+    answered: bool,
+}
+
+impl Call {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        side: Side,
+        span: OpenSpan,
+        asked: Asked,
+        headers: &HeaderMap,
+        started: Moment,
+    ) -> Self {
+        Self {
+            state: Some(State {
+                shared: Arc::clone(shared),
+                side,
+                span,
+                started,
+                asked,
+                deadline: Deadline::of(headers),
+                http: None,
+                told: None,
+                signs: Signs::default(),
+                panicked: false,
+            }),
+        }
+    }
+
+    /// While the guard lives, new spans are children of this call's.
+    pub(super) fn enter(&self) -> Option<Entered<'_>> {
+        self.state.as_ref().map(|state| state.span.enter())
+    }
+
+    /// The service did not answer at once.
+    pub(super) fn pending(&mut self) {
+        if let Some(state) = &mut self.state {
+            state.signs.worked = true;
+        }
+    }
+
+    /// The head of the response stands.
+    pub(super) fn respond(&mut self, response: &mut response::Parts) {
+        if let Some(state) = &mut self.state {
+            state.respond(response);
+        }
+    }
+
+    /// The response has ended, and told how it went.
+    pub(super) fn trailers(&mut self, trailers: &HeaderMap) {
+        if let Some(state) = &mut self.state {
+            state.told = Code::told(trailers).or(state.told);
+        }
+        self.finish(Ending::Complete);
+    }
+
+    /// Whether nothing that the body may still bring can change the status.
+    pub(super) fn is_settled(&self) -> bool {
+        self.state.as_ref().is_none_or(|state| {
+            let refused = state.http.is_some_and(|status| status != StatusCode::OK);
+            state.told.is_some() || refused
+        })
+    }
+
+    /// Ends span and metric with one reading; every later call does nothing.
+    pub(super) fn finish(&mut self, ending: Ending) {
+        if let Some(state) = self.state.take() {
+            state.finish(ending);
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.finish(if std::thread::panicking() {
+            Ending::Panicked
+        } else {
+            Ending::Left
+        });
+    }
+}
+
+impl State {
+    fn respond(&mut self, response: &mut response::Parts) {
+        self.http = Some(response.status);
+        self.told = Code::told(&response.headers);
+        self.panicked = response.extensions.get::<Panicked>().is_some();
+        self.signs.answered = self.told.is_none()
+            && response.status == StatusCode::OK
+            && has_grpc_content(&response.headers);
+        if let Side::Server = self.side
+            && let Some(name) = &self.shared.http.config.trace_id_header
+            && let Some(ids) = self.span.ids()
+            && let Ok(value) = HeaderValue::try_from(ids.trace.to_string())
+        {
+            response.headers.insert(name.clone(), value);
+        }
+    }
+
+    fn finish(self, ending: Ending) {
+        let ending = match ending {
+            Ending::Complete if self.panicked => Ending::Panicked,
+            Ending::Complete | Ending::Failed(_) | Ending::Left | Ending::Panicked => ending,
+        };
+        let elapsed = self.started.elapsed();
+        let outcome = Outcome::of(&End {
+            kind: self.side.kind(),
+            told: self.told,
+            http: self.http,
+            ending,
+            late: self.deadline.is_some_and(|it| it.is_over(elapsed.duration)),
+        });
+        let method = match self.side {
+            Side::Server => self.shared.served.settle(&self.asked, self.is_seen(ending)),
+            // Its names stand in the code.
+            Side::Client(_) => self.shared.called.settle(&self.asked, true),
+        };
+        let marked = self.observe(method, &outcome, elapsed);
+        if self.span.is_recording() {
+            self.describe(method, &outcome, marked);
+        }
+        self.span.end_at(elapsed.end);
+    }
+
+    /// Whether something showed that the method exists. Whoever only guards, limits or routes must
+    /// not teach us the names that callers invent.
+    fn is_seen(&self, ending: Ending) -> bool {
+        let by_status = match (self.told, self.http) {
+            (Some(code), _) => code.proves_a_method(),
+            (None, Some(_)) => false,
+            (None, None) => self.signs.worked,
+        };
+        self.signs.answered || by_status || ending == Ending::Panicked
+    }
+
+    /// Says whether the metric took this trace for an exemplar.
+    fn observe(&self, method: Option<&str>, outcome: &Outcome, elapsed: Elapsed) -> bool {
+        let Some(metrics) = &self.shared.metrics else {
+            return false;
+        };
+        let seen = CallObservation {
+            method: method.unwrap_or(OTHER),
+            code: outcome.code.as_str(),
+            error_type: outcome.error_type.unwrap_or_default(),
+            duration: elapsed.duration,
+        };
+        match &self.side {
+            Side::Server => metrics.observe_server(&seen, self.exemplar(elapsed)),
+            Side::Client(server) => {
+                metrics.observe_client(&seen, server.as_deref());
+                false
+            }
+        }
+    }
+
+    /// Only a trace that can be looked up: sampled, and with room in the queue.
+    fn exemplar(&self, elapsed: Elapsed) -> Option<Exemplar> {
+        let queue = self.shared.http.exemplars.as_ref()?;
+        let findable = self.span.is_sampled() && queue.has_room();
+        let ids = self.span.ids()?;
+        findable.then_some(Exemplar {
+            trace_id: ids.trace,
+            span_id: ids.span,
+            at: elapsed.end,
+        })
+    }
+
+    fn describe(&self, method: Option<&str>, outcome: &Outcome, marked: bool) {
+        let mut attributes = Vec::with_capacity(5);
+        let mut add = |key: &'static str, value: Value| attributes.push(KeyValue::new(key, value));
+        if method.is_none() {
+            self.span.rename(RPC_SYSTEM.to_owned());
+            add("rpc.method", OTHER.into());
+            add("rpc.method_original", self.asked.as_str().to_owned().into());
+        }
+        add("rpc.status_code", outcome.code.as_str().into());
+        if let Some(error_type) = outcome.error_type {
+            add("error.type", error_type.into());
+        }
+        if marked {
+            add("exemplar", "true".into());
+        }
+        self.span.set(attributes);
+        if outcome.error_type.is_some() {
+            self.span.fail();
+        }
+    }
+}
+
+impl Side {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Server => Kind::Server,
+            Self::Client(_) => Kind::Client,
+        }
+    }
+}

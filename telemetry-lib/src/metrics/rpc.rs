@@ -1,0 +1,176 @@
+//! The metrics of RPC calls, on both sides. Most services have none, so a family takes memory only
+//! once it is used.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::MetricsConfig;
+use super::catalog::{Desc, RPC_CLIENT_DURATION, RPC_SERVER_DURATION};
+use super::exemplar::{Exemplar, Marked, Slots, Tokens};
+use super::family::Family;
+use super::instrument::Histogram;
+use super::model::{Gathered, OwnFamily, Point, PointValue};
+use crate::notice::Notices;
+
+/// Methods are at most 500, and each has few ways to end.
+const MAX_SERIES: usize = 1_000;
+const SYSTEM: &str = "grpc";
+
+/// Records calls. Clones share everything.
+#[derive(Clone, Debug)]
+pub(crate) struct RpcMetrics(Arc<Inner>);
+
+/// A call that has ended; an empty text means that the label is absent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallObservation<'a> {
+    /// A known method or `_OTHER`.
+    pub(crate) method: &'a str,
+    pub(crate) code: &'static str,
+    pub(crate) error_type: &'a str,
+    pub(crate) duration: Duration,
+}
+
+/// The server that a client asked.
+#[derive(Debug)]
+pub(crate) struct RpcServer {
+    pub(crate) address: String,
+    port: Option<u16>,
+    /// The port as a label.
+    port_text: String,
+}
+
+#[derive(Debug)]
+struct Inner {
+    cap: usize,
+    notices: Notices,
+    server: OnceLock<Family<Series>>,
+    client: OnceLock<Family<Series>>,
+    tokens: Arc<Tokens>,
+}
+
+#[derive(Debug)]
+struct Series {
+    duration: Histogram,
+    exemplars: OnceLock<Slots>,
+}
+
+impl RpcServer {
+    pub(crate) fn new(address: impl Into<String>, port: Option<u16>) -> Self {
+        Self {
+            address: address.into(),
+            port,
+            port_text: port.map(|port| port.to_string()).unwrap_or_default(),
+        }
+    }
+
+    pub(crate) fn port(&self) -> Option<u16> {
+        self.port
+    }
+}
+
+impl RpcMetrics {
+    /// `tokens` are those of all exemplars of the process.
+    pub(super) fn new(config: &MetricsConfig, tokens: Arc<Tokens>, notices: &Notices) -> Self {
+        Self(Arc::new(Inner {
+            cap: config.max_series.min(MAX_SERIES),
+            notices: notices.clone(),
+            server: OnceLock::new(),
+            client: OnceLock::new(),
+            tokens,
+        }))
+    }
+
+    /// A call was served. `true` when its exemplar was taken, as for HTTP.
+    pub(crate) fn observe_server(
+        &self,
+        seen: &CallObservation<'_>,
+        exemplar: Option<Exemplar>,
+    ) -> bool {
+        let labels = [SYSTEM, seen.method, seen.code, seen.error_type];
+        let family = self.family(&self.0.server, &RPC_SERVER_DURATION);
+        let series = family.series(&labels);
+        let value = seen.duration.as_secs_f64();
+        // A duration is finite and not negative.
+        let Some(bucket) = series.duration.observe(value) else {
+            return false;
+        };
+        exemplar.is_some_and(|exemplar| {
+            let buckets = series.duration.buckets();
+            let slots = series.exemplars.get_or_init(|| Slots::new(buckets));
+            slots.offer(bucket, Marked { exemplar, value }, &self.0.tokens)
+        })
+    }
+
+    /// A call was made.
+    pub(crate) fn observe_client(&self, seen: &CallObservation<'_>, server: Option<&RpcServer>) {
+        let (address, port) = server.map_or(("", ""), |it| (&it.address, &it.port_text));
+        let labels = [
+            SYSTEM,
+            seen.method,
+            seen.code,
+            seen.error_type,
+            address,
+            port,
+        ];
+        let family = self.family(&self.0.client, &RPC_CLIENT_DURATION);
+        let _bucket = family
+            .series(&labels)
+            .duration
+            .observe(seen.duration.as_secs_f64());
+    }
+
+    /// Observations beyond the cap, by metric.
+    pub(super) fn overflowed(&self) -> [(&'static str, u64); 2] {
+        self.families()
+            .map(|(desc, family)| (desc.name, family.map_or(0, Family::overflowed)))
+    }
+
+    pub(super) fn gather(&self) -> Vec<Gathered> {
+        let used = self.families().into_iter();
+        let used = used.filter_map(|(desc, family)| Some((desc, family?)));
+        let gathered = used.map(|(desc, family)| {
+            let points = family.entries().map(|entry| Point {
+                labels: Arc::clone(&entry.labels),
+                value: PointValue::Histogram {
+                    value: entry.value.duration.get(),
+                    exemplars: entry
+                        .value
+                        .exemplars
+                        .get()
+                        .map(Slots::get)
+                        .unwrap_or_default(),
+                },
+            });
+            Gathered::Own(OwnFamily {
+                desc,
+                points: points.collect(),
+            })
+        });
+        gathered.collect()
+    }
+
+    fn families(&self) -> [(&'static Desc, Option<&Family<Series>>); 2] {
+        [
+            (&RPC_CLIENT_DURATION, self.0.client.get()),
+            (&RPC_SERVER_DURATION, self.0.server.get()),
+        ]
+    }
+
+    fn family<'a>(
+        &self,
+        place: &'a OnceLock<Family<Series>>,
+        desc: &'static Desc,
+    ) -> &'a Family<Series> {
+        place.get_or_init(|| Family::new(desc, self.0.cap, Series::new, self.0.notices.clone()))
+    }
+}
+
+impl Series {
+    /// Both sides have the same buckets.
+    fn new() -> Self {
+        Self {
+            duration: Histogram::new(RPC_SERVER_DURATION.buckets),
+            exemplars: OnceLock::new(),
+        }
+    }
+}
