@@ -98,8 +98,8 @@ where
 impl<S> GrpcClient<S> {
     fn begin<A>(&self, request: &mut Request<A>) -> Call {
         let shared = &self.shared;
-        let started = Moment::now();
         let asked = shared.called.ask(request.uri().path());
+        let started = Moment::now();
         let span = if shared.http.spans {
             OpenSpan::rpc_client(asked.as_str())
         } else {

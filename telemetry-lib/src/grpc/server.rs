@@ -1,12 +1,12 @@
 //! The server's tower layer and its service.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{self, Poll};
 
 use http::{Request, Response};
 use http_body::Body;
-use opentelemetry::KeyValue;
 use opentelemetry::trace::TraceContextExt;
+use opentelemetry::{Context, KeyValue};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -76,7 +76,7 @@ where
     type Error = S::Error;
     type Future = GrpcServerFuture<S::Future>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+    fn poll_ready(&mut self, context: &mut task::Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(context)
     }
 
@@ -99,23 +99,27 @@ where
 }
 
 fn begin(shared: &Arc<Shared>, head: RequestHead<'_>) -> Call {
-    let started = Moment::now();
     let asked = shared.served.ask(head.uri.path());
-    let span = open(shared, head, &asked);
+    let parent = parent(shared, head);
+    let started = Moment::now();
+    let span = open(shared, parent, &asked);
     if span.is_recording() {
         span.set(attributes(shared, head));
     }
     Call::new(shared, Side::Server, span, asked, head.headers, started)
 }
 
-fn open(shared: &Shared, head: RequestHead<'_>, asked: &Asked) -> OpenSpan {
+fn parent(shared: &Shared, head: RequestHead<'_>) -> Context {
     let extraction = shared.http.propagators.extract(head.headers);
     if let Some(metrics) = &shared.http.metrics {
         for header in extraction.malformed.headers() {
             metrics.malformed(header.as_str());
         }
     }
-    let remote = extraction.context;
+    extraction.context
+}
+
+fn open(shared: &Shared, remote: Context, asked: &Asked) -> OpenSpan {
     if !shared.http.spans {
         return OpenSpan::carried(remote);
     }
@@ -123,7 +127,7 @@ fn open(shared: &Shared, head: RequestHead<'_>, asked: &Asked) -> OpenSpan {
         Callers::Trusted => OpenSpan::rpc_server(remote, asked.as_str()),
         Callers::Public => {
             // Its baggage stays outside, too.
-            let span = OpenSpan::rpc_server(opentelemetry::Context::new(), asked.as_str());
+            let span = OpenSpan::rpc_server(Context::new(), asked.as_str());
             let caller = remote.span().span_context().clone();
             if caller.is_valid() {
                 span.link(caller);

@@ -66,7 +66,6 @@ struct HttpSeries {
 }
 
 impl HttpServerMetrics {
-    /// `tokens` are those of all exemplars of the process.
     pub(super) fn new(config: &MetricsConfig, tokens: Arc<Tokens>, notices: &Notices) -> Self {
         let cap = config.max_series;
         let headers = match &MALFORMED_HEADERS.labels[0].values {

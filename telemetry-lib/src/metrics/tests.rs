@@ -110,6 +110,21 @@ fn busy() -> Metrics {
         end: at(5),
     };
     metrics.jobs().observe("sweep", JobOutcome::Success, run);
+    let call = CallObservation {
+        method: "shop.Orders/Get",
+        code: "NOT_FOUND",
+        error_type: "",
+        duration: Duration::from_millis(3),
+    };
+    metrics.rpc().observe_server(&call, exemplar(60));
+    let server = RpcServer::new("orders", Some(50_051));
+    metrics.rpc().observe_client(
+        &CallObservation {
+            error_type: "NOT_FOUND",
+            ..call
+        },
+        Some(&server),
+    );
     let registry = Registry::new();
     let sold = Counter::with_opts(Opts::new("shop_sold", "Things \"sold\".")).unwrap();
     sold.inc();

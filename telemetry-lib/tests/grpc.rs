@@ -1,0 +1,427 @@
+//! F26 and beside it: how a call ends, on both sides, over real sockets between tonic's server and
+//! tonic's client. Read from OTLP bytes and from a scrape.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests, too, fail by panicking"
+)]
+
+mod shop;
+
+use std::future::Future;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use http::{HeaderMap, Method};
+use shop::{Running, Shop, collect, text, unary, watch, within};
+use telemetry_lib::testing::{AttributeValue, Exposition, ReceivedSpan, TestTelemetry};
+use tonic::{Code, Status};
+
+/// Only a failing test waits so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+const OPEN_METRICS: &str = "application/openmetrics-text;version=1.0.0,*/*;q=0.1";
+
+/// Waits until the collector has so many spans more than `before`, and returns these.
+async fn new_spans(telemetry: &TestTelemetry, before: usize, count: usize) -> Vec<ReceivedSpan> {
+    let arrived = async {
+        loop {
+            let spans = telemetry.spans().await;
+            if spans.len() >= before + count {
+                return spans[before..].to_vec();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, arrived)
+        .await
+        .expect("the spans arrive")
+}
+
+fn scrape(telemetry: &TestTelemetry) -> Exposition {
+    let mut headers = HeaderMap::new();
+    headers.insert("accept", OPEN_METRICS.parse().unwrap());
+    let answer = telemetry
+        .handle()
+        .answer(&Method::GET, "/metrics", &headers);
+    let answer = answer.unwrap();
+    let content_type = answer.headers()["content-type"].to_str().unwrap();
+    let body = std::str::from_utf8(answer.body()).unwrap();
+    Exposition::parse(content_type, body).unwrap()
+}
+
+fn shown(span: &ReceivedSpan, key: &str) -> String {
+    span.attribute(key)
+        .map_or_else(|| "-".to_owned(), ToString::to_string)
+}
+
+/// A line for each span: what a reader of the trace sees.
+fn rows(mut spans: Vec<ReceivedSpan>) -> String {
+    spans.sort_by_key(|span| span.kind());
+    let row = |span: &ReceivedSpan| {
+        format!(
+            "  {:<7}| {:<18}| {:<18}| {:<18}| {:<18}| {}",
+            span.kind(),
+            span.name(),
+            shown(span, "rpc.method"),
+            shown(span, "rpc.status_code"),
+            shown(span, "error.type").rsplit("::").next().unwrap(),
+            if span.is_error() { "error" } else { "unset" },
+        )
+    };
+    spans.iter().map(row).collect::<Vec<_>>().join("\n")
+}
+
+/// Runs one case and adds its spans to the table.
+async fn case<T>(
+    telemetry: &TestTelemetry,
+    table: &mut String,
+    name: &str,
+    spans: usize,
+    run: impl Future<Output = T>,
+) -> T {
+    let before = telemetry.spans().await.len();
+    let result = run.await;
+    let spans = new_spans(telemetry, before, spans).await;
+    for span in &spans {
+        assert_eq!(shown(span, "rpc.system.name"), "grpc");
+        assert!(span.status_message().is_empty());
+    }
+    if let [client, server] = &sorted(&spans)[..]
+        && server.kind() == "server"
+    {
+        assert_eq!(server.parent_span_id(), client.span_id(), "{name}");
+        assert_eq!(server.trace_id(), client.trace_id(), "{name}");
+    }
+    table.push_str(&format!("{name}\n{}\n", rows(spans)));
+    result
+}
+
+fn sorted(spans: &[ReceivedSpan]) -> Vec<ReceivedSpan> {
+    let mut spans = spans.to_vec();
+    spans.sort_by_key(|span| span.kind());
+    spans
+}
+
+#[tokio::test]
+async fn f26_every_end_of_a_call_is_told_right_on_both_sides() {
+    let telemetry = TestTelemetry::start();
+    let shop = Shop::default();
+    let waits = shop.waits.clone();
+    let server = Running::start(telemetry.handle().grpc_server(), shop).await;
+    let layer = || telemetry.handle().grpc_client().server("shop", 50_051);
+    let client = server.channel(layer());
+    let mut table = String::new();
+    let (to, all) = (&telemetry, &mut table);
+
+    let code = |result: Result<_, Status>| result.map(drop).map_err(|status| status.code());
+    let got = case(
+        to,
+        all,
+        "a method that is not there, of an unknown one",
+        2,
+        unary(client.clone(), "Nope", text("")),
+    );
+    assert_eq!(code(got.await), Err(Code::Unimplemented));
+    let got = case(
+        to,
+        all,
+        "a service that is not there",
+        2,
+        unary(client.clone(), "no.Such/Get", text("")),
+    );
+    assert_eq!(code(got.await), Err(Code::Unimplemented));
+    let got = case(
+        to,
+        all,
+        "unary",
+        2,
+        unary(client.clone(), "Get", text("tea")),
+    );
+    assert_eq!(got.await.unwrap().get_ref().text, "tea");
+    let got = case(
+        to,
+        all,
+        "unary, trailers only, not found",
+        2,
+        unary(client.clone(), "Get", text("missing")),
+    );
+    assert_eq!(code(got.await), Err(Code::NotFound));
+    let got = case(
+        to,
+        all,
+        "unary, trailers only, internal",
+        2,
+        unary(client.clone(), "Get", text("broken")),
+    );
+    assert_eq!(code(got.await), Err(Code::Internal));
+    let got = case(
+        to,
+        all,
+        "stream from the client",
+        2,
+        collect(client.clone(), &["a", "b", "c"]),
+    );
+    assert_eq!(got.await.unwrap().get_ref().text, "abc");
+    let read = |what| {
+        let client = client.clone();
+        async move {
+            let mut messages = watch(client, what).await.unwrap();
+            let mut count = 0;
+            loop {
+                match messages.message().await {
+                    Ok(Some(_)) => count += 1,
+                    Ok(None) => return (count, None),
+                    Err(status) => return (count, Some(status.code())),
+                }
+            }
+        }
+    };
+    let got = case(to, all, "stream from the server", 2, read("all"));
+    assert_eq!(got.await, (3, None));
+    let got = case(to, all, "stream that fails at message 3", 2, read("fails"));
+    assert_eq!(got.await, (2, Some(Code::DataLoss)));
+    let leave = async {
+        let mut messages = watch(client.clone(), "endless").await.unwrap();
+        messages.message().await.unwrap().unwrap();
+    };
+    case(to, all, "stream that the client leaves", 2, leave).await;
+    let leave = async {
+        tokio::select! {
+            got = unary(client.clone(), "Get", text("waits")) => panic!("{got:?}"),
+            () = waits.notified() => {}
+        }
+    };
+    case(to, all, "unary that the client cancels", 2, leave).await;
+    // No timer but the server's, so that each side's reading is certain.
+    let patient = server.patient(layer()).await;
+    let late = unary(patient, "Get", within(Duration::from_millis(50), "waits"));
+    let got = case(to, all, "deadline", 2, late);
+    assert_eq!(code(got.await), Err(Code::Cancelled), "tonic says so");
+
+    insta::assert_snapshot!(table);
+}
+
+#[tokio::test]
+async fn f26_the_metrics_say_what_the_spans_say() {
+    let telemetry = TestTelemetry::start();
+    let server = Running::start(telemetry.handle().grpc_server(), Shop::default()).await;
+    let layer = telemetry.handle().grpc_client().server("shop", 50_051);
+    let client = server.channel(layer);
+    for what in ["tea", "missing", "broken", "missing"] {
+        let _ = unary(client.clone(), "Get", text(what)).await;
+    }
+    let _ = unary(client.clone(), "Nope", text("")).await;
+    let spans = new_spans(&telemetry, 0, 10).await;
+    let scrape = scrape(&telemetry);
+    let count = |side: &str, labels: &[(&str, &str)]| {
+        let name = format!("rpc_{side}_call_duration_seconds_count");
+        let system = [("rpc_system_name", "grpc")];
+        let labels: Vec<_> = system.iter().chain(labels).copied().collect();
+        scrape.value(&name, &labels)
+    };
+    let get = ("rpc_method", "test.Shop/Get");
+    for (code, calls) in [("OK", 1.0), ("NOT_FOUND", 2.0), ("INTERNAL", 1.0)] {
+        let labels = [get, ("rpc_status_code", code)];
+        assert_eq!(count("server", &labels), Some(calls), "{code}");
+        let client = [
+            labels[0],
+            labels[1],
+            ("server_address", "shop"),
+            ("server_port", "50051"),
+        ];
+        assert_eq!(count("client", &client), Some(calls), "{code}");
+    }
+    let other = [("rpc_method", "_OTHER"), ("error_type", "UNIMPLEMENTED")];
+    assert_eq!(count("server", &other), Some(1.0));
+    // A client's methods stand in its code.
+    let nope = [
+        ("rpc_method", "test.Shop/Nope"),
+        ("error_type", "UNIMPLEMENTED"),
+    ];
+    assert_eq!(count("client", &nope), Some(1.0));
+    for side in ["server", "client"] {
+        let missing = [
+            ("rpc_status_code", "NOT_FOUND"),
+            ("error_type", "NOT_FOUND"),
+        ];
+        let expected = (side == "client").then_some(2.0);
+        assert_eq!(count(side, &missing), expected, "{side}");
+    }
+    let exemplars = scrape.exemplars("rpc_server_call_duration_seconds");
+    assert!(!exemplars.is_empty());
+    for exemplar in exemplars {
+        let id = &exemplar.labels["span_id"];
+        let span = spans.iter().find(|span| span.span_id() == *id).unwrap();
+        assert_eq!(span.kind(), "server");
+        assert_eq!(shown(span, "exemplar"), "true");
+        // They end with one reading; the clock of the bridge starts a little later than ours.
+        let difference = (span.duration().as_secs_f64() - exemplar.value).abs();
+        assert!(difference < 0.001, "{difference}");
+    }
+    assert!(
+        scrape
+            .exemplars("rpc_client_call_duration_seconds")
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn spans_have_the_attributes_of_the_conventions() {
+    let telemetry = TestTelemetry::start();
+    let server = Running::start(telemetry.handle().grpc_server(), Shop::default()).await;
+    let layer = telemetry.handle().grpc_client().server("shop", 50_051);
+    unary(server.channel(layer), "Get", text("tea"))
+        .await
+        .unwrap();
+    let spans = sorted(&new_spans(&telemetry, 0, 2).await);
+    for (span, address, port) in [
+        (&spans[0], "shop".to_owned(), 50_051),
+        (
+            &spans[1],
+            "127.0.0.1".to_owned(),
+            i64::from(server.address.port()),
+        ),
+    ] {
+        span.assert_attribute("server.address", Some(AttributeValue::Text(address)))
+            .assert_attribute("server.port", Some(AttributeValue::Int(port)))
+            .assert_attribute("rpc.status_code", Some("OK".into()))
+            .assert_attribute("rpc.method", Some("test.Shop/Get".into()))
+            .assert_attribute("rpc.method_original", None)
+            .assert_attribute("error.type", None);
+        assert!(!span.is_error());
+    }
+    let _ = unary(
+        server.channel(telemetry.handle().grpc_client()),
+        "Nope",
+        text(""),
+    )
+    .await;
+    let spans = sorted(&new_spans(&telemetry, 2, 2).await);
+    spans[1]
+        .assert_attribute("rpc.method", Some("_OTHER".into()))
+        .assert_attribute("rpc.method_original", Some("test.Shop/Nope".into()));
+    // tonic's channel adds the authority further inside.
+    spans[0].assert_attribute("server.address", None);
+}
+
+#[tokio::test]
+async fn a_given_list_of_methods_is_all_there_is() {
+    let telemetry = TestTelemetry::start();
+    let layer = telemetry.handle().grpc_server().methods(["test.Shop/Nope"]);
+    let server = Running::start(layer, Shop::default()).await;
+    let client = server.channel(telemetry.handle().grpc_client());
+    for method in ["Nope", "Get"] {
+        let _ = unary(client.clone(), method, text("tea")).await;
+    }
+    let spans = new_spans(&telemetry, 0, 4).await;
+    let names = spans.iter().filter(|span| span.kind() == "server");
+    let names: Vec<_> = names.map(|span| shown(span, "rpc.method")).collect();
+    assert_eq!(
+        names,
+        ["test.Shop/Nope", "_OTHER"],
+        "the list is all there is"
+    );
+}
+
+#[tokio::test]
+async fn who_cannot_reach_the_server_is_told_so() {
+    let telemetry = TestTelemetry::start();
+    let gone = Running::start(telemetry.handle().grpc_server(), Shop::default()).await;
+    let client = |gone: &Running| gone.channel(telemetry.handle().grpc_client());
+    let unreachable = client(&gone);
+    drop(gone);
+    let status = unary(unreachable, "Get", text("")).await.unwrap_err();
+    let spans = new_spans(&telemetry, 0, 1).await;
+    assert_eq!(status.code(), Code::Unavailable);
+    assert_eq!(shown(&spans[0], "rpc.status_code"), "UNAVAILABLE");
+    let error = shown(&spans[0], "error.type");
+    assert!(
+        error.starts_with("tonic::") && error.ends_with("Error"),
+        "{error}"
+    );
+    assert!(spans[0].is_error());
+}
+
+#[tokio::test]
+async fn f26_a_client_whose_time_is_over_does_not_wait_for_the_server() {
+    let telemetry = TestTelemetry::start();
+    let never = post(|| std::future::pending::<()>());
+    let server = Running::start_bare(Router::new().fallback(never)).await;
+    let client = server.channel(telemetry.handle().grpc_client());
+    let asked = within(Duration::from_millis(50), "");
+    unary(client, "Get", asked).await.unwrap_err();
+    let timed = server.endpoint().timeout(Duration::from_millis(50));
+    let timed = tower::Layer::layer(&telemetry.handle().grpc_client(), timed.connect_lazy());
+    unary(timed, "Get", text("")).await.unwrap_err();
+    for span in new_spans(&telemetry, 0, 2).await {
+        assert_eq!(shown(&span, "rpc.status_code"), "DEADLINE_EXCEEDED");
+        assert!(span.is_error());
+    }
+}
+
+#[tokio::test]
+async fn an_axum_router_serves_calls_and_requests_side_by_side() {
+    let telemetry = TestTelemetry::start();
+    let router = tonic::service::Routes::new(Shop::default())
+        .into_axum_router()
+        .route("/users/{id}", get(|| async { "user" }))
+        .route(
+            "/proxy.Down/Get",
+            post(|| async { http::StatusCode::BAD_GATEWAY }),
+        );
+    let server = Running::start_bare(telemetry.handle().instrument(router)).await;
+    let client = server.channel(telemetry.handle().grpc_client());
+    unary(client.clone(), "Get", text("tea")).await.unwrap();
+    let _ = unary(client.clone(), "Nope", text("")).await;
+    let bad_gateway = unary(client, "proxy.Down/Get", text("")).await;
+    assert_eq!(bad_gateway.unwrap_err().code(), Code::Unavailable);
+    let user = format!("http://{}/users/7", server.address);
+    let stream = tokio::net::TcpStream::connect(server.address)
+        .await
+        .unwrap();
+    let io = hyper_util::rt::TokioIo::new(stream);
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::get(user).header("host", "shop");
+    let request = request.body(http_body_util::Empty::<bytes::Bytes>::new());
+    let response = sender.send_request(request.unwrap()).await.unwrap();
+    assert_eq!(response.status(), 200);
+
+    let mut spans = new_spans(&telemetry, 0, 7).await;
+    spans.retain(|span| span.kind() == "server");
+    let http = spans.pop().unwrap();
+    assert_eq!(http.name(), "GET /users/{id}");
+    let told = |span: &ReceivedSpan| (span.name().to_owned(), shown(span, "rpc.status_code"));
+    let expected = [
+        ("test.Shop/Get", "OK"),
+        ("grpc", "UNIMPLEMENTED"),
+        ("grpc", "UNAVAILABLE"),
+    ];
+    let found: Vec<_> = spans.iter().map(told).collect();
+    assert_eq!(
+        found,
+        expected.map(|(name, code)| (name.to_owned(), code.to_owned()))
+    );
+    let scrape = scrape(&telemetry);
+    assert_eq!(scrape.total("rpc_server_call_duration_seconds_count"), 3.0);
+    assert_eq!(
+        scrape.total("http_server_request_duration_seconds_count"),
+        1.0
+    );
+}
+
+#[tokio::test]
+async fn f20_a_panic_in_a_method_is_told_and_the_server_goes_on() {
+    let telemetry = TestTelemetry::start();
+    let server = Running::start(telemetry.handle().grpc_server(), Shop::default()).await;
+    let client = || server.channel(telemetry.handle().grpc_client());
+    let _ = unary(client(), "Get", text("panic")).await.unwrap_err();
+    unary(client(), "Get", text("tea")).await.unwrap();
+    let spans = new_spans(&telemetry, 0, 4).await;
+    let mut servers = spans.iter().filter(|span| span.kind() == "server");
+    let panicked = servers.next().unwrap();
+    assert_eq!(shown(panicked, "error.type"), "panic");
+    assert_eq!(panicked.name(), "test.Shop/Get");
+    assert!(panicked.is_error());
+    assert_eq!(shown(servers.next().unwrap(), "rpc.status_code"), "OK");
+}
