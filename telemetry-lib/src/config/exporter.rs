@@ -51,9 +51,19 @@ pub(crate) enum Origin {
     Code,
 }
 
+/// How spans travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// `http/protobuf`.
+    Http,
+    /// `grpc`; only in builds with the feature `otlp-grpc`.
+    Grpc,
+}
+
 /// Where spans go and how they are batched.
 #[derive(Clone)]
 pub(crate) struct Exporter {
+    pub(crate) protocol: Protocol,
     pub(crate) endpoint: Uri,
     pub(crate) origin: Origin,
     /// Values are secrets: they are marked sensitive and never printed.
@@ -75,9 +85,10 @@ impl Exporter {
     pub(super) fn read(vars: &mut Vars) -> Self {
         let queue = positive(vars, "OTEL_BSP_MAX_QUEUE_SIZE").unwrap_or(2_048);
         let batch = positive(vars, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE").unwrap_or(512);
-        read_protocol(vars);
-        let (endpoint, origin) = read_endpoint(vars);
+        let protocol = read_protocol(vars, cfg!(feature = "otlp-grpc"));
+        let (endpoint, origin) = read_endpoint(vars, protocol);
         Self {
+            protocol,
             endpoint,
             origin,
             headers: read_headers(vars),
@@ -133,6 +144,7 @@ impl fmt::Debug for Exporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Exporter")
+            .field("protocol", &self.protocol)
             .field("endpoint", &self.shown_endpoint())
             .field("from", &self.origin)
             .field("headers (values hidden)", &names)
@@ -156,22 +168,25 @@ pub(super) fn parse_endpoint(text: &str) -> Option<Uri> {
     (web && uri.host().is_some_and(|host| !host.is_empty())).then_some(uri)
 }
 
-fn read_endpoint(vars: &mut Vars) -> (Uri, Origin) {
+fn read_endpoint(vars: &mut Vars, protocol: Protocol) -> (Uri, Origin) {
     let expected = "an http or https URL with a host";
     let own = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
     if let Some(endpoint) = vars.read(&[own], expected, parse_endpoint) {
         return (endpoint, Origin::Variable(own));
     }
-    // Only the general endpoint gets the path of the signal.
+    // Only the general endpoint gets the path of the signal, and only where paths are.
     let general = "OTEL_EXPORTER_OTLP_ENDPOINT";
-    let with_path =
-        |value: &str| parse_endpoint(&format!("{}/v1/traces", value.trim_end_matches('/')));
+    let with_path = |value: &str| match protocol {
+        Protocol::Http => parse_endpoint(&format!("{}/v1/traces", value.trim_end_matches('/'))),
+        Protocol::Grpc => parse_endpoint(value),
+    };
+    let usual = match protocol {
+        Protocol::Http => "http://localhost:4318/v1/traces",
+        Protocol::Grpc => "http://localhost:4317",
+    };
     match vars.read(&[general], expected, with_path) {
         Some(endpoint) => (endpoint, Origin::Variable(general)),
-        None => (
-            Uri::from_static("http://localhost:4318/v1/traces"),
-            Origin::Default,
-        ),
+        None => (Uri::from_static(usual), Origin::Default),
     }
 }
 
@@ -209,13 +224,22 @@ fn read_compression(vars: &mut Vars) -> bool {
     .unwrap_or(false)
 }
 
-/// There is one protocol so far; asking for another must not pass in silence.
-fn read_protocol(vars: &mut Vars) {
-    vars.read(
-        &PROTOCOL,
-        "http/protobuf, the only protocol of this build",
-        |value| value.eq_ignore_ascii_case("http/protobuf").then_some(()),
-    );
+/// A protocol that this build does not have must not pass in silence.
+pub(super) fn read_protocol(vars: &mut Vars, has_grpc: bool) -> Protocol {
+    let asked = vars.first(&PROTOCOL).map(|(_, value)| value);
+    let expected = match asked {
+        Some(value) if value.eq_ignore_ascii_case("grpc") => {
+            "in this build: add the feature `otlp-grpc` of telemetry-lib, or use http/protobuf"
+        }
+        Some(_) | None => "http/protobuf or grpc",
+    };
+    let read = |value: &str| match value.to_ascii_lowercase().as_str() {
+        "http/protobuf" => Some(Protocol::Http),
+        "grpc" => has_grpc.then_some(Protocol::Grpc),
+        _ => None,
+    };
+    let read = vars.read(&PROTOCOL, expected, read);
+    read.unwrap_or(Protocol::Http)
 }
 
 fn path(vars: &Vars, names: &[&str]) -> Option<PathBuf> {

@@ -15,12 +15,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ::http::HeaderName;
 
-pub(crate) use self::exporter::{Exporter, Origin};
+pub(crate) use self::exporter::{Exporter, Origin, Protocol};
 pub use self::hosts::{HostRule, HostRuleError};
 pub(crate) use self::http::HttpConfig;
 pub use self::http::{Callers, Endpoints, Network, NetworkError};
 pub(crate) use self::traces::{Sampler, TraceConfig};
 pub(crate) use self::vars::Invalid;
+#[cfg(feature = "otlp-grpc")]
+pub(crate) use self::vars::percent_decoded;
 use self::vars::{Vars, pairs};
 
 /// What the service is called and how its telemetry is made and sent.

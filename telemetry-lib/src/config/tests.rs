@@ -30,7 +30,7 @@ fn without_variables_the_defaults_hold() {
     insta::assert_snapshot!(read(&[]), @r#"
     service: Service { name: "orders", version: None, environment: None, attributes: [], pod: [] }
     disabled: false
-    exporter: Some(Exporter { endpoint: "http://localhost:4318/v1/traces", from: Default, headers (values hidden): [], timeout: 10s, total: 60s, gzip: false, certificate: None, client_certificate: None, client_key: None, queue: 2048, batch: 512, delay: 1s })
+    exporter: Some(Exporter { protocol: Http, endpoint: "http://localhost:4318/v1/traces", from: Default, headers (values hidden): [], timeout: 10s, total: 60s, gzip: false, certificate: None, client_certificate: None, client_key: None, queue: 2048, batch: 512, delay: 1s })
     traces: TraceConfig { sampler: Sampler { parent_based: true, ratio: 1.0 }, limits: Limits { attributes: 128, events: 128, links: 128, event_attributes: 128, link_attributes: 128, value_length: None }, propagators: Propagators { tracecontext: true, baggage: true, b3: false, b3multi: false }, baggage_attributes: [], level: Level(Info) }
     http: HttpConfig { known_methods: ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"], callers: Trusted, trusted_proxies: [], request_headers: [], response_headers: [], redacted_query_keys: ["X-Amz-Signature", "X-Amz-Credential", "X-Amz-Security-Token", "AWSAccessKeyId", "Signature", "sig", "X-Goog-Signature"], skipped_paths: [], endpoints: All, trace_id_header: None, propagate_to: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 127.0.0.0/8, ::1/128, fc00::/7, .svc, .local, names without a dot] }
     metrics: true, exemplars: true
@@ -271,6 +271,51 @@ fn f40_an_invalid_variable_of_the_signal_leaves_the_general_one() {
     assert!(exporter(&config).gzip);
     assert_eq!(config.traces.limits.value_length, Some(7));
     assert_eq!(complaints(&config).len(), 3);
+}
+
+#[test]
+fn grpc_has_its_own_default_and_no_path() {
+    let shown = |variables: &[(&str, &str)]| {
+        let config = read(variables);
+        let exporter = exporter(&config);
+        format!("{:?} {}", exporter.protocol, exporter.shown_endpoint())
+    };
+    let http = "Http http://localhost:4318/v1/traces";
+    assert_eq!(shown(&[]), http);
+    assert_eq!(
+        shown(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "HTTP/protobuf")]),
+        http
+    );
+    let grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+    let general = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317");
+    let (own, with_endpoint) = match cfg!(feature = "otlp-grpc") {
+        true => ("Grpc http://localhost:4317/", "Grpc http://collector:4317/"),
+        false => (http, "Http http://collector:4317/v1/traces"),
+    };
+    assert_eq!(shown(&[grpc]), own);
+    assert_eq!(shown(&[grpc, general]), with_endpoint);
+}
+
+#[test]
+fn a_build_without_grpc_names_the_feature() {
+    let vars = [("OTEL_EXPORTER_OTLP_PROTOCOL".to_owned(), "gRPC".to_owned())];
+    let mut without = Vars::new(vars.clone());
+    assert_eq!(exporter::read_protocol(&mut without, false), Protocol::Http);
+    let said: Vec<_> = without
+        .into_invalid()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "OTEL_EXPORTER_OTLP_PROTOCOL is ignored: its value is not in this build: add the \
+             feature `otlp-grpc` of telemetry-lib, or use http/protobuf"
+        ]
+    );
+    let mut with = Vars::new(vars);
+    assert_eq!(exporter::read_protocol(&mut with, true), Protocol::Grpc);
+    assert!(with.into_invalid().is_empty());
 }
 
 #[test]

@@ -113,7 +113,7 @@ impl fmt::Display for Invalid {
 }
 
 /// Undoes `%XX`; text that does not decode is taken as it stands, as other SDKs do.
-pub(super) fn percent_decoded(text: &str) -> String {
+pub(crate) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('%') {

@@ -97,6 +97,8 @@ pub(super) fn speaks_tls(way: &Way<'_>, address: SocketAddr) -> bool {
             | AttemptError::Tls(_)
             | AttemptError::AnswerTooLarge,
         ) => false,
+        #[cfg(feature = "otlp-grpc")]
+        Err(AttemptError::Rpc(_)) => false,
     }
 }
 

@@ -7,7 +7,7 @@ use http::uri::Scheme;
 use tokio::runtime::Runtime;
 
 use super::{Diagnosis, Way};
-use crate::config::Origin;
+use crate::config::{Origin, Protocol};
 
 /// Addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 4;
@@ -48,7 +48,9 @@ pub(super) fn endpoint(way: &Way<'_>, found: &mut Diagnosis) {
             format!("{what}: spans cross a network in plain text"),
             "use https, or a Collector on this host; TOOLKIT_ENV=prod refuses this",
         );
-    } else if way.exporter.endpoint.path() != "/v1/traces" {
+    } else if way.exporter.protocol == Protocol::Http
+        && way.exporter.endpoint.path() != "/v1/traces"
+    {
         found.warning(
             "endpoint",
             format!("{what}: the usual path is /v1/traces"),

@@ -11,9 +11,8 @@ use tokio::runtime::Runtime;
 use super::protocol::{speaks_http2, speaks_tls};
 use super::{Diagnosis, Way};
 use crate::clock::{self, Moment};
-use crate::export::{
-    Answer, AttemptError, Failure, Network, Transport as _, Verdict, empty_request, judge,
-};
+use crate::config::Protocol;
+use crate::export::{Answer, AttemptError, Failure, Verdict, empty_request, judge, transport};
 
 const STEP: &str = "request";
 /// A `Date` has whole seconds; beyond this, spans stand visibly beside those of other machines.
@@ -42,7 +41,7 @@ pub(super) fn check(way: &Way<'_>, address: SocketAddr, runtime: &Runtime, found
 }
 
 async fn send(way: &Way<'_>) -> Result<Answer, AttemptError> {
-    let network = Network::new(&way.exporter.endpoint, &way.settings.tls)
+    let network = transport(way.settings, &way.exporter.endpoint)
         .map_err(|error| AttemptError::Unreachable(error.to_string()))?;
     let answer = network.send(empty_request(way.settings)?);
     tokio::time::timeout(way.limit, answer)
@@ -151,6 +150,16 @@ fn unanswered(way: &Way<'_>, address: SocketAddr, error: &AttemptError) -> (Stri
     }
     if !way.is_https() && speaks_tls(way, address) {
         return wants_tls(way);
+    }
+    if way.exporter.protocol == Protocol::Grpc {
+        return (
+            error.to_string(),
+            format!(
+                "OTLP over gRPC has a port of its own, usually 4317; check {} and \
+                 OTEL_EXPORTER_OTLP_HEADERS",
+                way.setting()
+            ),
+        );
     }
     if speaks_http2(way, address) {
         return (

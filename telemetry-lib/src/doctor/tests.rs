@@ -115,6 +115,22 @@ fn a_way_with_all_kinds_of_trouble_reads_well() {
     ");
 }
 
+#[cfg(feature = "otlp-grpc")]
+#[test]
+fn over_grpc_the_port_for_http_is_the_wrong_one() {
+    let collector = FakeCollector::start();
+    let endpoint = collector.endpoint();
+    let diagnosis = with(&[
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
+    ]);
+    let said = line(&diagnosis, "endpoint");
+    assert!(said.starts_with("good: http://127.0.0.1:"), "{said}");
+    let said = line(&diagnosis, "request");
+    assert!(said.contains("usually 4317"), "{said}");
+    assert!(!diagnosis.is_healthy());
+}
+
 #[test]
 fn the_endpoint_is_told_with_who_said_it() {
     let from_code = TestTelemetry::configured(&[], |config| {

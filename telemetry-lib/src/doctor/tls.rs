@@ -144,6 +144,8 @@ fn explain(way: &Way<'_>, error: &AttemptError) -> (String, String) {
                 way.setting()
             ),
         ),
+        #[cfg(feature = "otlp-grpc")]
+        AttemptError::Rpc(_) => (error.to_string(), "it came without a handshake".to_owned()),
         AttemptError::Unreachable(_) | AttemptError::Timeout | AttemptError::AnswerTooLarge => (
             format!("the handshake did not end: {error}"),
             format!("is it a port for TLS? check {}", way.setting()),

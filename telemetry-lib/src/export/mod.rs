@@ -4,6 +4,8 @@
 //! is counted with its reason.
 
 mod client;
+#[cfg(feature = "otlp-grpc")]
+mod grpc;
 mod health;
 mod payload;
 mod processor;
@@ -35,14 +37,17 @@ pub(crate) use self::retry::{Answer, Failure, Verdict, judge};
 use self::timer::{RuntimeTimer, Timer};
 use self::tls::TlsError;
 pub(crate) use self::tls::TlsFiles;
-pub(crate) use self::transport::{AttemptError, Network, Transport, explain};
+use self::transport::Network;
+pub(crate) use self::transport::{AttemptError, Transport, explain};
 use self::worker::Worker;
 pub(crate) use self::worker::{mute_thread, on_export_thread, runtime};
+use crate::config::Protocol;
 
 /// Where spans go and how much of them may wait.
 #[derive(Clone)]
 pub(crate) struct ExportConfig {
-    /// The full URL for traces.
+    pub(crate) protocol: Protocol,
+    /// The full URL for traces; for gRPC its path is not used.
     pub(crate) endpoint: String,
     /// Sent with every request; never printed.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
@@ -81,6 +86,7 @@ impl ExportConfig {
     /// because a Collector that samples by traces decides 2 to 3 s after a root span.
     pub(crate) fn new(endpoint: impl Into<String>) -> Self {
         Self {
+            protocol: Protocol::Http,
             endpoint: endpoint.into(),
             headers: Vec::new(),
             timeout: Duration::from_secs(10),
@@ -100,6 +106,7 @@ impl fmt::Debug for ExportConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
         f.debug_struct("ExportConfig")
+            .field("protocol", &self.protocol)
             .field("headers", &names)
             .field("timeout", &self.timeout)
             .field("total", &self.total)
@@ -124,11 +131,8 @@ pub(crate) fn start(
     if !matches!(endpoint.scheme_str(), Some("http" | "https")) || endpoint.host().is_none() {
         return Err(ExportError::Endpoint);
     }
-    let tls = config.tls.clone();
-    let connect = move || {
-        let network = Network::new(&endpoint, &tls)?;
-        Ok(Arc::new(network) as Arc<dyn Transport>)
-    };
+    let settings = config.clone();
+    let connect = move || Ok(transport(&settings, &endpoint)?);
     start_with(
         config,
         resource,
@@ -136,6 +140,21 @@ pub(crate) fn start(
         Arc::new(RuntimeTimer::new()),
         connect,
     )
+}
+
+/// The way to the collector that `config` asks for; needs no runtime until it sends.
+pub(crate) fn transport(
+    config: &ExportConfig,
+    endpoint: &Uri,
+) -> Result<Arc<dyn Transport>, TlsError> {
+    Ok(match config.protocol {
+        #[cfg(feature = "otlp-grpc")]
+        Protocol::Grpc => Arc::new(grpc::GrpcNetwork::new(endpoint, config)?),
+        // Without the feature nobody can ask for gRPC.
+        #[cfg(not(feature = "otlp-grpc"))]
+        Protocol::Grpc => Arc::new(Network::new(endpoint, &config.tls)?),
+        Protocol::Http => Arc::new(Network::new(endpoint, &config.tls)?),
+    })
 }
 
 /// [`start`] with the clock and the network given.

@@ -124,9 +124,10 @@ impl Backoff {
 pub(crate) fn judge(attempt: Result<Answer, AttemptError>, now: SystemTime) -> Verdict {
     let answer = match attempt {
         Ok(answer) => answer,
+        Err(error) if error.is_too_large() => return Verdict::TooLarge,
         Err(error) if error.may_pass() => {
             return Verdict::Again {
-                after: None,
+                after: error.after(),
                 why: error.into(),
             };
         }

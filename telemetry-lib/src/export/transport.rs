@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::fmt::Debug;
 use std::io;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
@@ -15,13 +16,13 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rustls::{AlertDescription, CertificateError};
+use rustls::{AlertDescription, CertificateError, ClientConfig};
 
 use super::retry::Answer;
 use super::tls::{self, TlsError, TlsFiles};
 
 /// The specification's limit for an answer.
-const MAX_ANSWER: usize = 4 * 1024 * 1024;
+pub(super) const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
 /// Carries one request to the collector, once.
 pub(crate) trait Transport: Debug + Send + Sync {
@@ -59,6 +60,9 @@ pub(crate) enum AttemptError {
     Tls(rustls::Error),
     #[error("the collector's answer is larger than 4 MiB")]
     AnswerTooLarge,
+    #[cfg(feature = "otlp-grpc")]
+    #[error(transparent)]
+    Rpc(super::grpc::RpcError),
 }
 
 /// The real network. It never goes through a proxy, whatever the environment says.
@@ -70,6 +74,8 @@ impl AttemptError {
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::HandshakeCut | Self::Timeout => true,
+            #[cfg(feature = "otlp-grpc")]
+            Self::Rpc(error) => error.may_pass(),
             Self::UnknownAuthority
             | Self::Certificate(_)
             | Self::CertificateName(_)
@@ -78,25 +84,51 @@ impl AttemptError {
             | Self::AnswerTooLarge => false,
         }
     }
+
+    /// How long the collector wants to be left alone; over HTTP its answer says so.
+    pub(super) fn after(&self) -> Option<Duration> {
+        #[cfg(feature = "otlp-grpc")]
+        if let Self::Rpc(error) = self {
+            return error.after();
+        }
+        None
+    }
+
+    /// Whether less at once may succeed; over HTTP its answer says so.
+    pub(super) fn is_too_large(&self) -> bool {
+        #[cfg(feature = "otlp-grpc")]
+        if let Self::Rpc(error) = self {
+            return error.is_too_large();
+        }
+        false
+    }
 }
 
 impl Network {
     /// A client for `endpoint`; needs no runtime until it sends.
     pub(crate) fn new(endpoint: &Uri, files: &TlsFiles) -> Result<Self, TlsError> {
-        let tls = match endpoint.scheme_str() {
-            Some("https") => tls::client(files)?,
-            Some(_) | None => tls::unused(),
-        };
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_nodelay(true);
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
+            .with_tls_config(tls_for(endpoint, files)?)
             .https_or_http()
             .enable_http1()
-            .wrap_connector(http);
+            .wrap_connector(tcp());
         Ok(Self(Client::builder(TokioExecutor::new()).build(connector)))
     }
+}
+
+/// What `endpoint` needs of TLS.
+pub(super) fn tls_for(endpoint: &Uri, files: &TlsFiles) -> Result<ClientConfig, TlsError> {
+    match endpoint.scheme_str() {
+        Some("https") => tls::client(files),
+        Some(_) | None => Ok(tls::unused()),
+    }
+}
+
+pub(super) fn tcp() -> HttpConnector {
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_nodelay(true);
+    http
 }
 
 impl Transport for Network {

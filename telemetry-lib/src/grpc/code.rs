@@ -6,7 +6,7 @@ static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// How a call ended, as gRPC numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Code {
+pub(crate) enum Code {
     Ok,
     Cancelled,
     Unknown,
@@ -49,7 +49,7 @@ impl Code {
     ];
 
     /// What trailers, or the head of a response that has nothing else, say.
-    pub(super) fn told(headers: &HeaderMap) -> Option<Self> {
+    pub(crate) fn told(headers: &HeaderMap) -> Option<Self> {
         let text = headers.get(&GRPC_STATUS)?.to_str().ok();
         let number = text.and_then(|text| text.parse::<usize>().ok());
         let known = number.and_then(|number| Self::ALL.get(number).copied());
@@ -59,7 +59,7 @@ impl Code {
 
     /// What a response without a status means, by the protocol's own table. A proxy or a layer
     /// before the service made it.
-    pub(super) fn of_http(status: StatusCode) -> Self {
+    pub(crate) fn of_http(status: StatusCode) -> Self {
         match status {
             StatusCode::BAD_REQUEST => Self::Internal,
             StatusCode::UNAUTHORIZED => Self::Unauthenticated,
@@ -92,7 +92,7 @@ impl Code {
         }
     }
 
-    pub(super) const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "OK",
             Self::Cancelled => "CANCELLED",

@@ -22,6 +22,8 @@ pub use self::client::{GrpcClient, GrpcClientLayer};
 pub use self::future::{GrpcClientFuture, GrpcServerFuture};
 pub use self::server::{GrpcServer, GrpcServerLayer};
 
+#[cfg(feature = "otlp-grpc")]
+pub(crate) use self::code::Code;
 use self::method::Methods;
 use crate::metrics::RpcMetrics;
 use crate::notice::Notices;

@@ -130,6 +130,7 @@ impl fmt::Debug for Pipeline {
 
 fn settings(exporter: &Exporter) -> ExportConfig {
     ExportConfig {
+        protocol: exporter.protocol,
         headers: exporter.headers.clone(),
         timeout: exporter.timeout,
         total: exporter.total,

@@ -2,6 +2,10 @@
 
 mod answers;
 mod faults;
+#[cfg(feature = "otlp-grpc")]
+mod grpc;
+#[cfg(feature = "otlp-grpc")]
+mod grpc_collector;
 mod shutdown;
 mod tls;
 
@@ -18,7 +22,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::sync::oneshot;
 
 use super::timer::{Timer, Wait};
-use super::transport::{Network, Transport};
+use super::transport::Transport;
 use super::*;
 use crate::notice::tests::recorded;
 
@@ -43,10 +47,8 @@ impl Path {
 
     fn with(config: ExportConfig) -> Self {
         let endpoint: Uri = config.endpoint.parse().unwrap();
-        let tls = config.tls.clone();
-        Self::over(config, move || {
-            Ok(Arc::new(Network::new(&endpoint, &tls)?) as Arc<dyn Transport>)
-        })
+        let settings = config.clone();
+        Self::over(config, move || Ok(transport(&settings, &endpoint)?))
     }
 
     fn over(
