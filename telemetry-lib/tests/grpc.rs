@@ -71,35 +71,90 @@ fn rows(mut spans: Vec<ReceivedSpan>) -> String {
     spans.iter().map(row).collect::<Vec<_>>().join("\n")
 }
 
-/// Runs one case and adds its spans to the table.
-async fn case<T>(
-    telemetry: &TestTelemetry,
-    table: &mut String,
-    name: &str,
-    spans: usize,
-    run: impl Future<Output = T>,
-) -> T {
-    let before = telemetry.spans().await.len();
-    let result = run.await;
-    let spans = new_spans(telemetry, before, spans).await;
-    for span in &spans {
-        assert_eq!(shown(span, "rpc.system.name"), "grpc");
-        assert!(span.status_message().is_empty());
-    }
-    if let [client, server] = &sorted(&spans)[..]
-        && server.kind() == "server"
-    {
+/// What each case left behind, for people to read.
+struct Table<'t> {
+    telemetry: &'t TestTelemetry,
+    text: String,
+}
+
+impl Table<'_> {
+    /// Runs one case and adds its two spans.
+    async fn case<T>(&mut self, name: &str, run: impl Future<Output = T>) -> T {
+        let before = self.telemetry.spans().await.len();
+        let result = run.await;
+        let spans = new_spans(self.telemetry, before, 2).await;
+        for span in &spans {
+            assert_eq!(shown(span, "rpc.system.name"), "grpc");
+            assert!(span.status_message().is_empty());
+        }
+        let [client, server] = &sorted(&spans)[..] else {
+            panic!("{name}: {spans:#?}");
+        };
+        assert_eq!((client.kind(), server.kind()), ("client", "server"));
         assert_eq!(server.parent_span_id(), client.span_id(), "{name}");
         assert_eq!(server.trace_id(), client.trace_id(), "{name}");
+        self.text.push_str(&format!("{name}\n{}\n", rows(spans)));
+        result
     }
-    table.push_str(&format!("{name}\n{}\n", rows(spans)));
-    result
 }
 
 fn sorted(spans: &[ReceivedSpan]) -> Vec<ReceivedSpan> {
     let mut spans = spans.to_vec();
     spans.sort_by_key(|span| span.kind());
     spans
+}
+
+type Client = shop::Instrumented<tonic::transport::Channel>;
+
+/// The code of a call that is to fail.
+fn code<T: std::fmt::Debug>(result: Result<T, Status>) -> Code {
+    result.unwrap_err().code()
+}
+
+async fn unary_calls(table: &mut Table<'_>, client: &Client) {
+    let ask = |what| unary(client.clone(), "Get", text(what));
+    let nope = unary(client.clone(), "Nope", text(""));
+    let name = "a method that is not there, of an unknown one";
+    assert_eq!(code(table.case(name, nope).await), Code::Unimplemented);
+    let nope = unary(client.clone(), "no.Such/Get", text(""));
+    let name = "a service that is not there";
+    assert_eq!(code(table.case(name, nope).await), Code::Unimplemented);
+    let got = table.case("unary", ask("tea")).await;
+    assert_eq!(got.unwrap().get_ref().text, "tea");
+    let name = "unary, trailers only, not found";
+    assert_eq!(code(table.case(name, ask("missing")).await), Code::NotFound);
+    let name = "unary, trailers only, internal";
+    assert_eq!(code(table.case(name, ask("broken")).await), Code::Internal);
+}
+
+/// How many messages came, and what ended them.
+async fn read(client: Client, what: &str) -> (usize, Option<Code>) {
+    let mut messages = watch(client, what).await.unwrap();
+    let mut count = 0;
+    loop {
+        match messages.message().await {
+            Ok(Some(_)) => count += 1,
+            Ok(None) => return (count, None),
+            Err(status) => return (count, Some(status.code())),
+        }
+    }
+}
+
+async fn streams(table: &mut Table<'_>, client: &Client) {
+    let parts = collect(client.clone(), &["a", "b", "c"]);
+    let got = table.case("stream from the client", parts).await;
+    assert_eq!(got.unwrap().get_ref().text, "abc");
+    let all = read(client.clone(), "all");
+    let got = table.case("stream from the server", all).await;
+    assert_eq!(got, (3, None));
+    let fails = read(client.clone(), "fails");
+    let got = table.case("stream that fails at message 3", fails).await;
+    assert_eq!(got, (2, Some(Code::DataLoss)));
+    let leave = async {
+        let mut messages = watch(client.clone(), "endless").await.unwrap();
+        messages.message().await.unwrap().unwrap();
+    };
+    table.case("stream that the client leaves", leave).await;
 }
 
 #[tokio::test]
@@ -110,95 +165,25 @@ async fn f26_every_end_of_a_call_is_told_right_on_both_sides() {
     let server = Running::start(telemetry.handle().grpc_server(), shop).await;
     let layer = || telemetry.handle().grpc_client().server("shop", 50_051);
     let client = server.channel(layer());
-    let mut table = String::new();
-    let (to, all) = (&telemetry, &mut table);
-
-    let code = |result: Result<_, Status>| result.map(drop).map_err(|status| status.code());
-    let got = case(
-        to,
-        all,
-        "a method that is not there, of an unknown one",
-        2,
-        unary(client.clone(), "Nope", text("")),
-    );
-    assert_eq!(code(got.await), Err(Code::Unimplemented));
-    let got = case(
-        to,
-        all,
-        "a service that is not there",
-        2,
-        unary(client.clone(), "no.Such/Get", text("")),
-    );
-    assert_eq!(code(got.await), Err(Code::Unimplemented));
-    let got = case(
-        to,
-        all,
-        "unary",
-        2,
-        unary(client.clone(), "Get", text("tea")),
-    );
-    assert_eq!(got.await.unwrap().get_ref().text, "tea");
-    let got = case(
-        to,
-        all,
-        "unary, trailers only, not found",
-        2,
-        unary(client.clone(), "Get", text("missing")),
-    );
-    assert_eq!(code(got.await), Err(Code::NotFound));
-    let got = case(
-        to,
-        all,
-        "unary, trailers only, internal",
-        2,
-        unary(client.clone(), "Get", text("broken")),
-    );
-    assert_eq!(code(got.await), Err(Code::Internal));
-    let got = case(
-        to,
-        all,
-        "stream from the client",
-        2,
-        collect(client.clone(), &["a", "b", "c"]),
-    );
-    assert_eq!(got.await.unwrap().get_ref().text, "abc");
-    let read = |what| {
-        let client = client.clone();
-        async move {
-            let mut messages = watch(client, what).await.unwrap();
-            let mut count = 0;
-            loop {
-                match messages.message().await {
-                    Ok(Some(_)) => count += 1,
-                    Ok(None) => return (count, None),
-                    Err(status) => return (count, Some(status.code())),
-                }
-            }
-        }
+    let mut table = Table {
+        telemetry: &telemetry,
+        text: String::new(),
     };
-    let got = case(to, all, "stream from the server", 2, read("all"));
-    assert_eq!(got.await, (3, None));
-    let got = case(to, all, "stream that fails at message 3", 2, read("fails"));
-    assert_eq!(got.await, (2, Some(Code::DataLoss)));
-    let leave = async {
-        let mut messages = watch(client.clone(), "endless").await.unwrap();
-        messages.message().await.unwrap().unwrap();
-    };
-    case(to, all, "stream that the client leaves", 2, leave).await;
+    unary_calls(&mut table, &client).await;
+    streams(&mut table, &client).await;
     let leave = async {
         tokio::select! {
             got = unary(client.clone(), "Get", text("waits")) => panic!("{got:?}"),
             () = waits.notified() => {}
         }
     };
-    case(to, all, "unary that the client cancels", 2, leave).await;
+    table.case("unary that the client cancels", leave).await;
     // No timer but the server's, so that each side's reading is certain.
     let patient = server.patient(layer()).await;
     let late = unary(patient, "Get", within(Duration::from_millis(50), "waits"));
-    let got = case(to, all, "deadline", 2, late);
-    assert_eq!(code(got.await), Err(Code::Cancelled), "tonic says so");
-
-    insta::assert_snapshot!(table);
+    let got = code(table.case("deadline", late).await);
+    assert_eq!(got, Code::Cancelled, "tonic says so");
+    insta::assert_snapshot!(table.text);
 }
 
 #[tokio::test]
@@ -254,9 +239,10 @@ async fn f26_the_metrics_say_what_the_spans_say() {
         let span = spans.iter().find(|span| span.span_id() == *id).unwrap();
         assert_eq!(span.kind(), "server");
         assert_eq!(shown(span, "exemplar"), "true");
-        // They end with one reading; the clock of the bridge starts a little later than ours.
-        let difference = (span.duration().as_secs_f64() - exemplar.value).abs();
-        assert!(difference < 0.001, "{difference}");
+        // They end with one reading, which the exemplar shows in milliseconds.
+        let end = span.as_otlp().end_time_unix_nano as f64 / 1e9;
+        let shown = exemplar.timestamp.unwrap();
+        assert!((shown - end).abs() <= 0.001, "{shown} {end}");
     }
     assert!(
         scrape
@@ -345,7 +331,7 @@ async fn who_cannot_reach_the_server_is_told_so() {
 #[tokio::test]
 async fn f26_a_client_whose_time_is_over_does_not_wait_for_the_server() {
     let telemetry = TestTelemetry::start();
-    let never = post(|| std::future::pending::<()>());
+    let never = post(std::future::pending::<()>);
     let server = Running::start_bare(Router::new().fallback(never)).await;
     let client = server.channel(telemetry.handle().grpc_client());
     let asked = within(Duration::from_millis(50), "");

@@ -104,11 +104,11 @@ pub(super) fn read(node: &Node<'_>) -> Option<BTreeMap<SourceName, Source>> {
         let Some(source) = entry.fields(Source::read) else {
             continue;
         };
-        if let Some(former) = &source.formerly {
-            if let Some(other) = earlier.insert(former.clone(), name.clone()) {
-                let what = format!("{} already was {}", other.as_str(), former.as_str());
-                entry.error((what, "keep that name in `formerly` of one source"));
-            }
+        if let Some(former) = &source.formerly
+            && let Some(other) = earlier.insert(former.clone(), name.clone())
+        {
+            let what = format!("{} already was {}", other.as_str(), former.as_str());
+            entry.error((what, "keep that name in `formerly` of one source"));
         }
         sources.insert(name, source);
     }

@@ -299,10 +299,10 @@ async fn strangers_with_one_fingerprint(together: bool) {
     if together {
         bench.post_alerts("prod", &[a.clone(), b.clone()]).await;
     } else {
-        bench.post_alerts("prod", &[a.clone()]).await;
+        bench.post_alerts("prod", std::slice::from_ref(&a)).await;
         // As after a restart: whose the fingerprint is stands in the store only.
         bench.step.identities = identity::Identities::default();
-        bench.post_alerts("prod", &[b.clone()]).await;
+        bench.post_alerts("prod", std::slice::from_ref(&b)).await;
     }
     let fires = |twin: &str| {
         let of_twin = |seen: &crate::receiver::scripted::Seen| seen.body.contains(twin);
@@ -315,7 +315,7 @@ async fn strangers_with_one_fingerprint(together: bool) {
     bench.post_alerts("prod", &[over(a)]).await;
     bench.pass(Duration::from_secs(600)).await;
     assert_eq!(TWINS.map(fires), [Some(false), Some(true)]);
-    bench.post_alerts("prod", &[b.clone()]).await;
+    bench.post_alerts("prod", std::slice::from_ref(&b)).await;
     bench.post_alerts("prod", &[over(b)]).await;
     bench.pass(Duration::from_secs(600)).await;
     assert_eq!(TWINS.map(fires), [Some(false), Some(false)]);

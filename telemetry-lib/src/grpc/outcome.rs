@@ -63,9 +63,10 @@ impl Outcome {
             (None, Ending::Failed(failure)) => (failure.code, Some(failure.name)),
         };
         // tonic says CANCELLED when it gives up because the time is over.
-        let code = match code {
-            Code::Cancelled if end.late => Code::DeadlineExceeded,
-            code => code,
+        let code = if end.late && code == Code::Cancelled {
+            Code::DeadlineExceeded
+        } else {
+            code
         };
         let failed = match end.kind {
             Kind::Server => code.is_server_error(),

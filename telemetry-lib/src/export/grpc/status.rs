@@ -113,6 +113,19 @@ impl RpcError {
         }
     }
 
+    /// What to do about it, as the rest of a sentence.
+    fn advice(&self) -> &'static str {
+        if matches!(self.code, Code::Unauthenticated | Code::PermissionDenied) {
+            ": check OTEL_EXPORTER_OTLP_HEADERS"
+        } else if self.code == Code::Unimplemented {
+            ": is OTEL_EXPORTER_OTLP_ENDPOINT a receiver for OTLP over gRPC, usually on port 4317?"
+        } else if self.code == Code::ResourceExhausted && self.after.is_none() {
+            ", without a time to try again"
+        } else {
+            ""
+        }
+    }
+
     pub(crate) fn after(&self) -> Option<Duration> {
         self.after
     }
@@ -131,18 +144,7 @@ impl fmt::Display for RpcError {
         if !self.message.is_empty() {
             write!(f, " ({:?})", self.message)?;
         }
-        match self.code {
-            Code::Unauthenticated | Code::PermissionDenied => {
-                f.write_str(": check OTEL_EXPORTER_OTLP_HEADERS")
-            }
-            Code::Unimplemented => f.write_str(
-                ": is OTEL_EXPORTER_OTLP_ENDPOINT a receiver for OTLP over gRPC, usually on port 4317?",
-            ),
-            Code::ResourceExhausted if self.after.is_none() => {
-                f.write_str(", without a time to try again")
-            }
-            _ => Ok(()),
-        }
+        f.write_str(self.advice())
     }
 }
 
