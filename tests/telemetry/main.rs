@@ -1,6 +1,13 @@
 //! The two lines of telemetry-lib's README in a fresh service, seen by the real parts around it: a
-//! receiver of OTLP and a Prometheus that stores exemplars. One test: it takes the global places of
-//! the process.
+//! receiver of OTLP and a Prometheus that stores exemplars; and the doctor before a real Collector.
+//! The test below takes the global places of the process, so no other may.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a setup that fails has nothing better to say"
+)]
+
+mod doctor;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
