@@ -16,8 +16,9 @@ use wecom_sim::{Clock, Config, Sim};
 use crate::clock::Since;
 use crate::files::Files;
 use crate::http::Client;
-use crate::page::{self, Shared};
-use crate::part::{Part, Program, Recipe, State};
+use crate::mailbox::Mailbox;
+use crate::page::{self, People, Shared};
+use crate::part::{Link, Part, Program, Recipe, State};
 use crate::ports::Ports;
 use crate::process::{Process, Stopped};
 use crate::service::Mode;
@@ -59,7 +60,10 @@ pub(crate) async fn up(up: Up) -> Result<(), Failure> {
         .as_ref()
         .map(tempfile::TempDir::path)
         .or(given.as_deref());
-    let files = Files::write(folder.ok_or("no data folder")?, &ports)?;
+    let files = {
+        let mail = up.mail.as_deref().map(mail_config).transpose()?;
+        Files::write(folder.ok_or("no data folder")?, &ports, mail)?
+    };
     say(&format!("data and logs: {}", files.text("")));
 
     let sim = Config {
@@ -67,16 +71,30 @@ pub(crate) async fn up(up: Up) -> Result<(), Failure> {
         clock: Clock::system(),
         ..Config::demo()
     };
-    let sim = Arc::new(Sim::start(sim).await?);
+    let people = People {
+        mailbox: Mailbox::default(),
+        sim: Arc::new(Sim::start(sim).await?),
+    };
+    let smtp = TcpListener::bind(ports.smtp).await?;
+    // To the end of the program: while it stops, alert-router still sends what is under way.
+    let mailbox = people.mailbox.clone();
+    tokio::spawn(async move { mailbox.serve(smtp).await });
     let recipes = plan::recipes(&ports, &files);
     let board = Board::new(recipes.iter().map(|recipe| recipe.part.clone()).collect());
     let mut running = Running::new();
     let worked = tokio::select! {
-        worked = work(&ports, &files, recipes, &board, &mut running, sim, up.rate, begin) => worked,
+        worked = work(&ports, &files, recipes, &board, &mut running, people, up.rate, begin) => worked,
         () = stop => Ok(()),
     };
     stop_all(running, &board).await;
     worked
+}
+
+/// The entry of `email_configs` in a file.
+fn mail_config(file: &Path) -> Result<serde_json::Value, Failure> {
+    let named = |error: &dyn std::fmt::Display| format!("--mail {}: {error}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|error| named(&error))?;
+    Ok(serde_yaml::from_str(&text).map_err(|error| named(&error))?)
 }
 
 /// Tells a running demo to break or to heal.
@@ -103,7 +121,7 @@ async fn work(
     recipes: Vec<Recipe>,
     board: &Board,
     running: &mut Running,
-    sim: Arc<Sim>,
+    people: People,
     rate: u16,
     begin: Since,
 ) -> Result<(), Failure> {
@@ -117,7 +135,8 @@ async fn work(
     }
     while_starting(&recipes, waiting, running, board, &client, files).await;
     let listener = TcpListener::bind(ports.page).await?;
-    let shared = Shared::new(*ports, client.clone(), board.subscribe(), sim);
+    let shared = Shared::new(*ports, client.clone(), board.subscribe(), people);
+    files.announce(ports)?;
     announce(ports, board, begin);
     tokio::select! {
         served = axum::serve(listener, page::routes(shared)) => Ok(served?),
@@ -245,10 +264,9 @@ fn announce(ports: &Ports, board: &Board, begin: Since) {
             text.push_str(&format!("  {:<13} {what:<16} {url}\n", part.name));
         }
     }
-    text.push_str(&format!(
-        "  {:<13} {:<16} http://{}/\n",
-        "WeCom", "simulated phone", ports.wecom
-    ));
+    for Link { name, what, url } in page::own_pages(ports) {
+        text.push_str(&format!("  {name:<13} {what:<16} {url}\n"));
+    }
     text.push_str(&format!(
         "\nstart page: http://{}/   break it there, or with: demo break\n",
         ports.page

@@ -6,14 +6,18 @@
 
 mod clock;
 mod conductor;
+mod config;
 mod files;
 mod http;
 mod load;
+mod mailbox;
 mod page;
 mod part;
 mod plan;
 mod ports;
 mod process;
+mod rules;
+mod runbook;
 mod service;
 mod tool;
 mod trail;
@@ -57,6 +61,10 @@ struct Up {
     /// Where data and logs go [default: a temporary folder that is removed at the end].
     #[arg(long)]
     data: Option<PathBuf>,
+    /// Sends the mails to people of yours as well: a file with one entry of alert-router's
+    /// `email_configs` (`to`, `from`, `smarthost`, …).
+    #[arg(long)]
+    mail: Option<PathBuf>,
     /// Requests per second of the built-in load; 0 sends none.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(0..=500))]
     rate: u16,

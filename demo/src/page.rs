@@ -13,12 +13,14 @@ use tokio::sync::watch;
 use wecom_sim::Sim;
 
 use crate::http::Client;
-use crate::part::Part;
+use crate::mailbox::{self, Mailbox};
+use crate::part::{Link, Part};
 use crate::ports::Ports;
+use crate::runbook;
 use crate::service::Mode;
 use crate::trail::{self, Station};
 
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+const POLICY: &str = "default-src 'none'; frame-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// What the page shows.
 #[derive(Clone)]
@@ -28,7 +30,14 @@ struct Sources {
     ports: Ports,
     client: Client,
     board: watch::Receiver<Vec<Part>>,
-    sim: Arc<Sim>,
+    people: People,
+}
+
+/// Where messages end: what people would look at.
+#[derive(Clone)]
+pub(crate) struct People {
+    pub(crate) mailbox: Mailbox,
+    pub(crate) sim: Arc<Sim>,
 }
 
 impl Shared {
@@ -36,13 +45,13 @@ impl Shared {
         ports: Ports,
         client: Client,
         board: watch::Receiver<Vec<Part>>,
-        sim: Arc<Sim>,
+        people: People,
     ) -> Self {
         Self(Arc::new(Sources {
             ports,
             client,
             board,
-            sim,
+            people,
         }))
     }
 }
@@ -58,6 +67,7 @@ pub(crate) fn routes(shared: Shared) -> Router {
     let file = |kind: &'static str, text: &'static str| {
         get(move || async move { ([(header::CONTENT_TYPE, kind)], text) })
     };
+    let mailbox = shared.0.people.mailbox.clone();
     Router::new()
         .route("/", get(whole))
         .route("/view", get(view))
@@ -66,8 +76,10 @@ pub(crate) fn routes(shared: Shared) -> Router {
         .route("/break", post(break_it))
         .route("/break/{mode}", post(break_as))
         .route("/heal", post(heal))
-        .layer(middleware::from_fn(guard))
+        .route("/runbooks/{name}", get(runbook::show))
         .with_state(shared)
+        .merge(mailbox::routes(mailbox))
+        .layer(middleware::from_fn(guard))
 }
 
 /// Only this page and programs of this machine may press the buttons, not other sites in the same
@@ -80,7 +92,8 @@ async fn guard(request: Request, next: Next) -> Response {
     let policy = header::HeaderValue::from_static(POLICY);
     response
         .headers_mut()
-        .insert(header::CONTENT_SECURITY_POLICY, policy);
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(policy);
     response
 }
 
@@ -98,7 +111,7 @@ async fn whole(State(shared): State<Shared>) -> Html<String> {
     Html(format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
          <title>Demo</title><link rel=stylesheet href=/page.css><script src=/page.js defer></script>\
-         <h1>The way of an alert</h1><p>Press <i>break</i>: within two minutes people hear it on WeCom. Press <i>heal</i>: they hear that it is over.\
+         <h1>The way of an alert</h1><p>Press <i>break</i>: within two minutes people hear it by mail and on WeCom. Press <i>heal</i>: they hear that it is over.\
          <p><form method=post action=/break/errors><button>Break: errors</button></form>\
          <form method=post action=/break/latency><button>Break: latency</button></form>\
          <form method=post action=/heal><button>Heal</button></form><div id=view>{view}</div></html>"
@@ -107,10 +120,13 @@ async fn whole(State(shared): State<Shared>) -> Html<String> {
 
 async fn view(State(Shared(sources)): State<Shared>) -> Html<String> {
     let Sources {
-        ports, client, sim, ..
+        ports,
+        client,
+        people,
+        ..
     } = &*sources;
     let (stations, trouble) = tokio::join!(
-        trail::stations(client, ports, sim),
+        trail::stations(client, ports, &people.mailbox, &people.sim),
         client.get(ports.stock, "/trouble")
     );
     let trouble = trouble.map_or("unknown: the stock does not answer".into(), |answer| {
@@ -120,7 +136,7 @@ async fn view(State(Shared(sources)): State<Shared>) -> Html<String> {
         &sources.board.borrow(),
         &stations,
         &trouble,
-        &sim.base_url(),
+        &own_pages(ports),
     ))
 }
 
@@ -148,7 +164,7 @@ async fn switch(Shared(sources): &Shared, mode: &str) -> Response {
     }
 }
 
-fn render(parts: &[Part], stations: &[Station], trouble: &str, wecom: &str) -> String {
+fn render(parts: &[Part], stations: &[Station], trouble: &str, own: &[Link]) -> String {
     let mut html = format!(
         "<p>Broken now: <b>{}</b><h2>Where the last alert is</h2><ol>",
         escape(trouble)
@@ -191,14 +207,35 @@ fn render(parts: &[Part], stations: &[Station], trouble: &str, wecom: &str) -> S
             ),
         );
     }
-    push(
-        &mut html,
-        format_args!(
-            "<tr><td><b>WeCom simulator</b><br>what people see<td><a href=\"{0}/\">phone</a><td class=ready>ready</table>",
-            escape(wecom)
-        ),
-    );
+    for Link { name, what, url } in own {
+        push(
+            &mut html,
+            format_args!(
+                "<tr><td><b>{}</b><br>what people see<td><a href=\"{}\">{}</a><td class=ready>ready",
+                escape(name),
+                escape(url),
+                escape(what)
+            ),
+        );
+    }
+    html.push_str("</table>");
     html
+}
+
+/// What the demo itself serves for people to look at.
+pub(crate) fn own_pages(ports: &Ports) -> [Link; 2] {
+    [
+        Link {
+            name: "Mailbox",
+            what: "mails",
+            url: format!("http://{}/mail", ports.page),
+        },
+        Link {
+            name: "WeCom",
+            what: "simulated phone",
+            url: format!("http://{}/", ports.wecom),
+        },
+    ]
 }
 
 fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
@@ -206,7 +243,7 @@ fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
         .expect("writing into a String cannot fail");
 }
 
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
@@ -232,7 +269,7 @@ mod tests {
             name: "WeCom",
             alerts: "<script>alert('1')</script>".into(),
         }];
-        let html = render(&parts, &stations, "<b>", "http://127.0.0.1:1");
+        let html = render(&parts, &stations, "<b>", &[]);
         assert!(!html.contains("<script>"), "{html}");
         assert!(html.contains("&lt;script&gt;alert(&#39;1&#39;)"), "{html}");
         assert!(html.contains("demo/parts/build.sh"), "{html}");

@@ -16,6 +16,14 @@ pub(crate) struct Part {
     pub(crate) state: State,
 }
 
+/// Something to look at.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) url: String,
+}
+
 /// How a part is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {

@@ -118,6 +118,8 @@ fn alertmanager(ports: &Ports, files: &Files) -> Recipe {
         format!("--config.file={}", files.text("alertmanager.yml")),
         format!("--storage.path={}", files.text("alertmanager")),
         format!("--web.listen-address={}", ports.alertmanager),
+        // For the links in messages: by its own idea it is known under this machine's name.
+        format!("--web.external-url={}", url(ports.alertmanager, "")),
         "--cluster.listen-address=".into(),
     ];
     Recipe {
@@ -138,6 +140,7 @@ fn prometheus(ports: &Ports, files: &Files) -> Recipe {
         format!("--config.file={}", files.text("prometheus.yml")),
         format!("--storage.tsdb.path={}", files.text("prometheus")),
         format!("--web.listen-address={}", ports.prometheus),
+        format!("--web.external-url={}", url(ports.prometheus, "")),
         "--enable-feature=exemplar-storage".into(),
     ];
     Recipe {

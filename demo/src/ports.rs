@@ -12,6 +12,7 @@ pub(crate) struct Ports {
     pub(crate) stock: SocketAddr,
     pub(crate) alert_router: SocketAddr,
     pub(crate) wecom: SocketAddr,
+    pub(crate) smtp: SocketAddr,
     pub(crate) prometheus: SocketAddr,
     pub(crate) alertmanager: SocketAddr,
     pub(crate) otlp_grpc: SocketAddr,
@@ -43,6 +44,7 @@ impl Ports {
             stock: at(8082),
             alert_router: at(9095),
             wecom: at(9096),
+            smtp: at(1025),
             prometheus: at(9090),
             alertmanager: at(9093),
             otlp_grpc: at(4317),
@@ -63,7 +65,7 @@ impl Ports {
         let mut ports = Self::documented();
         // Held together, so that none is given twice.
         let mut held = Vec::new();
-        for (_, address) in ports.all() {
+        for address in ports.each() {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
             *address = listener.local_addr()?;
             held.push(listener);
@@ -72,9 +74,9 @@ impl Ports {
     }
 
     /// Fails with all ports that cannot be taken.
-    pub(crate) fn check(mut self) -> Result<(), InUse> {
+    pub(crate) fn check(&self) -> Result<(), InUse> {
         let busy = self.all().into_iter().filter(|(_, address)| {
-            TcpListener::bind(**address).is_err_and(|e| e.kind() == io::ErrorKind::AddrInUse)
+            TcpListener::bind(address).is_err_and(|e| e.kind() == io::ErrorKind::AddrInUse)
         });
         let busy: Vec<String> = busy.map(|(name, at)| format!("{at} ({name})")).collect();
         if busy.is_empty() {
@@ -83,25 +85,50 @@ impl Ports {
         Err(InUse(busy.join(", ")))
     }
 
-    fn all(&mut self) -> [(&'static str, &mut SocketAddr); 17] {
+    /// All of them, under the names that people know.
+    pub(crate) fn all(&self) -> [(&'static str, SocketAddr); 18] {
         [
-            ("start page", &mut self.page),
-            ("shop", &mut self.shop),
-            ("stock", &mut self.stock),
-            ("alert-router", &mut self.alert_router),
-            ("WeCom simulator", &mut self.wecom),
-            ("Prometheus", &mut self.prometheus),
-            ("Alertmanager", &mut self.alertmanager),
-            ("Collector, OTLP gRPC", &mut self.otlp_grpc),
-            ("Collector, OTLP HTTP", &mut self.otlp_http),
-            ("Collector, health", &mut self.collector_health),
-            ("Collector, own metrics", &mut self.collector_self),
-            ("Collector, span metrics", &mut self.span_metrics),
-            ("Jaeger, OTLP", &mut self.jaeger_otlp),
-            ("Jaeger, gRPC", &mut self.jaeger_grpc),
-            ("Jaeger", &mut self.jaeger),
-            ("Jaeger, health", &mut self.jaeger_health),
-            ("Jaeger, own metrics", &mut self.jaeger_self),
+            ("start page", self.page),
+            ("shop", self.shop),
+            ("stock", self.stock),
+            ("alert-router", self.alert_router),
+            ("WeCom simulator", self.wecom),
+            ("mailbox, SMTP", self.smtp),
+            ("Prometheus", self.prometheus),
+            ("Alertmanager", self.alertmanager),
+            ("Collector, OTLP gRPC", self.otlp_grpc),
+            ("Collector, OTLP HTTP", self.otlp_http),
+            ("Collector, health", self.collector_health),
+            ("Collector, own metrics", self.collector_self),
+            ("Collector, span metrics", self.span_metrics),
+            ("Jaeger, OTLP", self.jaeger_otlp),
+            ("Jaeger, gRPC", self.jaeger_grpc),
+            ("Jaeger", self.jaeger),
+            ("Jaeger, health", self.jaeger_health),
+            ("Jaeger, own metrics", self.jaeger_self),
+        ]
+    }
+
+    fn each(&mut self) -> [&mut SocketAddr; 18] {
+        [
+            &mut self.page,
+            &mut self.shop,
+            &mut self.stock,
+            &mut self.alert_router,
+            &mut self.wecom,
+            &mut self.smtp,
+            &mut self.prometheus,
+            &mut self.alertmanager,
+            &mut self.otlp_grpc,
+            &mut self.otlp_http,
+            &mut self.collector_health,
+            &mut self.collector_self,
+            &mut self.span_metrics,
+            &mut self.jaeger_otlp,
+            &mut self.jaeger_grpc,
+            &mut self.jaeger,
+            &mut self.jaeger_health,
+            &mut self.jaeger_self,
         ]
     }
 }
@@ -126,11 +153,11 @@ mod tests {
 
     #[test]
     fn no_two_parts_share_a_port() {
-        for mut ports in [Ports::documented(), Ports::free().unwrap()] {
+        for ports in [Ports::documented(), Ports::free().unwrap()] {
             let mut all: Vec<_> = ports.all().into_iter().map(|(_, a)| a.port()).collect();
             all.sort_unstable();
             all.dedup();
-            assert_eq!(all.len(), 17);
+            assert_eq!(all.len(), 18);
         }
     }
 }

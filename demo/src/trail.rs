@@ -4,6 +4,7 @@ use serde_json::Value;
 use wecom_sim::Sim;
 
 use crate::http::Client;
+use crate::mailbox::Mailbox;
 use crate::ports::Ports;
 
 /// One station and what it says.
@@ -15,7 +16,12 @@ pub(crate) struct Station {
 }
 
 /// All stations in the order of the way.
-pub(crate) async fn stations(client: &Client, ports: &Ports, sim: &Sim) -> [Station; 4] {
+pub(crate) async fn stations(
+    client: &Client,
+    ports: &Ports,
+    mailbox: &Mailbox,
+    sim: &Sim,
+) -> [Station; 5] {
     let (prometheus, alertmanager, inbox) = tokio::join!(
         client.get(ports.prometheus, "/api/v1/alerts"),
         client.get(ports.alertmanager, "/api/v2/alerts"),
@@ -34,6 +40,7 @@ pub(crate) async fn stations(client: &Client, ports: &Ports, sim: &Sim) -> [Stat
             .unwrap_or_default()
             .to_owned()
     });
+    let mail = mailbox.mails().pop().map(|mail| mail.subject.clone());
     [
         station(
             "Prometheus",
@@ -44,6 +51,7 @@ pub(crate) async fn stations(client: &Client, ports: &Ports, sim: &Sim) -> [Stat
             "alert-router",
             say(inbox, |v| v[0]["title"].as_str().unwrap_or_default().into()),
         ),
+        station("Mail", mail.unwrap_or_default()),
         station("WeCom", message.unwrap_or_default()),
     ]
 }

@@ -158,6 +158,7 @@ fn a_file_works_in_anybodys_grafana() {
 
 #[test]
 fn variables_follow_the_time_and_select_one_some_or_all() {
+    let exact = Regex::new(r#"[^~]"\$\w+""#).expect("a valid expression");
     for board in boards() {
         let file = &board.file;
         assert!(board.variables().contains("env"), "{file}: no env");
@@ -170,7 +171,6 @@ fn variables_follow_the_time_and_select_one_some_or_all() {
             assert_eq!(variable["multi"], true, "{file}: {name}");
             assert_eq!(variable["allValue"], ".*", "{file}: {name}");
         }
-        let exact = Regex::new(r#"[^~]"\$\w+""#).expect("a valid expression");
         for (place, expr) in board.expressions() {
             assert!(!exact.is_match(&expr), "{place}: = instead of =~ in {expr}");
         }

@@ -1,0 +1,148 @@
+//! The configs of the parts: those of the repository, at the addresses and in the pace of this demo.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+
+use crate::Failure;
+use crate::ports::Ports;
+
+/// The bot's key; the simulator makes it public and worthless.
+const BOT_KEY: &str = "sim-bot-key";
+/// How often Prometheus looks: the shortest window of the rules is ten seconds.
+const LOOK: &str = "2s";
+
+const PROMETHEUS: &str = include_str!("../../dashboards/prometheus.yml");
+const ALERTMANAGER: &str = include_str!("../../dashboards/alertmanager.yml");
+
+pub(crate) fn prometheus(ports: &Ports) -> Result<String, Failure> {
+    let mut config: Value = serde_yaml::from_str(&at_our_addresses(PROMETHEUS, ports))?;
+    let global = &mut config["global"];
+    global["scrape_interval"] = LOOK.into();
+    global["evaluation_interval"] = LOOK.into();
+    global["external_labels"]["runbooks_url"] = format!("http://{}/runbooks", ports.page).into();
+    let jobs = config["scrape_configs"].as_array_mut();
+    for job in jobs.into_iter().flatten() {
+        if let Some(files) = job.pointer_mut("/file_sd_configs/0") {
+            files["refresh_interval"] = LOOK.into();
+        }
+        if let Some(env) = job.pointer_mut("/static_configs/0/labels/env") {
+            *env = "demo".into();
+        }
+    }
+    Ok(format!("{config:#}\n"))
+}
+
+/// The services, as Prometheus reads them from a file of its own.
+pub(crate) fn targets(ports: &Ports) -> String {
+    let target = |service: &str, at: SocketAddr| json!({"targets": [at], "labels": {"service": service, "env": "demo"}});
+    let targets = json!([target("shop", ports.shop), target("stock", ports.stock)]);
+    format!("{targets:#}\n")
+}
+
+pub(crate) fn alertmanager(ports: &Ports) -> String {
+    at_our_addresses(ALERTMANAGER, ports)
+}
+
+/// `mail` is a further entry of `email_configs`: people with a mail server of their own.
+pub(crate) fn alert_router(ports: &Ports, store: &str, mail: Option<Value>) -> String {
+    let bot = format!("http://{}/cgi-bin/webhook/send?key={BOT_KEY}", ports.wecom);
+    let mailbox = json!({
+        "to": "oncall@demo.test", "from": "alerts@demo.test", "hello": "demo.test",
+        "smarthost": ports.smtp, "require_tls": false,
+    });
+    let mails: Vec<Value> = [Some(mailbox), mail].into_iter().flatten().collect();
+    let config = json!({
+        "listen": ports.alert_router,
+        "store": format!("sqlite:{store}"),
+        "external_url": format!("http://{}/", ports.alert_router),
+        "operators": "operators",
+        // The Alertmanager posts the Watchdog every minute; its silence is an alert.
+        "sources": {"watchdog": {"silent_after": "3m"}},
+        "route": {
+            "receiver": "people",
+            "group_by": ["alertname", "env"],
+            "group_wait": "1s",
+            "group_interval": "5s",
+            "repeat_interval": "4h",
+            "routes": [{"matchers": ["alertname=\"Watchdog\""], "receiver": "nobody"}],
+        },
+        "receivers": [
+            {
+                "name": "people",
+                "email_configs": mails,
+                "wecom_configs": [{"bot": {"webhook_url": bot}}],
+                "inbox_configs": [{}],
+            },
+            {"name": "operators", "inbox_configs": [{}]},
+            {"name": "nobody"},
+        ],
+    });
+    format!("{config:#}\n")
+}
+
+/// `text` with the documented addresses replaced by those of this demo; others stay.
+fn at_our_addresses(text: &str, ports: &Ports) -> String {
+    let (ours, documented) = (ports.all(), Ports::documented().all());
+    let new: BTreeMap<u16, SocketAddr> = documented
+        .iter()
+        .zip(ours)
+        .map(|((_, documented), (_, ours))| (documented.port(), ours))
+        .collect();
+    const HOST: &str = "127.0.0.1:";
+    let mut parts = text.split(HOST);
+    let mut replaced = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| !c.is_ascii_digit());
+        let (port, rest) = part.split_at(end.unwrap_or(part.len()));
+        match port.parse().ok().and_then(|port| new.get(&port)) {
+            Some(address) => replaced.push_str(&address.to_string()),
+            None => replaced.push_str(&format!("{HOST}{port}")),
+        }
+        replaced.push_str(rest);
+    }
+    replaced
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documented_addresses_become_ours_and_foreign_ones_stay() {
+        let ports = Ports::free().unwrap();
+        let text = "a 127.0.0.1:9095/webhook, 127.0.0.1:3000";
+        let expected = format!("a {}/webhook, 127.0.0.1:3000", ports.alert_router);
+        assert_eq!(at_our_addresses(text, &ports), expected);
+    }
+
+    #[test]
+    fn prometheus_looks_at_every_part_where_it_is() {
+        let ports = Ports::free().unwrap();
+        let config = prometheus(&ports).unwrap();
+        for at in [
+            ports.span_metrics,
+            ports.collector_self,
+            ports.jaeger_self,
+            ports.alert_router,
+            ports.alertmanager,
+            ports.prometheus,
+        ] {
+            assert!(config.contains(&format!("\"{at}\"")), "{at} in {config}");
+        }
+        assert!(config.contains(&format!("http://{}/runbooks", ports.page)));
+        assert!(!config.contains("\"dev\""), "{config}");
+        let pace = format!("\"scrape_interval\": \"{LOOK}\"");
+        assert!(config.contains(&pace), "{config}");
+    }
+
+    #[test]
+    fn alertmanager_posts_to_our_router_and_mails_to_our_mailbox() {
+        let ports = Ports::free().unwrap();
+        let config = alertmanager(&ports);
+        let router = format!("http://{}/webhook/critical", ports.alert_router);
+        assert!(config.contains(&router), "{config}");
+        assert!(config.contains(&format!("smtp_smarthost: {}", ports.smtp)));
+    }
+}

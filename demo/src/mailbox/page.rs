@@ -1,0 +1,146 @@
+//! The mailbox as a mail program shows it: conversations, the latest first. Mails are hostile input:
+//! their texts are escaped, and their HTML stands in a frame in which nothing runs and nothing loads.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use http::{StatusCode, header};
+
+use super::{Mail, Mailbox};
+use crate::page::escape;
+
+/// For a mail's own HTML. Its links open in a window of their own, which is no child of the demo.
+const BODY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; \
+    base-uri 'none'; form-action 'none'; sandbox allow-popups allow-popups-to-escape-sandbox";
+/// Conversations that the page shows; older ones are counted.
+const SHOWN: usize = 30;
+
+pub(crate) fn routes(mailbox: Mailbox) -> Router {
+    Router::new()
+        .route("/mail", get(whole))
+        .route("/mail/latest", get(latest))
+        .route("/mail/page.js", get(script))
+        .route("/mail/{number}", get(body))
+        .with_state(mailbox)
+}
+
+async fn whole(State(mailbox): State<Mailbox>) -> Html<String> {
+    Html(format!(
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
+         <title>Mailbox</title><link rel=stylesheet href=/page.css><script src=/mail/page.js defer></script>\
+         <body data-latest={}><p><a href=/>Start page</a><h1>Mailbox</h1>{}</html>",
+        mailbox.latest(),
+        render(&mailbox.mails())
+    ))
+}
+
+async fn latest(State(mailbox): State<Mailbox>) -> String {
+    mailbox.latest().to_string()
+}
+
+async fn script() -> impl IntoResponse {
+    let kind = [(header::CONTENT_TYPE, "text/javascript")];
+    (kind, include_str!("page.js"))
+}
+
+async fn body(State(mailbox): State<Mailbox>, Path(number): Path<u64>) -> Response {
+    let mails = mailbox.mails();
+    let Some(mail) = mails.iter().find(|mail| mail.number == number) else {
+        return (StatusCode::NOT_FOUND, "no such mail, or no more\n").into_response();
+    };
+    let html = match mail.html.as_str() {
+        "" => format!("<pre>{}</pre>", escape(&mail.text)),
+        html => format!("<base target=_blank>{html}"),
+    };
+    ([(header::CONTENT_SECURITY_POLICY, BODY_POLICY)], Html(html)).into_response()
+}
+
+fn render(mails: &[Arc<Mail>]) -> String {
+    let mut threads: BTreeMap<&str, Vec<&Mail>> = BTreeMap::new();
+    for mail in mails {
+        threads.entry(&mail.thread).or_default().push(mail);
+    }
+    let mut threads: Vec<_> = threads.into_values().collect();
+    threads.sort_by_key(|thread| std::cmp::Reverse(thread.last().map(|mail| mail.number)));
+    if threads.is_empty() {
+        return "<p>No mail yet. Press <i>break</i> on the start page.".into();
+    }
+    let older = threads.len().saturating_sub(SHOWN);
+    let shown: String = threads
+        .iter()
+        .take(SHOWN)
+        .map(|mails| thread(mails))
+        .collect();
+    match older {
+        0 => shown,
+        older => format!("{shown}<p>{older} older conversations are not shown."),
+    }
+}
+
+fn thread(mails: &[&Mail]) -> String {
+    let subject = mails.first().map_or("", |mail| mail.subject.as_str());
+    let mut html = format!("<section class=thread><h2>{}</h2>", escape(subject));
+    for mail in mails {
+        html.push_str(&format!(
+            "<details open><summary><b>{}</b> to {} · {}</summary>\
+             <iframe sandbox=\"allow-popups allow-popups-to-escape-sandbox\" src=\"/mail/{}\" title=mail></iframe></details>",
+            escape(&mail.from),
+            escape(&mail.to.join(", ")),
+            escape(&mail.date),
+            mail.number
+        ));
+    }
+    html.push_str("</section>");
+    html
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mail(number: u64, thread: &str, subject: &str) -> Arc<Mail> {
+        Arc::new(Mail {
+            number,
+            thread: thread.into(),
+            subject: subject.into(),
+            ..Mail::default()
+        })
+    }
+
+    #[test]
+    fn mails_of_one_conversation_stand_together_and_the_latest_one_first() {
+        let mails = [
+            mail(1, "a", "disk"),
+            mail(2, "b", "orders"),
+            mail(3, "a", "disk"),
+        ];
+        let html = render(&mails);
+        let headings: Vec<_> = html.split("<h2>").skip(1).collect();
+        assert!(headings[0].starts_with("disk</h2>") && headings[1].starts_with("orders</h2>"));
+        assert!(headings[0].contains("/mail/1") && headings[0].contains("/mail/3"));
+    }
+
+    #[test]
+    fn what_a_mail_says_cannot_become_part_of_the_page() {
+        let html = render(&[mail(1, "a", "<script>alert(1)</script>")]);
+        assert!(!html.contains("<script"), "{html}");
+    }
+
+    #[tokio::test]
+    async fn a_mails_html_runs_nothing_and_loads_nothing() {
+        let mailbox = Mailbox::default();
+        let mail = b"Content-Type: text/html\r\n\r\n<script>x</script>";
+        mailbox.take(Vec::new(), mail);
+        let answer = body(State(mailbox.clone()), Path(1)).await;
+        let policy = answer.headers()[header::CONTENT_SECURITY_POLICY].to_str();
+        let policy = policy.unwrap();
+        assert!(policy.contains("default-src 'none'") && policy.contains("sandbox"));
+        assert!(!policy.contains("allow-scripts"), "{policy}");
+        let missing = body(State(mailbox), Path(2)).await;
+        assert_eq!(missing.status(), StatusCode::NOT_FOUND);
+    }
+}
