@@ -184,6 +184,7 @@ fn group_links(news: &GroupNews) -> Links {
         source: links::safe(&news.external_url),
         dashboard: links::dashboard(&news.common_annotations),
         runbook: links::runbook(&news.common_annotations),
+        traces: links::traces(&news.common_annotations),
         silence: links::silence(&news.external_url, labels).filter(|_| fires),
     }
 }
@@ -197,12 +198,13 @@ fn alert_links(alert: &AlertLine, news: &GroupNews) -> Links {
         dashboard: links::dashboard(&alert.annotations)
             .filter(|l| Some(l) != group.dashboard.as_ref()),
         runbook: links::runbook(&alert.annotations).filter(|l| Some(l) != group.runbook.as_ref()),
+        traces: links::traces(&alert.annotations).filter(|l| Some(l) != group.traces.as_ref()),
         silence: links::silence(&news.external_url, &alert.labels).filter(|_| fires),
     }
 }
 
 /// Annotations that have a place of their own in the view.
-const SHOWN: [&str; 11] = [
+const SHOWN: [&str; 13] = [
     "summary",
     "message",
     "title",
@@ -214,6 +216,8 @@ const SHOWN: [&str; 11] = [
     "runbook_url",
     "runbookURL",
     "runbook",
+    "trace_url",
+    "traceURL",
 ];
 
 fn state(reason: Reason) -> State {

@@ -5,9 +5,10 @@ use alert_engine::Labels;
 /// The longest link that is shown. A longer one would not survive the channels.
 const LONGEST: usize = 2048;
 
-/// Names under which alert rules keep a dashboard's and a runbook's address, by preference.
+/// Names under which alert rules keep these addresses, by preference.
 const DASHBOARD: [&str; 4] = ["dashboard_url", "dashboardURL", "dashboard", "panelURL"];
 const RUNBOOK: [&str; 3] = ["runbook_url", "runbookURL", "runbook"];
+const TRACES: [&str; 2] = ["trace_url", "traceURL"];
 
 /// A link that may be shown and followed, or `None`.
 ///
@@ -39,6 +40,11 @@ pub(super) fn dashboard(annotations: &Labels) -> Option<String> {
 /// The runbook that the annotations name.
 pub(super) fn runbook(annotations: &Labels) -> Option<String> {
     first(annotations, &RUNBOOK)
+}
+
+/// The search for traces that the annotations name.
+pub(super) fn traces(annotations: &Labels) -> Option<String> {
+    first(annotations, &TRACES)
 }
 
 /// The form of the source Alertmanager in which a silence for `labels` is filled in already.
@@ -156,12 +162,18 @@ mod tests {
     }
 
     #[test]
-    fn annotations_name_dashboard_and_runbook() {
+    fn annotations_name_dashboard_runbook_and_traces() {
         let annotations = Labels::from_iter([
             ("dashboard", "javascript:no"),
             ("panelURL", "https://g.example/d/1"),
             ("runbook_url", "https://r.example/disk"),
+            (
+                "trace_url",
+                "https://j.example/search?service=a&tags=%7B%7D",
+            ),
         ]);
+        let search = "https://j.example/search?service=a&tags=%7B%7D";
+        assert_eq!(traces(&annotations).unwrap(), search);
         assert_eq!(dashboard(&annotations).unwrap(), "https://g.example/d/1");
         assert_eq!(runbook(&annotations).unwrap(), "https://r.example/disk");
     }

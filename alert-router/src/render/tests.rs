@@ -76,6 +76,28 @@ fn a_group_without_labels_is_named_by_its_receiver() {
 }
 
 #[test]
+fn the_way_to_the_traces_is_a_link() {
+    const SEARCH: &str = "http://jaeger.example.com/search?service=orders&lookback=1h";
+    let mut news = samples::news(crate::message::Reason::First);
+    let first = &mut news.alerts[0];
+    let others = first.annotations.iter().map(|(name, value)| (name, value));
+    first.annotations = others.chain([("trace_url", SEARCH)]).collect();
+    let message = samples::message(crate::message::Says::Group(Box::new(news)));
+    let renderer = Renderer::built_in();
+    let render = |template| {
+        renderer
+            .render(template, &view(&message, Language::English))
+            .text
+    };
+    let text = render("email.txt");
+    assert!(text.contains(&format!("  Traces: {SEARCH}\n")), "{text}");
+    assert!(!text.contains("trace_url"), "{text}");
+    let html = render("email.html");
+    let href = format!("<a href=\"{}\"", SEARCH.replace('&', "&amp;"));
+    assert!(html.contains(&href), "{html}");
+}
+
+#[test]
 fn hostile_labels_stay_text() {
     let renderer = Renderer::built_in();
     let message = samples::hostile();

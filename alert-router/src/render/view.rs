@@ -195,6 +195,8 @@ pub struct Links {
     pub dashboard: Option<String>,
     /// What to do.
     pub runbook: Option<String>,
+    /// A search for the traces of what happened.
+    pub traces: Option<String>,
     /// A silence, filled in.
     pub silence: Option<String>,
 }
