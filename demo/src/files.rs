@@ -24,7 +24,14 @@ impl Files {
         let files = Self {
             folder: folder.to_owned(),
         };
-        let folders = ["logs", "rules", "targets", "prometheus", "alertmanager"];
+        let folders = [
+            "logs",
+            "rules",
+            "targets",
+            "prometheus",
+            "alertmanager",
+            "jaeger",
+        ];
         for below in folders.into_iter().chain(["queue"]) {
             std::fs::create_dir_all(folder.join(below))?;
         }

@@ -27,6 +27,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -95,6 +96,9 @@ enum Command {
         /// The address of the service that it calls.
         #[arg(long)]
         calls: Option<SocketAddr>,
+        /// Between "not ready" and the last connection, in milliseconds: for load balancers.
+        #[arg(long, default_value_t = 0)]
+        drain_ms: u64,
     },
     /// Runs alert-router; the demo starts it itself.
     #[command(hide = true)]
@@ -147,7 +151,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
                 role,
                 listen,
                 calls,
-            }) => service::run(role, listen, calls).await,
+                drain_ms,
+            }) => service::run(role, listen, calls, Duration::from_millis(drain_ms)).await,
             Some(Command::AlertRouter { config }) => service::alert_router(config).await,
             Some(Command::Leash { .. }) => Ok(()),
         }

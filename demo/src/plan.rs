@@ -60,6 +60,7 @@ fn jaeger(ports: &Ports, files: &Files) -> Recipe {
             ("JAEGER_QUERY_HTTP_ENDPOINT", ports.jaeger.to_string()),
             ("JAEGER_OTLP_ENDPOINT", ports.jaeger_otlp.to_string()),
             ("JAEGER_SELF_PORT", ports.jaeger_self.port().to_string()),
+            ("JAEGER_DATA_DIR", files.text("jaeger")),
             ("PROMETHEUS_URL", url(ports.prometheus, "")),
         ]),
         ready: (ports.jaeger_health, "/status"),

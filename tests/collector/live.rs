@@ -29,6 +29,7 @@ impl Chain {
         jaeger
             .args(["--config", "dashboards/jaeger.yaml"])
             .current_dir(root())
+            .env("JAEGER_DATA_DIR", data.path().join("jaeger"))
             .env("JAEGER_SELF_PORT", free_port().to_string());
         for endpoint in ["HEALTH", "QUERY_GRPC", "QUERY_HTTP", "OTLP"] {
             jaeger.env(format!("JAEGER_{endpoint}_ENDPOINT"), "127.0.0.1:0");
@@ -46,7 +47,7 @@ impl Chain {
         collector
             .args(["--config", "otel-collector-config.yaml"])
             .current_dir(root())
-            .env("OTELCOL_QUEUE_DIR", data.path())
+            .env("OTELCOL_QUEUE_DIR", data.path().join("queue"))
             .env("OTELCOL_METRICS_ENDPOINT", format!("127.0.0.1:{metrics}"))
             .env("OTELCOL_SELF_PORT", own_metrics.to_string())
             .env("JAEGER_OTLP_ENDPOINT", otlp_of_jaeger)

@@ -26,14 +26,26 @@ impl Tool {
     /// If it is missing although the environment promises it (`CI_STACK`, `CI`).
     #[must_use]
     pub fn find(self, test: &str) -> Option<PathBuf> {
-        let found = folders()
-            .into_iter()
-            .map(|folder| folder.join(self.name()))
-            .find(|path| path.is_file());
+        let found = self.look();
         if found.is_none() {
             self.not_run(test);
         }
         found
+    }
+
+    /// Its path, after [`Self::find`] has found it.
+    ///
+    /// # Panics
+    /// It is not there.
+    #[must_use]
+    pub fn found(self) -> PathBuf {
+        self.look()
+            .unwrap_or_else(|| panic!("{} is missing: {}", self.name(), self.how_to_get_it()))
+    }
+
+    fn look(self) -> Option<PathBuf> {
+        let files = folders().into_iter().map(|folder| folder.join(self.name()));
+        files.into_iter().find(|path| path.is_file())
     }
 
     fn name(self) -> &'static str {

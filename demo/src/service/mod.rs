@@ -6,11 +6,17 @@ mod switch;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use alert_router::app::{App, Options};
+use axum::Router;
 use clap::ValueEnum;
-use telemetry_lib::{Config, Grace};
+use telemetry_lib::{Config, Grace, Report, Telemetry};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 pub(crate) use switch::Mode;
 
@@ -25,28 +31,75 @@ pub(crate) enum Role {
     Stock,
 }
 
-/// Serves until SIGTERM.
+/// Serves until SIGTERM; then says that it is not ready for `drain`, and ends what is under way.
 pub(crate) async fn run(
     role: Role,
     listen: SocketAddr,
     calls: Option<SocketAddr>,
+    drain: Duration,
 ) -> Result<(), Failure> {
     let name = match role {
         Role::Shop => "shop",
         Role::Stock => "stock",
     };
     let telemetry = telemetry_lib::init(Config::from_env(name))?;
-    let app = match role {
-        Role::Shop => {
-            telemetry.instrument(shop::routes(&telemetry, calls.ok_or("shop needs --calls")?))
-        }
-        Role::Stock => telemetry.instrument(stock::routes(&telemetry)),
-    };
     let listener = TcpListener::bind(listen).await?;
-    let report =
-        telemetry_lib::serve_gracefully(&telemetry, listener, app, Grace::default()).await?;
+    let grace = Grace {
+        drain,
+        ..Grace::default()
+    };
+    let report = match role {
+        Role::Shop => {
+            let calls = calls.ok_or("shop needs --calls")?;
+            let app = telemetry.instrument(shop::routes(&telemetry, calls));
+            telemetry_lib::serve_gracefully(&telemetry, listener, app, grace).await?
+        }
+        Role::Stock => {
+            let (routes, worker) = stock::routes(&telemetry);
+            let app = telemetry.instrument(routes);
+            serve_with(worker, &telemetry, listener, app, grace).await?
+        }
+    };
     tracing::info!("{report}");
     Ok(())
+}
+
+/// As `serve_gracefully`, but spans are only flushed once the worker has emptied its queue: it ends
+/// when the last request that could fill it has ended.
+async fn serve_with(
+    worker: JoinHandle<()>,
+    telemetry: &Telemetry,
+    listener: TcpListener,
+    app: Router,
+    grace: Grace,
+) -> Result<Report, Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let stopping = Arc::new(Notify::new());
+    let drained = {
+        let (telemetry, stopping) = (telemetry.clone(), Arc::clone(&stopping));
+        async move {
+            terminate.recv().await;
+            telemetry.set_ready(false);
+            tokio::time::sleep(grace.drain).await;
+            stopping.notify_one();
+        }
+    };
+    let service = app.into_make_service_with_connect_info::<SocketAddr>();
+    let served = async move {
+        let served = axum::serve(listener, service).with_graceful_shutdown(drained);
+        served.await?;
+        Ok::<(), Failure>(worker.await?)
+    };
+    let overdue = async {
+        stopping.notified().await;
+        tokio::time::sleep(grace.requests).await;
+    };
+    let served = tokio::select! {
+        served = served => served,
+        () = overdue => Ok(()),
+    };
+    let report = telemetry.shutdown(grace.telemetry).await;
+    served.map(|()| report)
 }
 
 /// Runs alert-router as its own program does.

@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode};
 use telemetry_lib::propagation::{self, HeaderCarrier, HeaderCarrierMut};
 use telemetry_lib::{Message, Operation, Origin, Telemetry};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::switch::{Mode, Switch};
 
@@ -29,10 +30,11 @@ struct Stock {
     queue: mpsc::Sender<Reserved>,
 }
 
-/// The routes for customers, and those that break it. Starts the worker.
-pub(super) fn routes(telemetry: &Telemetry) -> Router {
+/// The routes for customers, and those that break it, and the worker, which ends when the routes are
+/// gone and its queue is empty.
+pub(super) fn routes(telemetry: &Telemetry) -> (Router, JoinHandle<()>) {
     let (queue, waiting) = mpsc::channel(WAITING);
-    tokio::spawn(work(telemetry.clone(), waiting));
+    let worker = tokio::spawn(work(telemetry.clone(), waiting));
     let switch = Switch::default();
     let stock = Stock {
         telemetry: telemetry.clone(),
@@ -46,7 +48,7 @@ pub(super) fn routes(telemetry: &Telemetry) -> Router {
         .route("/trouble", get(now))
         .route("/trouble/{mode}", post(change))
         .with_state(switch);
-    routes.merge(trouble)
+    (routes.merge(trouble), worker)
 }
 
 async fn reserve(State(stock): State<Stock>, Path(item): Path<u32>) -> (StatusCode, &'static str) {

@@ -3,7 +3,10 @@
 //! after a panic. Apart from the tests, so that a demonstration or a crash test can start the same.
 
 mod alertmanager;
+mod binary;
+mod collector;
 mod http;
+mod jaeger;
 mod mailbox;
 mod mailserver;
 mod place;
@@ -11,11 +14,15 @@ mod process;
 mod programs;
 mod prometheus;
 mod router;
+mod stopwatch;
 mod target;
 mod wait;
 
 pub use alertmanager::{Alertmanager, Cluster};
+pub use binary::binary;
+pub use collector::Collector;
 pub use http::{get_json, get_text, samples};
+pub use jaeger::{Jaeger, Query, Span, Trace};
 pub use mailbox::{Mail, threads};
 pub use mailserver::Mailserver;
 pub use place::{folder, free_port};
@@ -23,5 +30,6 @@ pub use process::{Process, Ready};
 pub use programs::{Program, installed};
 pub use prometheus::Prometheus;
 pub use router::{Router, Webhook};
+pub use stopwatch::{Stopwatch, tell};
 pub use target::Target;
 pub use wait::{DEADLINE, until};

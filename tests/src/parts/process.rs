@@ -14,7 +14,7 @@ use super::http::get_text;
 use super::wait::until;
 
 /// How long a process may take to end after SIGTERM.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Lines of its log that a failed test shows.
 const SHOWN: usize = 40;
@@ -26,6 +26,8 @@ pub enum Ready {
     Page(String),
     /// This address takes connections.
     Port(SocketAddr),
+    /// This file is there.
+    File(PathBuf),
 }
 
 /// A child process. Dropping it ends it, by its id, and waits until it is gone.
@@ -95,6 +97,21 @@ impl Process {
         }
     }
 
+    /// Ends it with SIGTERM, and returns when it is gone.
+    ///
+    /// # Panics
+    /// It does not end, or with another code than 0.
+    pub fn terminate(&mut self) {
+        if let Some(Running { pid, ended }) = self.running.take() {
+            send(pid, Signal::TERM);
+            let Ok(status) = ended.recv_timeout(PATIENCE) else {
+                send(pid, Signal::KILL);
+                panic!("{} did not end after SIGTERM:\n{}", self.name, self.log());
+            };
+            assert!(status.success(), "{}: {status}:\n{}", self.name, self.log());
+        }
+    }
+
     /// What it has written so far.
     #[must_use]
     pub fn log(&self) -> String {
@@ -112,6 +129,8 @@ impl Process {
     async fn answers(&self) -> Result<(), String> {
         match &self.ready {
             Ready::Page(url) => get_text(url).await.map(drop),
+            Ready::File(path) if path.exists() => Ok(()),
+            Ready::File(path) => Err(format!("no {}", path.display())),
             Ready::Port(address) => match TcpStream::connect(address).await {
                 Ok(_) => Ok(()),
                 Err(error) => Err(format!("{address}: {error}")),

@@ -1,11 +1,11 @@
 //! The alert-router binary with a config and a data folder of its own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use super::binary::binary;
 use super::http::{get_json, get_text, samples};
 use super::place::free_port;
 use super::process::{Process, Ready};
@@ -48,7 +48,7 @@ impl Router {
         let file = folder.join("alert-router.yaml");
         let text = serde_json::to_string_pretty(config).expect("JSON can be written");
         std::fs::write(&file, text).expect("the folder is ours");
-        let mut command = Command::new(binary());
+        let mut command = Command::new(binary("alert-router"));
         command.arg("--config").arg(&file);
         command.arg(format!("--listen=127.0.0.1:{port}"));
         command.arg(format!(
@@ -67,6 +67,14 @@ impl Router {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Ends it with SIGTERM.
+    ///
+    /// # Panics
+    /// It does not end well.
+    pub fn terminate(&mut self) {
+        self.process.terminate();
     }
 
     /// Ends it with SIGKILL.
@@ -94,33 +102,4 @@ impl Router {
         let list = answer.as_array().cloned();
         list.ok_or_else(|| format!("{name} is no list: {answer}"))
     }
-}
-
-/// The binary: `ALERT_ROUTER_BIN`, or what cargo builds now, so that no test runs against an old
-/// one.
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| match std::env::var_os("ALERT_ROUTER_BIN") {
-        Some(path) => path.into(),
-        None => build(),
-    })
-}
-
-fn build() -> PathBuf {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
-        .args(["build", "--package=alert-router", "--bin=alert-router"])
-        .args(["--message-format=json-render-diagnostics"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .expect("cargo starts");
-    let errors = String::from_utf8_lossy(&built.stderr);
-    assert!(built.status.success(), "alert-router builds:\n{errors}");
-    let messages = String::from_utf8_lossy(&built.stdout);
-    let executable = |line: &str| {
-        let message: Value = serde_json::from_str(line).ok()?;
-        message["executable"].as_str().map(PathBuf::from)
-    };
-    let mut executables = messages.lines().filter_map(executable);
-    executables.next().expect("cargo names what it built")
 }

@@ -1,0 +1,163 @@
+//! From traffic to people: traces, metrics, then something breaks, people hear it, and its end.
+
+use stack_tests::parts::{Program, Stopwatch, get_text, tell, until};
+
+use crate::demo::Demo;
+use crate::{orders, turn};
+
+const ALERT: &str = "ServiceErrors";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn traffic_is_seen_and_a_broken_service_heard_and_its_end_in_the_same_thread() {
+    let test = "the chain of the demo";
+    let Some(_turn) = turn(test, &Program::ALL).await else {
+        return;
+    };
+    let demo = Demo::start().await;
+    traces_have_their_parents(&demo).await;
+    metrics_are_there(&demo).await;
+    let quiet = demo.alerts().await.expect("Prometheus answers");
+    assert_eq!(quiet, ["Watchdog"], "nothing is wrong yet");
+
+    let broken = Stopwatch::start();
+    demo.press("/break");
+    people_hear(&demo, "firing", 1, broken).await;
+    links_lead_somewhere(&demo).await;
+
+    let healed = Stopwatch::start();
+    demo.press("/heal");
+    people_hear(&demo, "resolved", 2, healed).await;
+    let mails = demo.mails(ALERT).await.expect("the mailbox opens");
+    let last = mails.last().expect("there are two");
+    assert!(
+        mails.iter().all(|mail| mail.thread == last.thread),
+        "{mails:#?}"
+    );
+    assert_eq!(
+        last.subject, mails[0].subject,
+        "programs that look at subjects, too"
+    );
+    own_mailbox_shows_the_same(&demo).await;
+    demo.stop().await;
+}
+
+async fn traces_have_their_parents(demo: &Demo) {
+    let since = Stopwatch::start();
+    until("the trace of an order", async || {
+        let traces = demo.jaeger().traces("shop").await?;
+        let orders = traces
+            .iter()
+            .filter(|trace| orders::number(trace).is_some());
+        let whole = orders.map(orders::is_whole);
+        // The newest may still be on their way.
+        let whole: Vec<_> = whole.collect();
+        match whole.iter().filter(|whole| whole.is_ok()).count() {
+            0 => Err(format!("{whole:?}")),
+            _ => Ok(()),
+        }
+    })
+    .await;
+    tell(&format!(
+        "first whole trace in Jaeger: {:.1?}",
+        since.elapsed()
+    ));
+}
+
+async fn metrics_are_there(demo: &Demo) {
+    let expressions = [
+        "sum(http_server_request_duration_seconds_count{service=\"shop\"})",
+        "sum(http_server_request_duration_seconds_count{service=\"stock\"})",
+        // Counted by the Collector in the spans, under the name of the service that made them.
+        "sum(traces_span_metrics_calls_total{service=\"stock\"})",
+        "sum(otelcol_exporter_sent_spans)",
+        "min(up) == 1",
+    ];
+    for expression in expressions {
+        until(expression, async || match demo.value(expression).await? {
+            value if value > 0.0 => Ok(()),
+            value => Err(value.to_string()),
+        })
+        .await;
+    }
+}
+
+/// Waits for the message number `count` in the mailbox and on the phone.
+async fn people_hear(demo: &Demo, status: &str, count: usize, since: Stopwatch) {
+    let mails = until("a mail", async || {
+        let mails = demo.mails(ALERT).await?;
+        // A service that follows later is news of its own.
+        match mails.last() {
+            Some(last) if mails.len() >= count && last.status == status => Ok(mails),
+            _ => Err(format!(
+                "{:?}",
+                mails.iter().map(|m| &m.status).collect::<Vec<_>>()
+            )),
+        }
+    })
+    .await;
+    tell(&format!("mail, {status}: {:.1?}", since.elapsed()));
+    for mail in &mails {
+        assert_eq!(mail.defects, Vec::<String>::new(), "{}", mail.text);
+    }
+    let word = format!("**{}", status.to_uppercase());
+    until("a message of WeCom", async || {
+        let phone = demo.phone(ALERT).await?;
+        match phone.last() {
+            Some(last) if phone.len() >= count && last.contains(&word) => Ok(()),
+            _ => Err(format!("{phone:#?}")),
+        }
+    })
+    .await;
+    tell(&format!("WeCom, {status}: {:.1?}", since.elapsed()));
+}
+
+/// A mail and a message link the dashboard, the runbook and the traces; what the demo serves of
+/// these is there, and the traces are those of the failed requests.
+async fn links_lead_somewhere(demo: &Demo) {
+    let mails = demo.mails(ALERT).await.expect("the mailbox opens");
+    let phone = demo.phone(ALERT).await.expect("the simulator answers");
+    let runbook = format!("http://{}/runbooks/{ALERT}.md", demo.at("start page"));
+    let search = format!("http://{}/search?service=", demo.at("Jaeger"));
+    let html = mails[0].html.replace("&amp;", "&");
+    for text in [&html, &phone[0]] {
+        for link in [&runbook, &search, "/d/toolkit-service?"] {
+            assert!(text.contains(link), "no {link} in {text}");
+        }
+    }
+    let page = get_text(&runbook).await.expect("the runbook is served");
+    assert!(page.contains(ALERT), "{page}");
+
+    let (_, query) = html.split_once(&search).expect("it was there");
+    let end = query.find('"').expect("it is the value of href");
+    let query = format!("service={}", &query[..end]);
+    let found = until("the traces of the link", async || {
+        match demo.jaeger().search(&query).await? {
+            found if found.is_empty() => Err("nothing".to_owned()),
+            found => Ok(found),
+        }
+    })
+    .await;
+    for trace in found {
+        let failed = |tag: Option<&String>| tag.is_some_and(|value| value == "true");
+        let has_failed = trace
+            .spans
+            .iter()
+            .any(|span| failed(span.tags.get("error")));
+        assert!(has_failed, "{query} finds {trace:#?}");
+    }
+}
+
+/// What a user of the demo sees, who has no mail server.
+async fn own_mailbox_shows_the_same(demo: &Demo) {
+    let url = format!("http://{}/mail", demo.at("start page"));
+    until("the mails in the demo's own mailbox", async || {
+        let page = get_text(&url).await?;
+        let mut threads = page.split("<section class=thread>").skip(1);
+        let thread = threads.find(|thread| thread.contains(ALERT));
+        match thread.map(|thread| thread.matches("<iframe").count()) {
+            Some(mails) if mails >= 2 => Ok(()),
+            found => Err(format!("{found:?} in {page}")),
+        }
+    })
+    .await;
+}

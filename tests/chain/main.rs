@@ -1,0 +1,23 @@
+//! The whole way of a span and of an alert on real parts, through the services of the demo, as a
+//! user starts it. Times are printed (`MEASURED: …`) and never asserted.
+
+mod alarm;
+mod demo;
+mod orders;
+
+use stack_tests::Tool;
+use stack_tests::parts::{Program, installed};
+use tokio::sync::{Mutex, MutexGuard};
+
+/// These tests are programs and load for all cores: one after the other.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// Whose turn it is, if all parts are there. Otherwise it has been said what is missing.
+async fn turn(test: &str, programs: &[Program]) -> Option<MutexGuard<'static, ()>> {
+    let tools = [Tool::Collector.find(test), Tool::Jaeger.find(test)];
+    let is_complete = installed(test, programs) && tools.iter().all(Option::is_some);
+    match is_complete {
+        true => Some(TURN.lock().await),
+        false => None,
+    }
+}

@@ -1,0 +1,39 @@
+//! What the trace of one order looks like: the way of the context through the services.
+
+use stack_tests::parts::{Span, Trace};
+
+/// Each of these spans is the parent of the next; the first has none. HTTP, then a queue.
+const WAY: [(&str, &str); 5] = [
+    ("shop", "POST /orders/{item}"),
+    ("shop", "POST"),
+    ("stock", "POST /reserve/{item}"),
+    ("stock", "send reservations"),
+    ("stock", "process reservations"),
+];
+/// Whether all spans of an order are there, each below the right one.
+pub(crate) fn is_whole(trace: &Trace) -> Result<(), String> {
+    let mut parent: Option<&Span> = None;
+    for (service, name) in WAY {
+        let is_it = |span: &&Span| span.service == service && span.name == name;
+        let span = trace.spans.iter().find(is_it);
+        let span = span.ok_or_else(|| format!("no {name} of {service} in {trace:#?}"))?;
+        if span.parent.as_ref() != parent.map(|parent| &parent.id) {
+            return Err(format!("{name} hangs below another span: {trace:#?}"));
+        }
+        parent = Some(span);
+    }
+    match trace.spans.len() {
+        found if found == WAY.len() => Ok(()),
+        found => Err(format!("{found} spans: {trace:#?}")),
+    }
+}
+
+/// The number of the order, which its path names.
+pub(crate) fn number(trace: &Trace) -> Option<u32> {
+    let paths = trace
+        .spans
+        .iter()
+        .filter_map(|span| span.tags.get("url.path"));
+    let mut numbers = paths.filter_map(|path| path.strip_prefix("/orders/")?.parse().ok());
+    numbers.next()
+}
