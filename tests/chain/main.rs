@@ -1,9 +1,15 @@
-//! The whole way of a span and of an alert on real parts, through the services of the demo, as a
-//! user starts it. Times are printed (`MEASURED: …`) and never asserted.
+//! The whole way of a span and of an alert on real parts, through the services of the demo: first the
+//! demo as a user starts it, then its services with a Collector and a Jaeger that can be broken. Times
+//! are printed (`MEASURED: …`) and never asserted.
 
 mod alarm;
+mod customers;
 mod demo;
+mod drain;
+mod exemplars;
+mod faults;
 mod orders;
+mod pipeline;
 
 use stack_tests::Tool;
 use stack_tests::parts::{Program, installed};

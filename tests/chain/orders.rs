@@ -10,6 +10,10 @@ const WAY: [(&str, &str); 5] = [
     ("stock", "send reservations"),
     ("stock", "process reservations"),
 ];
+/// Spans that each service makes for an order.
+pub(crate) const OF_SHOP: u64 = 2;
+pub(crate) const OF_STOCK: u64 = 3;
+
 /// Whether all spans of an order are there, each below the right one.
 pub(crate) fn is_whole(trace: &Trace) -> Result<(), String> {
     let mut parent: Option<&Span> = None;
@@ -34,6 +38,6 @@ pub(crate) fn number(trace: &Trace) -> Option<u32> {
         .spans
         .iter()
         .filter_map(|span| span.tags.get("url.path"));
-    let mut numbers = paths.filter_map(|path| path.strip_prefix("/orders/")?.parse().ok());
+    let mut numbers = paths.filter_map(|path| path.rsplit('/').next()?.parse().ok());
     numbers.next()
 }

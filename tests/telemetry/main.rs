@@ -16,7 +16,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Path;
 use axum::routing::get;
-use stack_tests::parts::{Program, Prometheus, folder, get_text, installed, until};
+use stack_tests::parts::{Exemplar, Program, Prometheus, folder, get_text, installed, until};
 use telemetry_lib::testing::{AttributeValue, FakeCollector};
 use telemetry_lib::{Config, Telemetry};
 use tokio::net::TcpListener;
@@ -50,7 +50,7 @@ async fn exemplars_in_prometheus_are_traces_that_the_collector_holds() {
     let collector = FakeCollector::start();
     let (telemetry, address) = service(&collector).await;
     let folder = folder();
-    let prometheus = Prometheus::watching(folder.path(), address).await;
+    let prometheus = Prometheus::watching(folder.path(), &[address]).await;
     for id in 0..REQUESTS {
         let page = get_text(&format!("http://{address}/users/{id}")).await;
         assert_eq!(page, Ok(format!("user {id}")));
@@ -78,7 +78,12 @@ async fn exemplars_in_prometheus_are_traces_that_the_collector_holds() {
     assert_eq!(report.traces.exported as usize, REQUESTS, "{report}");
     let spans = collector.spans();
     let held: BTreeSet<String> = spans.iter().map(|span| span.trace_id()).collect();
-    for (series, exemplar) in &exemplars {
+    for Exemplar {
+        series,
+        labels: exemplar,
+        ..
+    } in &exemplars
+    {
         assert_eq!(series["http_route"], "/users/{id}");
         assert_eq!(series["job"], "services");
         let trace = exemplar["trace_id"].as_str().unwrap();

@@ -34,6 +34,10 @@ pub struct Span {
     pub service: String,
     /// The operation.
     pub name: String,
+    /// When it began, in microseconds since 1970.
+    pub start: u64,
+    /// How long it took, in microseconds.
+    pub micros: u64,
     /// Attributes, the values as text.
     pub tags: BTreeMap<String, String>,
 }
@@ -51,6 +55,16 @@ pub struct Jaeger {
     /// Where it takes spans.
     pub otlp: String,
     process: Process,
+}
+
+impl Trace {
+    /// From the beginning of the first span to the end of the last, in microseconds.
+    #[must_use]
+    pub fn micros(&self) -> u64 {
+        let begin = self.spans.iter().map(|span| span.start).min();
+        let end = self.spans.iter().map(|span| span.start + span.micros).max();
+        end.zip(begin).map_or(0, |(end, begin)| end - begin)
+    }
 }
 
 impl Query {
@@ -140,6 +154,8 @@ fn trace(answer: &Value) -> Trace {
             parent: references.map(|to| text(&to["spanID"])).next(),
             service: text(&answer["processes"][process]["serviceName"]),
             name: text(&span["operationName"]),
+            start: span["startTime"].as_u64().unwrap_or_default(),
+            micros: span["duration"].as_u64().unwrap_or_default(),
             tags: tags
                 .map(|tag| {
                     let value = &tag["value"];

@@ -11,6 +11,17 @@ use super::place::free_port;
 use super::process::{Process, Ready};
 use super::programs::Program;
 
+/// A point of a histogram that names a trace.
+#[derive(Clone, Debug)]
+pub struct Exemplar {
+    /// The labels of the series.
+    pub series: Value,
+    /// Its own labels.
+    pub labels: Value,
+    /// Seconds since 1970.
+    pub at: f64,
+}
+
 /// A running Prometheus.
 pub struct Prometheus {
     url: String,
@@ -45,16 +56,16 @@ impl Prometheus {
         Self::run(&files, &config).await
     }
 
-    /// Starts one that only looks at `target`, exemplars included.
+    /// Starts one that only looks at `targets`, exemplars included.
     ///
     /// # Panics
     /// It is not ready in time.
-    pub async fn watching(folder: &Path, target: SocketAddr) -> Self {
+    pub async fn watching(folder: &Path, targets: &[SocketAddr]) -> Self {
         let config = json!({
             "global": { "scrape_interval": "1s" },
             "scrape_configs": [{
                 "job_name": "services",
-                "static_configs": [{ "targets": [target] }],
+                "static_configs": [{ "targets": targets }],
             }],
         });
         Self::run(&Files::create(folder), &config).await
@@ -93,18 +104,20 @@ impl Prometheus {
         value.ok_or_else(|| answer.to_string())
     }
 
-    /// The labels of all exemplars of a series, each with the labels of the series; or why there
-    /// are none.
-    pub async fn exemplars(&self, series: &str) -> Result<Vec<(Value, Value)>, String> {
+    /// All exemplars of a series, or why there are none.
+    pub async fn exemplars(&self, series: &str) -> Result<Vec<Exemplar>, String> {
         // From 1970 to 2100: all that it has.
         let range = "start=0&end=4102444800";
         let url = format!("{}/api/v1/query_exemplars?query={series}&{range}", self.url);
         let answer = get_json(&url).await?;
-        let of = |found: &Value| -> Vec<(Value, Value)> {
+        let of = |found: &Value| -> Vec<Exemplar> {
             let exemplars = found["exemplars"].as_array().into_iter().flatten();
-            let series = &found["seriesLabels"];
-            let labels = exemplars.map(|exemplar| exemplar["labels"].clone());
-            labels.map(|labels| (series.clone(), labels)).collect()
+            let read = |exemplar: &Value| Exemplar {
+                series: found["seriesLabels"].clone(),
+                labels: exemplar["labels"].clone(),
+                at: exemplar["timestamp"].as_f64().unwrap_or_default(),
+            };
+            exemplars.map(read).collect()
         };
         let found = answer["data"].as_array().into_iter().flatten();
         Ok(found.flat_map(of).collect())
