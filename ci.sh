@@ -82,13 +82,13 @@ fi
 # Tier stack: once these are built, a test that misses them fails instead of saying NOT RUN.
 if [ "$quick" = yes ]; then
   not_run "Collector and Jaeger" "--quick was given; they are built by demo/parts/build.sh"
-elif run "Collector and Jaeger" 840 demo/parts/build.sh --fetch-go; then
+elif run "Collector and Jaeger" 720 demo/parts/build.sh --fetch-go; then
   export CI_STACK=1
 fi
 
 run "format" 30 cargo fmt --all --check
-run "lints" 540 cargo clippy --locked --workspace --all-targets -- -D warnings
-run "tests" 840 cargo test --locked --workspace --no-fail-fast
+run "lints" 480 cargo clippy --locked --workspace --all-targets -- -D warnings
+run "tests" 1020 cargo test --locked --workspace --no-fail-fast
 run "docs" 240 env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
 if command -v cargo-deny >/dev/null; then

@@ -116,7 +116,8 @@ async fn order(
         .collect()
 }
 
-fn client() -> reqwest::Client {
+/// Keeps connections, and gives up after ten seconds.
+pub(crate) fn client() -> reqwest::Client {
     // Another test of this process may have installed it: it is the same one.
     let _installed = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy();

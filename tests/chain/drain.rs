@@ -14,6 +14,9 @@ use crate::pipeline::{Pipeline, Service, Wishes};
 use crate::turn;
 
 const PER_SECOND: u32 = 40;
+/// A balancer asks so often, and believes an answer that it gets so many times: half a second.
+const PROBE: Duration = Duration::from_millis(50);
+const PROBES: usize = 10;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shop_that_stops_under_load_fails_no_request_and_loses_no_span() {
@@ -92,13 +95,18 @@ async fn stopped_under_load(
 /// Sends customers away when the service is not ready, and returns what they got.
 async fn balance(url: String, customers: Customers) -> Vec<Order> {
     let address = url.trim_start_matches("http://").to_owned();
-    let mut tick = interval(Duration::from_millis(50));
+    let mut tick = interval(PROBE);
+    let mut not_ready = 0;
     let is_ready = |answer: Option<(u16, String)>| answer.is_some_and(|(status, _)| status == 200);
     loop {
         tick.tick().await;
         let at = address.clone();
         let asked = tokio::task::spawn_blocking(move || get(&at, "/readyz", "*/*")).await;
-        if !is_ready(asked.expect("no panic there")) {
+        match is_ready(asked.expect("no panic there")) {
+            true => not_ready = 0,
+            false => not_ready += 1,
+        }
+        if not_ready == PROBES {
             return customers.leave().await;
         }
     }

@@ -9,7 +9,6 @@ use crate::pipeline::{Pipeline, Service, Wishes};
 use crate::turn;
 
 const PER_SECOND: u32 = 100;
-const ROUNDS: usize = 4;
 const ORDERS_OF_A_ROUND: usize = 800;
 /// After so many seconds an exemplar's trace is in Jaeger: 1.5 s until its span leaves the slower
 /// service, 3 s of waiting after the root, 1 s between two decisions, and the way to Jaeger.
@@ -18,6 +17,9 @@ const DUE: f64 = 8.0;
 const BEHIND: &[(&str, &str)] = &[("OTEL_BSP_SCHEDULE_DELAY", "1500")];
 /// What a process may mark: a burst, and one each second.
 const BURST: f64 = 20.0;
+/// How long a bucket keeps its exemplar, and some: then the next comes from who orders now.
+const ROUNDS_OF_SHOP: usize = 2;
+const ROUNDS_OF_KIOSK: usize = 3;
 /// Longer traces are kept because they are slow.
 const SLOW_MICROS: u64 = 500_000;
 
@@ -35,37 +37,46 @@ async fn every_exemplar_leads_to_its_trace_and_few_others_are_kept() {
     .await;
     let targets = [&pipeline.shop, &pipeline.stock].map(Service::address);
     let prometheus = Prometheus::watching(pipeline.folder.path(), &targets).await;
-    let customers = Customers::come(&format!("{}/orders", pipeline.shop.url), PER_SECOND);
-    let mut followed = BTreeSet::new();
-    for _ in 0..ROUNDS {
-        customers.more(ORDERS_OF_A_ROUND).await;
-        follow(&prometheus, &pipeline, &mut followed).await;
-    }
-    let seconds = customers.elapsed().as_secs_f64();
-    let orders = customers.leave().await;
-    assert!(orders.iter().all(|order| order.answer == Ok(201)));
-    pipeline.flushed().await;
-
-    let shown = exemplars(&prometheus).await;
-    let kept = until("the last exemplar's trace", async || {
-        let kept = pipeline.jaeger.query.traces("shop").await?;
-        let ids: BTreeSet<_> = kept.iter().map(|trace| trace.id.as_str()).collect();
-        match shown
-            .iter()
-            .find(|exemplar| !ids.contains(id(exemplar)))
-        {
-            None => Ok(kept),
-            Some(missing) => Err(format!("{missing:?}")),
+    // First both services mark, then the stock alone: the kiosk gives out no exemplars.
+    let kiosk = pipeline.kiosk().await;
+    let fronts = [(&pipeline.shop, ROUNDS_OF_SHOP), (&kiosk, ROUNDS_OF_KIOSK)];
+    let (mut followed, mut orders, mut seconds) = (BTreeSet::new(), 0, 0.0);
+    for (front, rounds) in fronts {
+        let customers = Customers::come(&format!("{}/orders", front.url), PER_SECOND);
+        for _ in 0..rounds {
+            customers.more(ORDERS_OF_A_ROUND).await;
+            follow(&prometheus, &pipeline, &mut followed).await;
         }
-    })
-    .await;
+        seconds += customers.elapsed().as_secs_f64();
+        let answered = customers.leave().await;
+        assert!(answered.iter().all(|order| order.answer == Ok(201)));
+        orders += answered.len();
+    }
+    let shown = exemplars(&prometheus).await;
+    let kept = kept_with(&pipeline, &shown).await;
     tell(&format!(
         "{} exemplars followed to their traces at once, {} in all",
         followed.len(),
         shown.len()
     ));
-    second_service_alone_keeps_a_trace(&kept, &followed);
-    no_more_than_the_design_allows(&kept, orders.len(), seconds);
+    assert!(!followed.is_empty());
+    second_service_alone_keeps_a_trace(&kept, &shown);
+    no_more_than_the_design_allows(&kept, orders, seconds);
+}
+
+/// All kept traces, once the youngest of `shown` are among them.
+async fn kept_with(pipeline: &Pipeline, shown: &[Exemplar]) -> Vec<Trace> {
+    until("the last exemplar's trace", async || {
+        // All orders reserve at the stock.
+        let kept = pipeline.jaeger.query.traces("stock").await?;
+        let ids: BTreeSet<_> = kept.iter().map(|trace| trace.id.as_str()).collect();
+        let missing = |exemplar: &&Exemplar| !ids.contains(id(exemplar));
+        match shown.iter().find(missing) {
+            None => Ok(kept),
+            Some(missing) => Err(format!("{missing:?}")),
+        }
+    })
+    .await
 }
 
 /// Asks Jaeger, once, for each exemplar that is due.
@@ -103,15 +114,13 @@ fn marks(trace: &Trace, service: &str) -> usize {
         .count()
 }
 
-fn second_service_alone_keeps_a_trace(kept: &[Trace], followed: &BTreeSet<String>) {
+fn second_service_alone_keeps_a_trace(kept: &[Trace], shown: &[Exemplar]) {
+    let ids: BTreeSet<_> = shown.iter().map(id).collect();
     let alone = |trace: &&Trace| {
-        followed.contains(&trace.id) && marks(trace, "shop") == 0 && marks(trace, "stock") > 0
+        ids.contains(trace.id.as_str()) && marks(trace, "shop") == 0 && marks(trace, "stock") > 0
     };
     let alone: Vec<_> = kept.iter().filter(alone).collect();
-    assert!(
-        !alone.is_empty(),
-        "no exemplar of the stock alone was followed"
-    );
+    assert!(!alone.is_empty(), "no exemplar is of the stock alone");
     for trace in &alone {
         let services: BTreeSet<_> = trace.spans.iter().map(|span| &span.service).collect();
         assert_eq!(services.len(), 2, "the whole trace is kept: {trace:#?}");

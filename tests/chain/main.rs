@@ -10,6 +10,7 @@ mod exemplars;
 mod faults;
 mod orders;
 mod pipeline;
+mod router;
 
 use stack_tests::Tool;
 use stack_tests::parts::{Program, installed};

@@ -75,6 +75,19 @@ impl Pipeline {
         }
     }
 
+    /// Another shop before the same stock, which gives out no exemplars and so marks no span.
+    pub(crate) async fn kiosk(&self) -> Service {
+        let address = self.stock.url.trim_start_matches("http://").to_owned();
+        let calls = ["--calls".to_owned(), address];
+        let vars = [
+            ("OTEL_SERVICE_NAME", "kiosk"),
+            ("OTEL_METRICS_EXEMPLAR_FILTER", "always_off"),
+        ];
+        let folder = self.folder.path().join("kiosk");
+        std::fs::create_dir(&folder).expect("the folder is ours");
+        Service::start(&folder, "shop", &self.collector, &vars, &calls).await
+    }
+
     /// Returns when neither service has a span left to send.
     pub(crate) async fn flushed(&self) {
         for service in [&self.shop, &self.stock] {
