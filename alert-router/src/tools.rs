@@ -1,9 +1,11 @@
 //! What commands do beside the server: try a config, send a test, talk to a running server.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use alert_engine::{DeliveryId, Timestamp};
+use bytes::Bytes;
 
 use crate::check::{self, Built, Report};
 use crate::clock::{Clock, SystemClock};
@@ -12,7 +14,15 @@ use crate::message::{Message, Says};
 use crate::plan::{Outlet, Plan};
 use crate::receiver::{BuildError, Delivery, Materials, Progress, Rendering};
 use crate::render::Renderer;
-use crate::store::{LockError, MemoryStore, OpenError, SqliteSettings, SqliteStore};
+use crate::step::groups::read_group;
+use crate::store::{
+    Doc, Kind, LockError, MemoryStore, OpenError, Scan, SqliteSettings, SqliteStore, Store,
+    StoreError,
+};
+use crate::turn::parts;
+
+/// Groups that are read from the store at once.
+const GROUPS: usize = 500;
 
 /// Reads a config, builds its receivers and renders samples with each: everything short of sending.
 #[must_use]
@@ -167,6 +177,38 @@ pub fn open_data(config: &Config) -> Result<Data, OpenError> {
         },
         Err(error) => Err(error),
     }
+}
+
+/// Deliveries that were claimed and whose end is not written down: what a router that dies now may
+/// send once more, and nothing else. One that could not be rendered has no bytes and is left out.
+///
+/// # Errors
+///
+/// If the store does not answer, or holds a group that this binary cannot read.
+pub async fn in_flight(store: &dyn Store) -> Result<Vec<Delivery>, StoreError> {
+    let mut flights = BTreeMap::new();
+    let mut after = Bytes::new();
+    loop {
+        let page = Scan {
+            kind: Kind::Group,
+            after,
+            limit: GROUPS,
+        };
+        let docs: Vec<Doc> = store.scan(page).await?.docs.into_iter().flatten().collect();
+        let Some(last) = docs.last() else { break };
+        after = last.key.id.clone();
+        for doc in &docs {
+            let lanes = read_group(doc)?.lanes.into_values();
+            let flying = lanes.filter_map(|lane| lane.flight);
+            flights.extend(flying.map(|flight| (flight.id, flight.attempt)));
+        }
+    }
+    let keys = flights.keys().map(|id| parts::parts_key(*id)).collect();
+    let docs = store.load(keys).await?.docs;
+    let deliveries = flights.into_iter().zip(docs);
+    Ok(deliveries
+        .filter_map(|((id, attempt), doc)| parts::read(id, attempt, &doc?.bytes))
+        .collect())
 }
 
 /// The receivers of a config, over a store that keeps nothing.

@@ -1,144 +1,157 @@
-//! The router's real binary: started on loopback, posted to over HTTP, killed without warning.
+//! The router's real binary: started on loopback, killed without warning, its store read before it
+//! starts again.
 
-use std::path::{Path, PathBuf};
+use std::fs::{self, OpenOptions};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use alert_router::clock::SystemClock;
+use alert_router::store::{SqliteSettings, SqliteStore};
+use alert_router::tools::in_flight;
+use rustix::process::{Pid, Signal, kill_process};
+use stack_tests::parts;
+use tempfile::TempDir;
+use tokio::sync::watch;
 
-/// A running alert-router with its data.
+use crate::load::instant;
+use crate::world;
+
+/// The file of the store, with what SQLite puts beside it.
+const STORE: [&str; 2] = ["router.db", "router.db-wal"];
+
+/// An alert-router that lives many times on the same data.
 pub(crate) struct Router {
-    child: Child,
-    folder: tempfile::TempDir,
+    folder: TempDir,
     port: u16,
+    trigger: Arc<Trigger>,
+    child: Option<Child>,
+}
+
+/// Kills the router, from wherever the moment is known.
+pub(crate) struct Trigger {
+    victim: Mutex<Option<Pid>>,
+    struck: watch::Sender<bool>,
+}
+
+impl Trigger {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            victim: Mutex::new(None),
+            struck: watch::Sender::new(true),
+        })
+    }
+
+    /// SIGKILL. The second time does nothing.
+    pub(crate) fn strike(&self) {
+        let victim = self.victim.lock().expect("no panic").take();
+        // Before the signal: an answer that is sent from now on counts as not sent.
+        self.struck.send_replace(true);
+        if let Some(pid) = victim {
+            // Its child is not reaped before it was struck, so the id is still its own.
+            kill_process(pid, Signal::KILL).expect("it is our child");
+        }
+    }
+
+    /// Whether the router lives, as far as we know.
+    pub(crate) fn is_armed(&self) -> bool {
+        !*self.struck.borrow()
+    }
+
+    pub(crate) fn struck(&self) -> watch::Receiver<bool> {
+        self.struck.subscribe()
+    }
 }
 
 impl Router {
-    pub(crate) async fn start(sink: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let config = format!(
-            "route: {{receiver: sink, group_by: [alertname], group_wait: 50ms, group_interval: 100ms}}\n\
-             receivers: [{{name: sink, webhook_configs: [{{url: \"{sink}\"}}]}}]\n"
-        );
-        std::fs::write(folder.path().join("router.yaml"), config).expect("a config");
-        let port = free_port();
-        let child = spawn(folder.path(), port);
-        let router = Self {
-            child,
+    /// Prepares its folder; starts nothing.
+    pub(crate) fn new(providers: SocketAddr, trigger: Arc<Trigger>) -> Self {
+        let folder = parts::folder();
+        let config = world::router_config(providers).to_string();
+        fs::write(folder.path().join("router.yaml"), config).expect("the folder is ours");
+        Self {
             folder,
-            port,
-        };
-        router.wait().await;
-        router
-    }
-
-    /// Posts new alerts for a while; returns the ids of those that were acknowledged.
-    pub(crate) async fn post_for(&self, round: u32, groups: u32, time: Duration) -> Vec<String> {
-        let mut acknowledged = Vec::new();
-        let posting = async {
-            for number in 0..400 {
-                let id = format!("{round}-{number}");
-                if self.post(&id, number % groups).await {
-                    acknowledged.push(id);
-                }
-            }
-        };
-        // The time is over in the midst of a post: whether that one got its 200 is open, so it is
-        // not among those that must be heard.
-        let _in_the_midst = tokio::time::timeout(time, posting).await;
-        acknowledged
-    }
-
-    async fn post(&self, id: &str, group: u32) -> bool {
-        let body = format!(
-            r#"{{"version":"4","alerts":[{{"status":"firing","labels":{{"alertname":"Group{group}","id":"{id}"}},"startsAt":"2026-11-24T00:00:00Z"}}]}}"#
-        );
-        let request = format!(
-            "POST /webhook HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)).await else {
-            return false;
-        };
-        let mut answer = String::new();
-        let sent = stream.write_all(request.as_bytes()).await;
-        sent.is_ok()
-            && stream.read_to_string(&mut answer).await.is_ok()
-            && answer.starts_with("HTTP/1.1 200")
-    }
-
-    pub(crate) async fn kill_and_restart(&mut self) {
-        self.child.kill().expect("it runs");
-        self.child.wait().expect("it ends");
-        self.child = spawn(self.folder.path(), self.port);
-        self.wait().await;
-    }
-
-    async fn wait(&self) {
-        for _ in 0..400 {
-            if TcpStream::connect(("127.0.0.1", self.port)).await.is_ok() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(25)).await;
+            port: parts::free_port(),
+            trigger,
+            child: None,
         }
-        panic!("the router did not listen within 10 s");
     }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Begins a life. Returns at once: it may be killed before it is ready.
+    pub(crate) fn start(&mut self) -> Instant {
+        assert!(self.child.is_none(), "it lives");
+        let folder = self.folder.path();
+        let mut log = OpenOptions::new();
+        let log = log.create(true).append(true).open(folder.join("log"));
+        let mut command = Command::new(parts::binary("alert-router"));
+        command
+            .args(["--config=router.yaml", "--store=sqlite:data/router.db"])
+            .arg(format!("--listen=127.0.0.1:{}", self.port))
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log.expect("the folder is ours"));
+        let child = command.spawn().expect("the router starts");
+        *self.trigger.victim.lock().expect("no panic") = Some(Pid::from_child(&child));
+        self.trigger.struck.send_replace(false);
+        self.child = Some(child);
+        instant()
+    }
+
+    /// Ends this life with SIGKILL, if it was not ended already, and returns when it is gone.
+    ///
+    /// # Panics
+    /// If it ended in another way.
+    pub(crate) fn kill(&mut self) {
+        use std::os::unix::process::ExitStatusExt as _;
+        self.trigger.strike();
+        let mut child = self.child.take().expect("it lives");
+        let status = child.wait().expect("it ends");
+        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        assert_eq!(status.signal(), Some(9), "{status}:\n{log}");
+    }
+
+    /// The messages that the store has under way, byte for byte. It is read as a copy, so that the
+    /// router finds what it left, and not what another process has tidied up.
+    pub(crate) async fn in_flight(&self) -> Vec<Vec<u8>> {
+        let copy = parts::folder();
+        let data = self.folder.path().join("data");
+        for file in STORE.iter().filter(|file| data.join(file).exists()) {
+            fs::copy(data.join(file), copy.path().join(file)).expect("a copy");
+        }
+        let Some(store) = open(copy.path()) else {
+            return Vec::new();
+        };
+        let deliveries = in_flight(&store).await.expect("the store is whole");
+        let parts = deliveries.into_iter().flat_map(|delivery| delivery.parts);
+        parts.map(|part| part.body.to_vec()).collect()
+    }
+}
+
+/// Nothing if the router was killed before it made a store.
+fn open(folder: &Path) -> Option<SqliteStore> {
+    let path = folder.join(STORE[0]);
+    if !path.exists() {
+        return None;
+    }
+    let settings = SqliteSettings {
+        path,
+        max_bytes: None,
+    };
+    let store = SqliteStore::open(&settings, Arc::new(SystemClock));
+    Some(store.unwrap_or_else(|error| panic!("the store opens after a kill: {error}")))
 }
 
 impl Drop for Router {
     fn drop(&mut self) {
-        // A process that is gone already is what we want.
-        let _gone = self.child.kill();
-        let _reaped = self.child.wait();
+        if self.child.is_some() {
+            self.kill();
+        }
     }
-}
-
-/// Tells whoever runs the tests, past the harness that swallows stdout.
-#[expect(
-    clippy::print_stderr,
-    reason = "what was measured is part of the result"
-)]
-pub(crate) fn say(what: &str) {
-    eprintln!("{what}");
-}
-
-fn spawn(folder: &Path, port: u16) -> Child {
-    let mut command = Command::new(binary());
-    command.arg("--config").arg(folder.join("router.yaml"));
-    command
-        .arg("--listen")
-        .arg(format!("127.0.0.1:{port}"))
-        .current_dir(folder);
-    command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the router starts")
-}
-
-/// The router's binary, built by the same cargo for the same profile.
-fn binary() -> PathBuf {
-    let tests = std::env::current_exe().expect("this test is a file");
-    let profile = tests.ancestors().nth(2).expect("target/PROFILE/deps/crash");
-    let binary = profile.join("alert-router");
-    if !binary.exists() {
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "-p", "alert-router", "--bin", "alert-router"])
-            .env(
-                "CARGO_TARGET_DIR",
-                profile.parent().expect("target/PROFILE"),
-            )
-            .status();
-        assert!(
-            built.is_ok_and(|status| status.success()),
-            "the router could not be built"
-        );
-    }
-    binary
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback");
-    listener.local_addr().expect("it listens").port()
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use alert_engine::{AlertKey, Group, GroupId, Timestamp};
+use alert_engine::{AlertKey, Group, GroupId, GroupState, Timestamp};
 use bytes::Bytes;
 
 use super::units;
@@ -78,12 +78,7 @@ impl Held {
     }
 
     fn from_doc(doc: &Doc) -> Result<Self, StoreError> {
-        let state = codec::decode(&doc.bytes).map_err(|error| StoreError::Corrupt {
-            place: "a group".to_owned(),
-            what: format!(
-                "{error}; restore the folder from a backup, or move it away to start anew"
-            ),
-        })?;
+        let state = read_group(doc)?;
         let homes = state.alerts.keys().cloned().collect();
         let group = Group::from_state(state);
         Ok(Self {
@@ -244,6 +239,14 @@ impl Touched {
     pub(super) fn revision(&self) -> Revision {
         self.held.revision
     }
+}
+
+/// A group as it is stored.
+pub(crate) fn read_group(doc: &Doc) -> Result<GroupState, StoreError> {
+    codec::decode(&doc.bytes).map_err(|error| StoreError::Corrupt {
+        place: "a group".to_owned(),
+        what: format!("{error}; restore the folder from a backup, or move it away to start anew"),
+    })
 }
 
 pub(crate) fn group_key(id: GroupId) -> DocKey {

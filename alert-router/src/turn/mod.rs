@@ -4,7 +4,7 @@
 mod account;
 mod compose;
 pub(crate) mod deliver;
-mod parts;
+pub(crate) mod parts;
 mod prepare;
 mod settle;
 
