@@ -15,6 +15,16 @@ pub(crate) enum Scenario {
     Churn,
 }
 
+impl Scenario {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Refresh => "refresh",
+            Self::Mixed => "mixed",
+            Self::Churn => "churn",
+        }
+    }
+}
+
 /// Which server the bodies are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Api {
@@ -35,7 +45,12 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     pub(crate) fn new(groups: usize, api: Api) -> Self {
-        let per_group = ALERTS / groups;
+        Self::of(ALERTS, groups, api)
+    }
+
+    /// So many alerts in so many groups.
+    pub(crate) fn of(alerts: usize, groups: usize, api: Api) -> Self {
+        let per_group = alerts / groups;
         let text = |alert: usize| {
             let group = alert / per_group;
             format!(
@@ -47,11 +62,15 @@ impl Fleet {
         };
         Self {
             api,
-            texts: (0..ALERTS).map(text).collect(),
-            flips: vec![0; ALERTS],
+            texts: (0..alerts).map(text).collect(),
+            flips: vec![0; alerts],
             base: now() - jiff::SignedDuration::from_mins(30),
             nonce: 0,
         }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.texts.len()
     }
 
     pub(crate) fn api(&self) -> Api {
@@ -135,6 +154,6 @@ impl Fleet {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark runs in real time")]
-fn now() -> jiff::Timestamp {
+pub(crate) fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }

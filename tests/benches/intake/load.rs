@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::alerts::{ALERTS, Fleet, Scenario};
+use super::alerts::{Fleet, Scenario};
 use super::server::{Server, Usage};
 
 const CONNECTIONS: usize = 64;
@@ -34,6 +34,11 @@ impl Measured {
     pub(crate) fn bytes_per_change(&self) -> Option<f64> {
         let written = self.after.written.saturating_sub(self.before.written);
         (self.changes > 0).then(|| written as f64 / self.changes as f64)
+    }
+
+    /// Bytes of memory at the end.
+    pub(crate) fn resident(&self) -> f64 {
+        self.after.resident as f64
     }
 
     fn p99(&self) -> Duration {
@@ -82,7 +87,7 @@ pub(crate) async fn measure(
         passes += 1;
         measured.changes += fleet.advance(scenario, passes);
         let done = pass(server, fleet, per_request).await?;
-        measured.alerts += ALERTS;
+        measured.alerts += fleet.len();
         measured.took += done.took;
         measured.latencies.extend(done.latencies);
     }
@@ -101,10 +106,9 @@ struct Pass {
     changed: u64,
 }
 
-#[expect(clippy::disallowed_methods, reason = "a benchmark runs in real time")]
 async fn pass(server: &Server, fleet: &Fleet, per_request: usize) -> Result<Pass, String> {
     let bodies: Arc<Vec<String>> = Arc::new(
-        (0..ALERTS)
+        (0..fleet.len())
             .step_by(per_request)
             .map(|at| fleet.body(at..at + per_request))
             .collect(),
@@ -115,7 +119,7 @@ async fn pass(server: &Server, fleet: &Fleet, per_request: usize) -> Result<Pass
     for _ in 0..CONNECTIONS.min(bodies.len()) {
         connections.push(server.connect().await?);
     }
-    let began = Instant::now();
+    let began = instant();
     let tasks: Vec<_> = connections
         .into_iter()
         .map(|stream| tokio::spawn(send(stream, path, Arc::clone(&bodies), Arc::clone(&next))))
@@ -133,7 +137,6 @@ async fn pass(server: &Server, fleet: &Fleet, per_request: usize) -> Result<Pass
     })
 }
 
-#[expect(clippy::disallowed_methods, reason = "a benchmark runs in real time")]
 async fn send(
     mut stream: TcpStream,
     path: &'static str,
@@ -143,27 +146,51 @@ async fn send(
     let (mut latencies, mut changed) = (Vec::new(), 0);
     let mut answer = Vec::with_capacity(4096);
     while let Some(body) = bodies.get(next.fetch_add(1, Ordering::Relaxed)) {
-        let began = Instant::now();
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        stream
-            .write_all(head.as_bytes())
-            .await
-            .map_err(|e| e.to_string())?;
-        stream
-            .write_all(body.as_bytes())
-            .await
-            .map_err(|e| e.to_string())?;
-        changed += read_answer(&mut stream, &mut answer).await?;
+        let began = instant();
+        ask(&mut stream, path, body).await?;
+        let (_, news) = read_answer(&mut stream, &mut answer).await?;
+        changed += news;
         latencies.push(began.elapsed());
     }
     Ok((latencies, changed))
 }
 
-/// Reads one answer; it must be a 200. Returns its `changed`, if it is ours.
-async fn read_answer(stream: &mut TcpStream, answer: &mut Vec<u8>) -> Result<u64, String> {
+/// Posts one body, which must be answered with a 200.
+pub(crate) async fn post_body(
+    stream: &mut TcpStream,
+    path: &str,
+    body: &str,
+) -> Result<(), String> {
+    ask(stream, path, body).await?;
+    read_answer(stream, &mut Vec::new()).await.map(drop)
+}
+
+/// The body of a page, which must be answered with a 200.
+pub(crate) async fn get(stream: &mut TcpStream, path: &str) -> Result<String, String> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let sent = stream.write_all(request.as_bytes()).await;
+    sent.map_err(|error| error.to_string())?;
+    let mut answer = Vec::with_capacity(4096);
+    Ok(read_answer(stream, &mut answer).await?.0)
+}
+
+async fn ask(stream: &mut TcpStream, path: &str, body: &str) -> Result<(), String> {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    for bytes in [&head, body] {
+        let sent = stream.write_all(bytes.as_bytes()).await;
+        sent.map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+/// Reads one answer; it must be a 200. Returns its body, and its `changed`, if it is ours.
+async fn read_answer(
+    stream: &mut TcpStream,
+    answer: &mut Vec<u8>,
+) -> Result<(String, u64), String> {
     answer.clear();
     loop {
         let read = stream
@@ -185,10 +212,17 @@ async fn read_answer(stream: &mut TcpStream, answer: &mut Vec<u8>) -> Result<u64
             name.eq_ignore_ascii_case("content-length")
                 .then(|| value.trim().parse().ok())?
         });
-        if body.len() >= length.unwrap_or(0) {
+        let chunked = length.is_none() && !body.ends_with("0\r\n\r\n") && !body.is_empty();
+        if body.len() >= length.unwrap_or(0) && !chunked {
             let changed = body.split_once("\"changed\":").map(|(_, rest)| rest);
             let digits = changed.and_then(|rest| rest.split([',', '}']).next());
-            return Ok(digits.and_then(|digits| digits.parse().ok()).unwrap_or(0));
+            let changed = digits.and_then(|digits| digits.parse().ok());
+            return Ok((body.to_owned(), changed.unwrap_or(0)));
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark runs in real time")]
+pub(crate) fn instant() -> Instant {
+    Instant::now()
 }

@@ -1,8 +1,10 @@
-//! Durable intake of alert-router against Alertmanager's intake into memory, in one run, on one
-//! machine, with one load generator: prints rates and ratios, asserts that nothing acknowledged is
-//! lost when the router is killed.
+//! What alert-router does in time, against Debian's Alertmanager, in one run, on one machine, with one
+//! load generator. Prints what was measured beside its target, with the load average of the moment;
+//! asserts only that nothing acknowledged is lost when the router is killed.
 //!
-//! `cargo build --release -p alert-router && cargo bench -p stack-tests --bench intake`
+//! `cargo build --release -p alert-router && cargo bench -p stack-tests --bench intake`, and behind
+//! `--` any of `intake` (or one of its scenarios: `refresh`, `mixed`, `churn`), `wire`, `restart`,
+//! `rest`, `metrics` for these alone.
 
 #![expect(
     clippy::print_stdout,
@@ -10,107 +12,97 @@
 )]
 
 mod alerts;
+mod durable;
 mod load;
+mod metrics;
+mod rest;
+mod restart;
 mod server;
+mod table;
+mod wire;
 
 use std::process::ExitCode;
 
-use alerts::{Api, Fleet, Scenario};
+use alerts::Scenario;
 use server::Server;
+use table::Table;
 
-/// One row of the table.
-struct Row {
-    scenario: Scenario,
-    groups: usize,
-    per_request: usize,
-    router: load::Measured,
-    alertmanager: Option<load::Measured>,
+/// A part of the benchmark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// All scenarios, or one.
+    Intake(Option<Scenario>),
+    Wire,
+    Restart,
+    Rest,
+    Metrics,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let runs = [
-        (Scenario::Refresh, 500, 100),
-        (Scenario::Refresh, 20, 100),
-        (Scenario::Mixed, 500, 100),
-        (Scenario::Mixed, 20, 100),
-        (Scenario::Churn, 500, 100),
-        (Scenario::Churn, 20, 100),
-        (Scenario::Refresh, 500, 1),
-    ];
-    println!(
-        "10,000 alerts of about 700 bytes, 64 keep-alive connections, closed loop; Alertmanager: Debian's"
-    );
-    println!(
-        "groups per-request scenario | router alerts/s  p99 ms  CPU us/alert  RSS MB  B written/change | Alertmanager alerts/s  p99 ms  CPU us/alert  RSS MB | ratio"
-    );
-    let mut lost = false;
-    for (scenario, groups, per_request) in runs {
-        match run(scenario, groups, per_request).await {
-            Ok((row, survived)) => {
-                println!("{row}");
-                lost |= !survived;
-            }
-            Err(error) => {
-                println!("{scenario:?} {groups} {per_request}: NOT RUN: {error}");
-                lost = true;
-            }
-        }
-    }
-    if lost {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    }
-}
-
-/// Measures both servers, and whether the router remembers everything after SIGKILL.
-async fn run(scenario: Scenario, groups: usize, per_request: usize) -> Result<(Row, bool), String> {
-    let alertmanager = match Server::alertmanager().await {
-        Ok(server) => {
-            let mut fleet = Fleet::new(groups, Api::Alertmanager);
-            Some(load::measure(&server, &mut fleet, scenario, per_request).await?)
-        }
-        Err(missing) => {
-            println!("NOT RUN: Alertmanager: {missing}");
-            None
+    let parts = match asked_for() {
+        Ok(parts) => parts,
+        Err(wrong) => {
+            println!("{wrong}");
+            return ExitCode::from(2);
         }
     };
-    let mut server = Server::router().await?;
-    let mut fleet = Fleet::new(groups, Api::Webhook);
-    let router = load::measure(&server, &mut fleet, scenario, per_request).await?;
-    server.kill_and_restart().await?;
-    let changed = load::say_again(&server, &fleet).await?;
-    if changed > 0 {
-        println!("LOST: {changed} acknowledged alerts were news after SIGKILL and restart");
+    let mut table = Table::default();
+    for part in parts {
+        println!("\n== {part:?}, load average {}", table::load_average());
+        let done = match part {
+            Part::Intake(only) => durable::measure(&mut table, only).await,
+            Part::Wire => wire::measure(&mut table).await,
+            Part::Restart => restart::measure(&mut table).await,
+            Part::Rest => rest::measure(&mut table).await,
+            Part::Metrics => metrics::measure(&mut table).await,
+        };
+        if let Err(error) = done {
+            table.failed(part, &error);
+        }
     }
-    Ok((
-        Row {
-            scenario,
-            groups,
-            per_request,
-            router,
-            alertmanager,
-        },
-        changed == 0,
-    ))
+    println!("\n{table}");
+    if table.is_good() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
-impl std::fmt::Display for Row {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = format!("{:?}", self.scenario).to_lowercase();
-        write!(
-            f,
-            "{:>6} {:>11} {name:>8} | {}",
-            self.groups, self.per_request, self.router
-        )?;
-        match self.router.bytes_per_change() {
-            Some(bytes) => write!(f, " {bytes:>17.0} |")?,
-            None => write!(f, " {:>17} |", "-")?,
-        }
-        match &self.alertmanager {
-            Some(peer) => write!(f, " {peer} | {:.2}", self.router.rate() / peer.rate()),
-            None => write!(f, " not run | -"),
+/// The parts named on the command line, or all. Cargo adds flags of its own.
+fn asked_for() -> Result<Vec<Part>, String> {
+    let all = [
+        ("intake", Part::Intake(None)),
+        ("wire", Part::Wire),
+        ("restart", Part::Restart),
+        ("rest", Part::Rest),
+        ("metrics", Part::Metrics),
+    ];
+    let scenarios = [Scenario::Refresh, Scenario::Mixed, Scenario::Churn];
+    let scenarios = scenarios.map(|one| (one.name(), Part::Intake(Some(one))));
+    let mut parts = Vec::new();
+    for word in std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with('-'))
+    {
+        let mut known = all.iter().chain(&scenarios);
+        let known = known.find(|(name, _)| *name == word);
+        let (_, part) = known.ok_or(format!("{word}: not one of {:?}", all.map(|(n, _)| n)))?;
+        parts.push(*part);
+    }
+    Ok(match parts.is_empty() {
+        true => all.map(|(_, part)| part).to_vec(),
+        false => parts,
+    })
+}
+
+/// Alertmanager, if it is installed; otherwise says so.
+async fn alertmanager(config: &str) -> Option<Server> {
+    match Server::alertmanager(config).await {
+        Ok(server) => Some(server),
+        Err(missing) => {
+            println!("NOT RUN: Alertmanager: {missing}; apt-get install prometheus-alertmanager");
+            None
         }
     }
 }

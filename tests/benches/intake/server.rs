@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use super::alerts::Api;
+use super::load::{get, instant};
 
 /// A running server.
 pub(crate) struct Server {
@@ -32,17 +33,24 @@ pub(crate) struct Usage {
     pub(crate) written: u64,
 }
 
-/// Nobody is told anything during the run: only intake is measured.
-const ROUTER_CONFIG: &str = "route: {receiver: nobody, group_by: [alertname], group_wait: 1h, group_interval: 1h}\nreceivers: [{name: nobody, inbox_configs: [{}]}]\n";
-const ALERTMANAGER_CONFIG: &str = "route: {receiver: nobody, group_by: [alertname], group_wait: 1h, group_interval: 1h}\nreceivers: [{name: nobody}]\n";
+/// What a process did while nobody asked it for anything.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rest {
+    /// Time on a core, of all threads.
+    pub(crate) cpu: Duration,
+    /// How often a thread went to sleep, and so how often one woke.
+    pub(crate) wakes: u64,
+    /// Bytes given to the disk.
+    pub(crate) written: u64,
+}
 
 impl Server {
-    pub(crate) async fn router() -> Result<Self, String> {
-        Self::start(Program::Router, ROUTER_CONFIG).await
+    pub(crate) async fn router(config: &str) -> Result<Self, String> {
+        Self::start(Program::Router, config).await
     }
 
-    pub(crate) async fn alertmanager() -> Result<Self, String> {
-        Self::start(Program::Alertmanager, ALERTMANAGER_CONFIG).await
+    pub(crate) async fn alertmanager(config: &str) -> Result<Self, String> {
+        Self::start(Program::Alertmanager, config).await
     }
 
     async fn start(program: Program, config: &str) -> Result<Self, String> {
@@ -61,12 +69,15 @@ impl Server {
         Ok(server)
     }
 
-    /// As a power cut would: SIGKILL, then a new process on the same data.
-    pub(crate) async fn kill_and_restart(&mut self) -> Result<(), String> {
+    /// As a power cut would: SIGKILL, then a new process on the same data. Returns how long that one
+    /// took until it was ready.
+    pub(crate) async fn kill_and_restart(&mut self) -> Result<Duration, String> {
         self.child.kill().map_err(|error| error.to_string())?;
         self.child.wait().map_err(|error| error.to_string())?;
+        let began = instant();
         self.child = spawn(self.program, self.folder.path(), self.port)?;
-        self.wait().await
+        self.wait().await?;
+        Ok(began.elapsed())
     }
 
     pub(crate) async fn connect(&self) -> Result<TcpStream, String> {
@@ -100,10 +111,6 @@ impl Server {
         let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok());
         // utime and stime, in hundredths of a second on every Linux that runs Rust.
         let ticks = ticks(11).unwrap_or(0) + ticks(12).unwrap_or(0);
-        let number = |text: &str, name: &str| {
-            let line = text.lines().find(|line| line.starts_with(name))?;
-            line.split_whitespace().nth(1)?.parse::<u64>().ok()
-        };
         Ok(Usage {
             cpu: Duration::from_millis(ticks * 10),
             resident: number(&read("status")?, "VmRSS:").unwrap_or(0) * 1024,
@@ -111,15 +118,57 @@ impl Server {
         })
     }
 
-    async fn wait(&self) -> Result<(), String> {
-        for _ in 0..200 {
-            if self.connect().await.is_ok() {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+    /// What all threads did since they began.
+    pub(crate) fn rest(&self) -> Result<Rest, String> {
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let mut rest = Rest {
+            cpu: Duration::ZERO,
+            wakes: 0,
+            written: self.usage()?.written,
+        };
+        for task in std::fs::read_dir(tasks).map_err(|error| error.to_string())? {
+            let task = task.map_err(|error| error.to_string())?.path();
+            let read = |name: &str| std::fs::read_to_string(task.join(name)).unwrap_or_default();
+            // The first number is nanoseconds on a core.
+            let on_core = read("schedstat");
+            let on_core = on_core.split(' ').next().and_then(|n| n.parse().ok());
+            rest.cpu += Duration::from_nanos(on_core.unwrap_or(0));
+            rest.wakes += number(&read("status"), "voluntary_ctxt_switches:").unwrap_or(0);
         }
-        Err("the server did not listen within 10 s".to_owned())
+        Ok(rest)
     }
+
+    async fn wait(&self) -> Result<(), String> {
+        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        let ready = async {
+            loop {
+                ticks.tick().await;
+                if let Ok(mut stream) = self.connect().await
+                    && get(&mut stream, "/-/ready").await.is_ok()
+                {
+                    return;
+                }
+            }
+        };
+        let in_time = tokio::time::timeout(Duration::from_secs(30), ready).await;
+        in_time.map_err(|_| "the server was not ready within 30 s".to_owned())
+    }
+}
+
+impl Rest {
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        Self {
+            cpu: self.cpu.saturating_sub(before.cpu),
+            wakes: self.wakes.saturating_sub(before.wakes),
+            written: self.written.saturating_sub(before.written),
+        }
+    }
+}
+
+/// The number behind a name in a file of `/proc`.
+fn number(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    line.split_whitespace().nth(1)?.parse().ok()
 }
 
 impl Drop for Server {
