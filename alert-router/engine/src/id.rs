@@ -1,5 +1,6 @@
 //! One id type per kind of thing. All are stable across restarts and config changes.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -38,12 +39,28 @@ impl SourceName {
 }
 
 /// Which alert: its source, and the fingerprint of its labels minus the source's `ignore_labels`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+///
+/// Ordered by fingerprint, then source: it is looked up for every observation, and one comparison of
+/// numbers nearly always decides.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct AlertKey {
     /// Where it comes from.
     pub source: SourceName,
     /// Over the labels that make its identity.
     pub fingerprint: Fingerprint,
+}
+
+impl Ord for AlertKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_fingerprint = self.fingerprint.cmp(&other.fingerprint);
+        by_fingerprint.then_with(|| self.source.cmp(&other.source))
+    }
+}
+
+impl PartialOrd for AlertKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 macro_rules! hash_id {

@@ -35,7 +35,7 @@ pub(super) struct RoutedGroup {
 /// Remembers where texts go.
 pub(super) struct Routing {
     config: ConfigHash,
-    known: BTreeMap<(SourceName, BodyHash), Arc<Routed>>,
+    known: BTreeMap<(BodyHash, SourceName), Arc<Routed>>,
 }
 
 impl Routing {
@@ -55,7 +55,7 @@ impl Routing {
         if self.config != plan.hash() || self.known.len() >= REMEMBERED {
             *self = Self::new(plan);
         }
-        let known = self.known.entry((source.clone(), alert.body));
+        let known = self.known.entry((alert.body, source.clone()));
         Arc::clone(known.or_insert_with(|| Arc::new(find(plan, source, &alert.text().labels))))
     }
 }
