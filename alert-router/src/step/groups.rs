@@ -90,6 +90,16 @@ impl Held {
     }
 }
 
+impl Held {
+    /// The homes of its alerts are stored. Most changes let nobody enter or leave.
+    fn homes_are_written(&mut self) {
+        let alerts = self.group.state().alerts.keys();
+        if !alerts.clone().eq(&self.homes) {
+            self.homes = alerts.cloned().collect();
+        }
+    }
+}
+
 impl Groups {
     pub(crate) fn new(store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Self {
         Self {
@@ -198,7 +208,7 @@ impl Groups {
                         };
                         self.waiting.note(drafted.id, &held.group, plan);
                         held.revision = revisions[drafted.write];
-                        held.homes = held.group.state().alerts.keys().cloned().collect();
+                        held.homes_are_written();
                         self.give_back(drafted.id, held);
                     }
                 }

@@ -183,24 +183,13 @@ impl Step {
 
     /// Reads where each alert lives now, which after a config change is not where it is routed.
     async fn find_homes(&self, seen: &mut [Vec<Seen<'_>>]) -> Result<(), StoreError> {
-        let keys: BTreeSet<AlertKey> = seen
-            .iter()
-            .flatten()
-            .map(|seen| seen.observation.key.clone())
-            .collect();
-        let docs = self
-            .store
-            .load(keys.iter().map(home_key).collect())
-            .await?
-            .docs;
-        let homes: BTreeMap<AlertKey, Vec<GroupId>> = keys
-            .into_iter()
-            .zip(docs)
-            .filter_map(|(key, doc)| Some((key, home_groups(&doc?.bytes).collect())))
-            .collect();
-        for seen in seen.iter_mut().flatten() {
-            if let Some(homes) = homes.get(&seen.observation.key) {
-                seen.homes.clone_from(homes);
+        let keys = seen.iter().flatten();
+        let keys = keys.map(|seen| home_key(&seen.observation.key)).collect();
+        let docs = self.store.load(keys).await?.docs;
+        for (seen, doc) in seen.iter_mut().flatten().zip(docs) {
+            seen.homes.clear();
+            if let Some(doc) = doc {
+                seen.homes.extend(home_groups(&doc.bytes));
             }
         }
         Ok(())
