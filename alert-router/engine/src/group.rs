@@ -21,8 +21,8 @@ use crate::verdict::Verdict;
 #[derive(Clone, Debug)]
 pub struct Group {
     pub(crate) state: GroupState,
-    /// Until when a look would find nothing new; `None`: unknown. Derived, so not stored.
-    pub(crate) quiet_until: Option<Timestamp>,
+    /// Until when a look would find nothing new. Derived, so not stored.
+    pub(crate) quiet: Quiet,
     /// The latest instant of any call: an earlier one means that the clock stepped back.
     pub(crate) latest: Timestamp,
     /// When time last passed in this value; `None`: not since it was loaded.
@@ -30,6 +30,17 @@ pub struct Group {
     /// The last call of [`due`](Self::due) on this value.
     pub(crate) asked: Option<Timestamp>,
     pub(crate) notes: Vec<Note>,
+}
+
+/// Until when a look would find nothing new.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Quiet {
+    /// It changed since time last passed.
+    Unknown,
+    /// It did not, and nobody has asked yet: most groups that time passes in change at once.
+    Unasked,
+    /// Until then.
+    Until(Timestamp),
 }
 
 /// What an observation did.
@@ -179,7 +190,7 @@ impl Group {
         Self {
             latest: state.looked,
             state,
-            quiet_until: None,
+            quiet: Quiet::Unknown,
             passed: None,
             asked: None,
             notes: Vec::new(),
@@ -207,7 +218,7 @@ impl Group {
         let observed = self.hear(seen, ctx);
         if let Observed::Changed { .. } = observed {
             self.keep_lanes(ctx.policy, ctx.now);
-            self.quiet_until = None;
+            self.quiet = Quiet::Unknown;
         }
         observed
     }
@@ -241,7 +252,7 @@ impl Group {
             return Err(LaneMoved);
         }
         self.take_off(due, claim, ctx);
-        self.quiet_until = None;
+        self.quiet = Quiet::Unknown;
         Ok(claim.id)
     }
 
@@ -249,7 +260,7 @@ impl Group {
     pub fn postpone(&mut self, lane: LaneKey, until: Timestamp, ctx: &Context<'_>) {
         if let Some(lane) = self.state.lanes.get_mut(&lane) {
             lane.hold_back(until.since(ctx.now), ctx.now);
-            self.quiet_until = None;
+            self.quiet = Quiet::Unknown;
         }
     }
 
@@ -257,7 +268,7 @@ impl Group {
     /// nothing, so reporting twice is harmless.
     pub fn settle(&mut self, id: DeliveryId, outcome: Outcome, ctx: &Context<'_>) -> Record {
         self.let_time_pass_if_due(ctx);
-        self.quiet_until = None;
+        self.quiet = Quiet::Unknown;
         let lanes = self.state.lanes.iter_mut();
         let mut flights = lanes.filter_map(|(key, lane)| {
             let flight = lane.flight.take_if(|flight| flight.id == id)?;
@@ -279,7 +290,7 @@ impl Group {
     /// Ends a lane's cool-down and back-off: it says the present truth at the next look. For a
     /// person who has mended something. Returns whether there was a cool-down.
     pub fn replay(&mut self, lane: LaneKey) -> bool {
-        self.quiet_until = None;
+        self.quiet = Quiet::Unknown;
         self.state.lanes.get_mut(&lane).is_some_and(|lane| {
             lane.pause = None;
             lane.parked.take().is_some()

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::context::Context;
 use crate::episode::{EpisodeId, Phase};
-use crate::group::Group;
+use crate::group::{Group, Quiet};
 use crate::id::{AlertKey, LaneKey};
 use crate::lane::Lane;
 use crate::observe::Cause;
@@ -18,9 +18,8 @@ use crate::voice::VoiceState;
 impl Group {
     /// Lets time pass unless that would find nothing new.
     pub(crate) fn let_time_pass_if_due(&mut self, ctx: &Context<'_>) {
-        let quiet = self.quiet_until.is_some_and(|until| ctx.now < until);
         let stepped_back = ctx.now < self.latest;
-        if stepped_back || (self.passed != Some(ctx.now) && !quiet) {
+        if stepped_back || (self.passed != Some(ctx.now) && !self.is_quiet(ctx)) {
             self.let_time_pass(ctx);
         }
         self.latest = ctx.now;
@@ -43,7 +42,18 @@ impl Group {
         self.state.looked = ctx.now;
         self.latest = ctx.now;
         self.passed = Some(ctx.now);
-        self.quiet_until = Some(self.next_wake(ctx).map_or(Timestamp::MAX, |wake| wake.at));
+        self.quiet = Quiet::Unasked;
+    }
+
+    /// Whether a look would find nothing new.
+    fn is_quiet(&mut self, ctx: &Context<'_>) -> bool {
+        let until = match self.quiet {
+            Quiet::Unknown => return false,
+            Quiet::Until(until) => until,
+            Quiet::Unasked => self.first_wake(ctx).map_or(Timestamp::MAX, |wake| wake.at),
+        };
+        self.quiet = Quiet::Until(until);
+        ctx.now < until
     }
 
     /// One lane per destination of the route; lanes whose destination left the config are closed.

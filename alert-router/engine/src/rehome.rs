@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::alert::Alert;
 use crate::episode::{Episode, EpisodeId};
-use crate::group::Group;
+use crate::group::{Group, Quiet};
 use crate::id::{AlertKey, LaneKey};
 use crate::lane::{Heard, Lane};
 use crate::limits::VOICES_PER_ALERT;
@@ -70,8 +70,8 @@ pub fn rehome(
             move_knowledge(*id, old, name, new);
         }
     }
-    from.quiet_until = None;
-    to.quiet_until = None;
+    from.quiet = Quiet::Unknown;
+    to.quiet = Quiet::Unknown;
     Ok(depart(alert, &episodes, from))
 }
 
