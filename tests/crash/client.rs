@@ -1,25 +1,32 @@
 //! A connection to the router that is made again whenever it was lost.
 
-use std::io;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// One sender of alerts.
 pub(crate) struct Client {
-    port: u16,
+    log: PathBuf,
     stream: Option<TcpStream>,
 }
 
 impl Client {
-    pub(crate) fn new(port: u16) -> Self {
-        Self { port, stream: None }
+    /// To the router that says in this file where it listens.
+    pub(crate) fn new(log: &Path) -> Self {
+        Self {
+            log: log.to_owned(),
+            stream: None,
+        }
     }
 
     /// Says whether the router listens.
     pub(crate) async fn connects(&mut self) -> bool {
-        if self.stream.is_none() {
-            self.stream = TcpStream::connect(("127.0.0.1", self.port)).await.ok();
+        if self.stream.is_none()
+            && let Some(address) = webhook_of(&self.log)
+        {
+            self.stream = TcpStream::connect(address).await.ok();
         }
         self.stream.is_some()
     }
@@ -38,6 +45,15 @@ impl Client {
         self.stream = Some(stream);
         Ok(head.starts_with("HTTP/1.1 200"))
     }
+}
+
+/// The address in `webhook  http://127.0.0.1:34337/webhook`, once that line is whole.
+fn webhook_of(log: &Path) -> Option<String> {
+    let text = fs::read_to_string(log).ok()?;
+    let mut lines = text.lines();
+    let line = lines.find_map(|line| line.strip_suffix("/webhook"))?;
+    let (_, address) = line.split_once("http://")?;
+    Some(address.to_owned())
 }
 
 /// Reads one HTTP message with a `Content-Length`, its head and its body; `None` when the other side

@@ -1,5 +1,6 @@
 //! The load: senders that post as long as a router lives, and note what it acknowledged.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -30,7 +31,7 @@ struct Shared {
 }
 
 impl Load {
-    pub(crate) fn start(port: u16, book: &Arc<Mutex<Book>>, ledger: &Arc<Mutex<Ledger>>) -> Self {
+    pub(crate) fn start(log: &Path, book: &Arc<Mutex<Book>>, ledger: &Arc<Mutex<Ledger>>) -> Self {
         book.lock().expect("no panic").begin_round();
         let shared = Arc::new(Shared {
             book: Arc::clone(book),
@@ -40,7 +41,7 @@ impl Load {
         });
         let mut senders = JoinSet::new();
         for _ in 0..SENDERS {
-            senders.spawn(send(port, Arc::clone(&shared)));
+            senders.spawn(send(Client::new(log), Arc::clone(&shared)));
         }
         Self { shared, senders }
     }
@@ -56,8 +57,7 @@ impl Load {
     }
 }
 
-async fn send(port: u16, shared: Arc<Shared>) {
-    let mut client = Client::new(port);
+async fn send(mut client: Client, shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !shared.over.load(Ordering::SeqCst) {

@@ -1,9 +1,9 @@
 //! The router's real binary: started on loopback, killed without warning, its store read before it
 //! starts again.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -25,7 +25,6 @@ const STORE: [&str; 2] = ["router.db", "router.db-wal"];
 /// An alert-router that lives many times on the same data.
 pub(crate) struct Router {
     folder: TempDir,
-    port: u16,
     trigger: Arc<Trigger>,
     child: Option<Child>,
 }
@@ -47,7 +46,7 @@ impl Trigger {
     /// SIGKILL. The second time does nothing.
     pub(crate) fn strike(&self) {
         let victim = self.victim.lock().expect("no panic").take();
-        // Before the signal: an answer that is sent from now on counts as not sent.
+        // Before the signal: no provider answers from now on.
         self.struck.send_replace(true);
         if let Some(pid) = victim {
             // Its child is not reaped before it was struck, so the id is still its own.
@@ -73,30 +72,30 @@ impl Router {
         fs::write(folder.path().join("router.yaml"), config).expect("the folder is ours");
         Self {
             folder,
-            port: parts::free_port(),
             trigger,
             child: None,
         }
     }
 
-    pub(crate) fn port(&self) -> u16 {
-        self.port
+    /// Where it says where it listens: a port of its own in each life, so that nobody can take it
+    /// between two lives.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
     }
 
     /// Begins a life. Returns at once: it may be killed before it is ready.
     pub(crate) fn start(&mut self) -> Instant {
         assert!(self.child.is_none(), "it lives");
         let folder = self.folder.path();
-        let mut log = OpenOptions::new();
-        let log = log.create(true).append(true).open(folder.join("log"));
+        let log = File::create(self.log()).expect("the folder is ours");
         let mut command = Command::new(parts::binary("alert-router"));
         command
             .args(["--config=router.yaml", "--store=sqlite:data/router.db"])
-            .arg(format!("--listen=127.0.0.1:{}", self.port))
+            .arg("--listen=127.0.0.1:0")
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log.expect("the folder is ours"));
+            .stderr(log);
         let child = command.spawn().expect("the router starts");
         *self.trigger.victim.lock().expect("no panic") = Some(Pid::from_child(&child));
         self.trigger.struck.send_replace(false);
@@ -113,7 +112,7 @@ impl Router {
         self.trigger.strike();
         let mut child = self.child.take().expect("it lives");
         let status = child.wait().expect("it ends");
-        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let log = fs::read_to_string(self.log()).unwrap_or_default();
         assert_eq!(status.signal(), Some(9), "{status}:\n{log}");
     }
 

@@ -85,7 +85,7 @@ impl Run {
     /// One life under load, and what it left in the store.
     pub(crate) async fn round(&mut self, moment: Moment) {
         let began = self.router.start();
-        let load = Load::start(self.router.port(), &self.book, &self.ledger);
+        let load = Load::start(&self.router.log(), &self.book, &self.ledger);
         match moment {
             Moment::After(time) => tokio::time::sleep(time).await,
             Moment::Answer(channel) => {
