@@ -80,7 +80,7 @@ fn the_way_to_the_traces_is_a_link() {
     const SEARCH: &str = "http://jaeger.example.com/search?service=orders&lookback=1h";
     let mut news = samples::news(crate::message::Reason::First);
     let first = &mut news.alerts[0];
-    let others = first.annotations.iter().map(|(name, value)| (name, value));
+    let others = first.annotations.iter();
     first.annotations = others.chain([("trace_url", SEARCH)]).collect();
     let message = samples::message(crate::message::Says::Group(Box::new(news)));
     let renderer = Renderer::built_in();
