@@ -82,21 +82,18 @@ fn doctor(endpoint: &str, folder: &Path) -> Diagnosis {
         .doctor()
 }
 
-#[test]
-fn the_doctor_knows_the_ports_of_a_collector() {
-    let folder = folder();
-    let test = "the_doctor_knows_the_ports_of_a_collector";
-    let Some(collector) = Collector::start(test, folder.path()) else {
-        return;
-    };
+/// An endpoint, a step, and what the doctor says of it.
+type Row = (String, &'static str, &'static str);
+
+fn rows(collector: &Collector) -> [Row; 10] {
     let Collector {
         http,
         grpc,
         https,
         grpcs,
         ..
-    } = collector;
-    let rows = [
+    } = *collector;
+    [
         (
             format!("http://127.0.0.1:{http}/v1/traces"),
             "request",
@@ -147,8 +144,17 @@ fn the_doctor_knows_the_ports_of_a_collector() {
             "tls",
             "the certificate is for other names",
         ),
-    ];
-    for (endpoint, step, expected) in rows {
+    ]
+}
+
+#[test]
+fn the_doctor_knows_the_ports_of_a_collector() {
+    let folder = folder();
+    let test = "the_doctor_knows_the_ports_of_a_collector";
+    let Some(collector) = Collector::start(test, folder.path()) else {
+        return;
+    };
+    for (endpoint, step, expected) in rows(&collector) {
         let diagnosis = doctor(&endpoint, folder.path());
         let found = diagnosis.findings().iter().rfind(|it| it.step == step);
         let what = found.map_or(Value::Null, |it| Value::from(it.what.as_str()));
