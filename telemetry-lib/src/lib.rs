@@ -9,6 +9,7 @@ mod doctor;
 mod endpoint;
 mod engine;
 mod export;
+mod gate;
 mod grpc;
 mod health;
 mod http;

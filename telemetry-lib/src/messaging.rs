@@ -13,7 +13,7 @@ use opentelemetry::propagation::Injector;
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, KeyValue};
 
-use crate::engine::{MessageFields, OpenSpan};
+use crate::engine::{MessageFields, MessageKind, OpenSpan};
 use crate::propagation::Propagators;
 use crate::work;
 
@@ -83,10 +83,10 @@ impl Message {
             destination,
         };
         let senders = senders.filter(|sender| sender.is_valid());
-        let span = OpenSpan::message(parent, senders, fields);
+        let mut span = OpenSpan::message(parent, senders, fields);
         if let Some(count) = count {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
-            span.set(vec![KeyValue::new("messaging.batch.message_count", count)]);
+            span.set(KeyValue::new("messaging.batch.message_count", count));
         }
         Self { span, propagators }
     }
@@ -128,11 +128,11 @@ impl Operation {
         }
     }
 
-    const fn kind(self) -> &'static str {
+    const fn kind(self) -> MessageKind {
         match self {
-            Self::Create | Self::Send => "producer",
-            Self::Process => "consumer",
-            Self::Receive | Self::Settle => "client",
+            Self::Create | Self::Send => MessageKind::Producer,
+            Self::Process => MessageKind::Consumer,
+            Self::Receive | Self::Settle => MessageKind::Client,
         }
     }
 }

@@ -72,7 +72,7 @@ impl<F: FnOnce(JobOutcome, Elapsed)> Work<F> {
         let elapsed = self.started.elapsed();
         observe(outcome, elapsed);
         if let Some(error_type) = error_type {
-            self.span.set(vec![KeyValue::new("error.type", error_type)]);
+            self.span.set(KeyValue::new("error.type", error_type));
         }
         match outcome {
             JobOutcome::Success | JobOutcome::Cancelled => {}

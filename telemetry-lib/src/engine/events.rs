@@ -15,6 +15,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::clock;
+use crate::export::on_export_thread;
 
 /// Which events come here is the filter's decision (`filter::SpansAndWarnings`).
 /// The number per span is bounded by `OTEL_SPAN_EVENT_COUNT_LIMIT` (128).
@@ -40,6 +41,9 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if on_export_thread() {
+            return;
+        }
         let Some(id) = context.event_span(event).map(|span| span.id()) else {
             return;
         };

@@ -1,11 +1,12 @@
 //! What our layers see: spans down to a level, and nothing of the export thread.
 
-use tracing::subscriber::Interest;
+use tracing::span::{Attributes, Id};
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::layer::{Context, Filter};
 
+use super::span;
 use crate::export::on_export_thread;
+use crate::gate::{Gate, Shown};
 
 /// Libraries below HTTP and the exporter: their spans describe frames, not work.
 const BELOW_HTTP: [&str; 6] = [
@@ -20,64 +21,47 @@ const BELOW_HTTP: [&str; 6] = [
 /// Lets spans through, no events. A static rule: `RUST_LOG` filters logs, never spans.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spans {
-    level: Level,
+    pub(super) level: Level,
 }
 
 /// Lets the same spans through, so that an event finds its span, and events of WARN and above.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SpansAndWarnings(pub(super) Spans);
 
-impl Spans {
-    pub(super) fn new(level: Level) -> Self {
-        Self { level }
-    }
-
-    fn wants(self, metadata: &Metadata<'_>) -> bool {
+impl Gate for Spans {
+    fn wants(&self, metadata: &Metadata<'_>) -> bool {
         metadata.is_span() && *metadata.level() <= self.level && !is_below_http(metadata.target())
     }
+
+    fn max_level(&self) -> LevelFilter {
+        LevelFilter::from_level(self.level)
+    }
+
+    fn shows(&self, _: &Attributes<'_>) -> Shown {
+        let own = span::is_opening();
+        if on_export_thread() {
+            Shown::Nothing
+        } else if own {
+            Shown::Bare
+        } else {
+            Shown::Whole
+        }
+    }
+
+    /// A span of our own has its context attached by whoever enters it.
+    fn follows(&self, id: &Id) -> bool {
+        !span::is_passing(id)
+    }
 }
 
-impl<S> Filter<S> for Spans {
-    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        self.wants(metadata) && !on_export_thread()
-    }
-
-    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        interest(self.wants(metadata))
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LevelFilter::from_level(self.level))
-    }
-}
-
-impl SpansAndWarnings {
-    fn wants(self, metadata: &Metadata<'_>) -> bool {
+impl Gate for SpansAndWarnings {
+    fn wants(&self, metadata: &Metadata<'_>) -> bool {
         let warning = metadata.is_event() && *metadata.level() <= Level::WARN;
         warning || self.0.wants(metadata)
     }
-}
 
-impl<S> Filter<S> for SpansAndWarnings {
-    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        self.wants(metadata) && !on_export_thread()
-    }
-
-    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        interest(self.wants(metadata))
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LevelFilter::from_level(self.0.level.max(Level::WARN)))
-    }
-}
-
-/// What is wanted still depends on the thread.
-pub(crate) fn interest(wanted: bool) -> Interest {
-    if wanted {
-        Interest::sometimes()
-    } else {
-        Interest::never()
+    fn max_level(&self) -> LevelFilter {
+        LevelFilter::from_level(self.0.level.max(Level::WARN))
     }
 }
 

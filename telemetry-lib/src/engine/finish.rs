@@ -1,8 +1,7 @@
 //! The last look at a span before the queue: allowed baggage in, repeated keys and
 //! overlong values out.
 
-use std::cell::Cell;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::Span as _;
@@ -11,23 +10,14 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
+use super::span;
 use crate::config::TraceConfig;
-
-thread_local! {
-    static STARTED: Cell<Option<SystemTime>> = const { Cell::new(None) };
-}
-
-/// The span that `end` ends on this thread began at `start`, whatever the SDK has noted.
-pub(super) fn started_at(start: SystemTime, end: impl FnOnce()) {
-    // Without the thread's memory, at its very end, the SDK's reading stands.
-    let _ = STARTED.try_with(|started| started.set(Some(start)));
-    end();
-    let _ = STARTED.try_with(|started| started.set(None));
-}
 
 #[derive(Debug)]
 pub(super) struct Finish<Q> {
     baggage_attributes: Vec<String>,
+    /// At most so many of a span.
+    attributes: u32,
     value_length: Option<usize>,
     queue: Q,
 }
@@ -36,6 +26,7 @@ impl<Q> Finish<Q> {
     pub(super) fn new(config: &TraceConfig, queue: Q) -> Self {
         Self {
             baggage_attributes: config.baggage_attributes.clone(),
+            attributes: config.limits.attributes,
             value_length: config.limits.value_length,
             queue,
         }
@@ -65,9 +56,8 @@ impl<Q: SpanProcessor> SpanProcessor for Finish<Q> {
     }
 
     fn on_end(&self, mut span: SpanData) {
-        // Taken: what the queue does with the span may end others.
-        if let Ok(Some(start)) = STARTED.try_with(Cell::take) {
-            span.start_time = start;
+        if let Some(own) = span::take_own() {
+            own.add_to(&mut span, self.attributes);
         }
         keep_last(&mut span.attributes);
         self.shorten_all(&mut span);
@@ -89,6 +79,9 @@ impl<Q: SpanProcessor> SpanProcessor for Finish<Q> {
 
 /// The SDK keeps every value that was recorded for a key; OTLP wants one.
 fn keep_last(attributes: &mut Vec<KeyValue>) {
+    if !may_repeat(attributes) {
+        return;
+    }
     let repeated = |at: usize, all: &[KeyValue]| {
         let key = all[at].key.as_str();
         all[at + 1..].iter().any(|later| later.key.as_str() == key)
@@ -99,6 +92,27 @@ fn keep_last(attributes: &mut Vec<KeyValue>) {
             attributes.remove(at);
         }
     }
+}
+
+/// Compares a number for each key, which nearly always tells them apart, and not their texts.
+fn may_repeat(attributes: &[KeyValue]) -> bool {
+    let mut marks = [0_u32; 32];
+    let Some(marks) = marks.get_mut(..attributes.len()) else {
+        return true;
+    };
+    for (mark, attribute) in marks.iter_mut().zip(attributes) {
+        let key = attribute.key.as_str().as_bytes();
+        let end = key.last_chunk().map_or(0, |end| u16::from_le_bytes(*end));
+        *mark = u32::from(end) << 16 | u32::try_from(key.len()).unwrap_or(u32::MAX);
+    }
+    let mut rest = &*marks;
+    while let Some((first, others)) = rest.split_first() {
+        if others.contains(first) {
+            return true;
+        }
+        rest = others;
+    }
+    false
 }
 
 fn shorten(value: &mut Value, limit: usize) {
@@ -137,6 +151,19 @@ mod tests {
             .map(|it| format!("{}={}", it.key, it.value))
             .collect();
         assert_eq!(kept, ["b=2", "c=4", "a=5"]);
+    }
+
+    #[test]
+    fn any_number_of_attributes_is_looked_through() {
+        for count in [0, 1, 2, 31, 32, 33, 200] {
+            let names = (0..count).map(|number| format!("key.{number}"));
+            let mut attributes: Vec<KeyValue> = names.map(|name| KeyValue::new(name, 1)).collect();
+            keep_last(&mut attributes);
+            assert_eq!(attributes.len(), count);
+            attributes.extend(attributes.first().cloned());
+            keep_last(&mut attributes);
+            assert_eq!(attributes.len(), count);
+        }
     }
 
     #[test]

@@ -20,12 +20,12 @@ use tracing::{Dispatch, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
-pub(crate) use client::{ClientFields, MessageFields};
-pub(crate) use filter::interest;
+pub(crate) use client::{ClientFields, MessageFields, MessageKind};
 pub(crate) use rpc::RPC_SYSTEM;
 pub(crate) use span::{Entered, Fields, OpenSpan};
 
 use crate::config::TraceConfig;
+use crate::gate::Gated;
 
 /// Makes and ends spans. There is one per process; tests may build more.
 ///
@@ -76,7 +76,7 @@ impl Engine {
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
-        let wanted = filter::Spans::new(self.level);
+        let wanted = filter::Spans { level: self.level };
         // Spans only: an ERROR event would set the status, and nothing could unset it.
         let spans = tracing_opentelemetry::layer()
             .with_tracer(self.tracer.clone())
@@ -88,10 +88,9 @@ impl Engine {
             .with_error_fields_to_exceptions(false)
             .with_error_records_to_exceptions(false)
             .with_error_events_to_exceptions(false)
-            .with_error_events_to_status(false)
-            .with_filter(wanted);
-        let events = events::SpanEvents::default().with_filter(filter::SpansAndWarnings(wanted));
-        spans.and_then(events)
+            .with_error_events_to_status(false);
+        let events = events::SpanEvents::default();
+        Gated::new(spans, wanted).and_then(Gated::new(events, filter::SpansAndWarnings(wanted)))
     }
 
     /// For code that uses the OpenTelemetry API without `tracing`.

@@ -147,7 +147,7 @@ impl State {
         }
     }
 
-    fn finish(self, ending: Ending) {
+    fn finish(mut self, ending: Ending) {
         let ending = match ending {
             Ending::Complete if self.panicked => Ending::Panicked,
             Ending::Complete | Ending::Failed(_) | Ending::Left | Ending::Panicked => ending,
@@ -167,9 +167,9 @@ impl State {
         };
         let marked = self.observe(method, &outcome, elapsed);
         if self.span.is_recording() {
-            self.describe(method, &outcome, marked);
+            Self::describe(&mut self.span, &self.asked, method, &outcome, marked);
         }
-        self.span.end_at(elapsed.end);
+        self.span.end(elapsed);
     }
 
     /// Whether something showed that the method exists. Whoever only guards, limits or routes must
@@ -215,13 +215,19 @@ impl State {
         })
     }
 
-    fn describe(&self, method: Option<&str>, outcome: &Outcome, marked: bool) {
+    fn describe(
+        span: &mut OpenSpan,
+        asked: &Asked,
+        method: Option<&str>,
+        outcome: &Outcome,
+        marked: bool,
+    ) {
         let mut attributes = Vec::with_capacity(5);
         let mut add = |key: &'static str, value: Value| attributes.push(KeyValue::new(key, value));
         if method.is_none() {
-            self.span.rename(RPC_SYSTEM.to_owned());
+            span.rename(RPC_SYSTEM.to_owned());
             add("rpc.method", OTHER.into());
-            add("rpc.method_original", self.asked.as_str().to_owned().into());
+            add("rpc.method_original", asked.as_str().to_owned().into());
         }
         add("rpc.status_code", outcome.code.as_str().into());
         if let Some(error_type) = outcome.error_type {
@@ -230,9 +236,9 @@ impl State {
         if marked {
             add("exemplar", "true".into());
         }
-        self.span.set(attributes);
+        span.set_all(attributes);
         if outcome.error_type.is_some() {
-            self.span.fail();
+            span.fail();
         }
     }
 }

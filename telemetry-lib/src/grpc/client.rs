@@ -100,7 +100,7 @@ impl<S> GrpcClient<S> {
         let shared = &self.shared;
         let asked = shared.called.ask(request.uri().path());
         let started = Moment::now();
-        let span = if shared.http.spans {
+        let mut span = if shared.http.spans {
             OpenSpan::rpc_client(asked.as_str())
         } else {
             OpenSpan::carried(opentelemetry::Context::current())
@@ -110,7 +110,7 @@ impl<S> GrpcClient<S> {
         if span.is_recording()
             && let Some(server) = &server
         {
-            span.set(attributes(server));
+            span.set_all(attributes(server));
         }
         let headers = request.headers_mut();
         // Baggage goes to nobody whose name is not known.

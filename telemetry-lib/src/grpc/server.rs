@@ -102,9 +102,9 @@ fn begin(shared: &Arc<Shared>, head: RequestHead<'_>) -> Call {
     let asked = shared.served.ask(head.uri.path());
     let parent = parent(shared, head);
     let started = Moment::now();
-    let span = open(shared, parent, &asked);
+    let mut span = open(shared, parent, &asked);
     if span.is_recording() {
-        span.set(attributes(shared, head));
+        span.set_all(attributes(shared, head));
     }
     Call::new(shared, Side::Server, span, asked, head.headers, started)
 }

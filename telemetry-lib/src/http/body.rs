@@ -78,13 +78,13 @@ impl<B: Body> Body for Watched<B> {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let this = self.project();
+        let mut this = self.project();
         let Some(watch) = this.watch else {
             return this.inner.poll_frame(context);
         };
         let polled = {
             let _entered = watch.flight.enter();
-            catch_unwind(AssertUnwindSafe(|| this.inner.poll_frame(context)))
+            catch_unwind(AssertUnwindSafe(|| this.inner.as_mut().poll_frame(context)))
         };
         let frame = match polled {
             Ok(polled) => ready!(polled),
@@ -95,7 +95,11 @@ impl<B: Body> Body for Watched<B> {
         };
         match &frame {
             Some(Ok(frame)) => {
-                watch.sent += frame.data_ref().map_or(0, |data| data.remaining() as u64)
+                watch.sent += frame.data_ref().map_or(0, |data| data.remaining() as u64);
+                // Nothing comes after it, and a server may not ask again.
+                if this.inner.is_end_stream() {
+                    watch.flight.finish(Ending::Complete, Some(watch.sent));
+                }
             }
             Some(Err(_)) => {
                 let ending = Ending::Failed(type_name::<B::Error>());

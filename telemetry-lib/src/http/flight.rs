@@ -46,14 +46,13 @@ impl Flight {
         let scheme = head.scheme(config);
         let route = Route::find(head.extensions);
         let started = Moment::now();
-        let span = open(shared, head, method, route.as_ref());
+        let mut span = open(shared, head, method, route.as_ref());
         if span.is_recording() {
-            let mut attributes = head.attributes(config, scheme);
-            if method.is_other() {
-                let original = head.method.as_str().to_owned();
-                attributes.push(KeyValue::new("http.request.method_original", original));
-            }
-            span.set(attributes);
+            span.describe(|attributes| {
+                head.describe(config, method, scheme, attributes);
+                let route = route.as_ref().map(Route::value);
+                attributes.extend(route.map(|route| KeyValue::new("http.route", route)));
+            });
         }
         let metrics = shared.metrics.as_ref();
         let active = metrics.map(|it| it.start(method.as_str(&config.known_methods), scheme));
@@ -139,7 +138,7 @@ impl State {
             let mut attributes = Vec::new();
             let allowed = &config.response_headers;
             capture("response", &response.headers, allowed, &mut attributes);
-            self.span.set(attributes);
+            attributes.into_iter().for_each(|it| self.span.set(it));
         }
         if let (Some(name), Some(ids)) = (&config.trace_id_header, self.span.ids())
             && let Ok(value) = HeaderValue::try_from(ids.trace.to_string())
@@ -151,13 +150,16 @@ impl State {
     /// A router that tells its template with the response.
     fn route_late(&mut self, template: RouteTemplate) {
         let method = self.method.as_str(&self.shared.config.known_methods);
-        let text = template.as_str().to_owned();
-        self.span.rename(span_name(method, Some(&text)));
-        self.span.set(vec![KeyValue::new("http.route", text)]);
-        self.route = Some(Route::Given(template));
+        let name = span_name(method, Some(template.as_str()));
+        self.span.rename(name);
+        let route = Route::Given(template);
+        if self.span.is_recording() {
+            self.span.set(KeyValue::new("http.route", route.value()));
+        }
+        self.route = Some(route);
     }
 
-    fn finish(self, ending: Ending, response_body: Option<u64>) {
+    fn finish(mut self, ending: Ending, response_body: Option<u64>) {
         let ending = match ending {
             Ending::Complete if self.panicked => Ending::Panicked,
             Ending::Complete | Ending::Failed(_) | Ending::Cancelled | Ending::Panicked => ending,
@@ -202,19 +204,19 @@ impl State {
         })
     }
 
-    fn describe(&self, outcome: &Outcome, marked: bool) {
-        let mut attributes = Vec::with_capacity(3);
+    fn describe(&mut self, outcome: &Outcome, marked: bool) {
         if let Some(status) = outcome.status {
             let status = Value::I64(status.as_u16().into());
-            attributes.push(KeyValue::new("http.response.status_code", status));
+            self.span
+                .set(KeyValue::new("http.response.status_code", status));
         }
         if let Some(error_type) = outcome.error_type {
-            attributes.push(KeyValue::new("error.type", error_type.to_string()));
+            self.span
+                .set(KeyValue::new("error.type", error_type.to_string()));
         }
         if marked {
-            attributes.push(KeyValue::new("exemplar", "true"));
+            self.span.set(KeyValue::new("exemplar", "true"));
         }
-        self.span.set(attributes);
         if outcome.is_error {
             self.span.fail();
         }
@@ -234,17 +236,17 @@ fn open(shared: &Shared, head: RequestHead<'_>, method: Folded, route: Option<&R
     }
     let method = method.as_str(&shared.config.known_methods);
     let route = route.map(Route::as_str);
+    let name = span_name(method, route);
     let fields = Fields {
-        name: &span_name(method, route),
         method,
         route,
         path: head.uri.path(),
     };
     match shared.config.callers {
-        Callers::Trusted => OpenSpan::server(remote, fields),
+        Callers::Trusted => OpenSpan::server(remote, name, fields),
         Callers::Public => {
             // Its baggage stays outside, too.
-            let span = OpenSpan::server(Context::new(), fields);
+            let span = OpenSpan::server(Context::new(), name, fields);
             let caller = remote.span().span_context().clone();
             if caller.is_valid() {
                 span.link(caller);

@@ -108,7 +108,9 @@ impl Watch {
             self.flight.finish(Ending::Complete, None);
             return Response::from_parts(head, Watched::passing(body));
         }
-        let kind = BodyKind::of(&self.method, head.status, is_event_stream(&head));
+        // An event stream does not know its length, so most headers need not be searched.
+        let events = body.size_hint().exact().is_none() && is_event_stream(&head);
+        let kind = BodyKind::of(&self.method, head.status, events);
         Response::from_parts(head, Watched::new(body, kind, self.flight))
     }
 }

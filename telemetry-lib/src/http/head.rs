@@ -9,6 +9,7 @@ use http::{Extensions, HeaderMap, HeaderName, Method, Request, Uri, Version};
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 
 use super::forwarded;
+use super::method::Folded;
 use crate::config::HttpConfig;
 
 /// What takes the place of a value that must not be seen.
@@ -66,12 +67,23 @@ impl<'r> RequestHead<'r> {
             .ok()
     }
 
-    /// Attributes that the span does not have from its start.
-    pub(crate) fn attributes(self, config: &HttpConfig, scheme: &'static str) -> Vec<KeyValue> {
+    /// All that the conventions want to know of a request, but for its route.
+    pub(crate) fn describe(
+        self,
+        config: &HttpConfig,
+        method: Folded,
+        scheme: &'static str,
+        attributes: &mut Vec<KeyValue>,
+    ) {
         let peer = self.peer();
         let ends = forwarded::ends(self.uri, self.headers, peer, &config.trusted_proxies);
-        let mut attributes = Vec::with_capacity(12);
         let mut add = |key: &'static str, value: Value| attributes.push(KeyValue::new(key, value));
+        add("http.request.method", method.value(&config.known_methods));
+        if method.is_other() {
+            let original = self.method.as_str().to_owned();
+            add("http.request.method_original", original.into());
+        }
+        add("url.path", self.uri.path().to_owned().into());
         add("url.scheme", scheme.into());
         if let Some(version) = self.version.and_then(protocol_version) {
             add("network.protocol.version", version.into());
@@ -98,13 +110,7 @@ impl<'r> RequestHead<'r> {
             let agent = String::from_utf8_lossy(agent.as_bytes()).into_owned();
             add("user_agent.original", agent.into());
         }
-        capture(
-            "request",
-            self.headers,
-            &config.request_headers,
-            &mut attributes,
-        );
-        attributes
+        capture("request", self.headers, &config.request_headers, attributes);
     }
 }
 

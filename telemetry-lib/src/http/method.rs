@@ -1,6 +1,7 @@
 //! Folds request methods: a closed set, or scanners would invent label values.
 
 use http::Method;
+use opentelemetry::Value;
 
 /// What is recorded for every method that is not known.
 const OTHER: &str = "_OTHER";
@@ -23,15 +24,33 @@ impl Folded {
     pub(crate) fn as_str(self, known: &[String]) -> &str {
         self.0.map_or(OTHER, |at| known[at].as_str())
     }
+
+    /// [`as_str`](Self::as_str) as an attribute's value: of the usual ones nothing is copied.
+    pub(crate) fn value(self, known: &[String]) -> Value {
+        let name = self.as_str(known);
+        match [
+            OTHER, "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS",
+        ]
+        .into_iter()
+        .find(|usual| *usual == name)
+        {
+            Some(usual) => usual.into(),
+            None => name.to_owned().into(),
+        }
+    }
 }
 
 /// The span's name: `{method} {route}`, without a route `{method}`; `HTTP` for an unknown method.
 pub(crate) fn span_name(method: &str, route: Option<&str>) -> String {
     let method = if method == OTHER { "HTTP" } else { method };
-    match route {
-        Some(route) => format!("{method} {route}"),
-        None => method.to_owned(),
-    }
+    let Some(route) = route else {
+        return method.to_owned();
+    };
+    let mut name = String::with_capacity(method.len() + 1 + route.len());
+    name.push_str(method);
+    name.push(' ');
+    name.push_str(route);
+    name
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use http::Extensions;
+use opentelemetry::{StringValue, Value};
 
 use crate::notice::Notices;
 
@@ -58,6 +59,15 @@ impl Route {
             #[cfg(feature = "axum")]
             Self::Axum(matched) => matched.as_str(),
             Self::Given(template) => template.as_str(),
+        }
+    }
+
+    /// As an attribute's value.
+    pub(crate) fn value(&self) -> Value {
+        match self {
+            #[cfg(feature = "axum")]
+            Self::Axum(matched) => matched.as_str().to_owned().into(),
+            Self::Given(RouteTemplate(template)) => StringValue::from(Arc::clone(template)).into(),
         }
     }
 }

@@ -48,7 +48,7 @@ impl Attempt {
         let method = Folded::new(head.method, known);
         let target = Target::of(head.uri, head.headers);
         let started = Moment::now();
-        let span = if shared.spans {
+        let mut span = if shared.spans {
             OpenSpan::client(ClientFields {
                 name: &span_name(method.as_str(known), None),
                 method: method.as_str(known),
@@ -61,22 +61,16 @@ impl Attempt {
         let resends = head.extensions.get::<Resends>().map(Resends::next);
         if span.is_recording() {
             let secret = &shared.http.redacted_query_keys;
-            let mut attributes = Vec::with_capacity(3);
-            attributes.push(KeyValue::new(
-                "url.full",
-                full_url(head.uri, &target, secret),
-            ));
+            let url = full_url(head.uri, &target, secret);
+            span.set(KeyValue::new("url.full", url));
             if let Some(resends @ 1..) = resends {
-                attributes.push(KeyValue::new(
-                    "http.request.resend_count",
-                    i64::from(resends),
-                ));
+                let resends = i64::from(resends);
+                span.set(KeyValue::new("http.request.resend_count", resends));
             }
             if method.is_other() {
                 let original = head.method.as_str().to_owned();
-                attributes.push(KeyValue::new("http.request.method_original", original));
+                span.set(KeyValue::new("http.request.method_original", original));
             }
-            span.set(attributes);
         }
         Self {
             state: Some(State {
@@ -135,7 +129,7 @@ impl Drop for Attempt {
 }
 
 impl State {
-    fn finish(self, outcome: Outcome, version: &'static str, peer: Option<SocketAddr>) {
+    fn finish(mut self, outcome: Outcome, version: &'static str, peer: Option<SocketAddr>) {
         let elapsed = self.started.elapsed();
         let marked = self.observe(&outcome, version, elapsed);
         if self.span.is_recording() {
@@ -174,7 +168,7 @@ impl State {
     }
 
     fn describe(
-        &self,
+        &mut self,
         outcome: &Outcome,
         version: &'static str,
         peer: Option<SocketAddr>,
@@ -199,7 +193,7 @@ impl State {
         if marked {
             attributes.push(KeyValue::new("exemplar", "true"));
         }
-        self.span.set(attributes);
+        self.span.set_all(attributes);
         if outcome.is_error {
             self.span.fail();
         }

@@ -16,6 +16,8 @@ use tracing_subscriber::layer::{Context, Identity};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{LogConfig, LogFormat};
+use crate::export::on_export_thread;
+use crate::gate::Gated;
 use filter::Wanted;
 use line::{Line, TraceIds};
 
@@ -50,7 +52,7 @@ where
         lines: config.filter.clone(),
         spans,
     };
-    lines.with_filter(wanted).boxed()
+    Gated::new(lines, wanted).boxed()
 }
 
 impl Lines {
@@ -80,6 +82,9 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if on_export_thread() {
+            return;
+        }
         let line = Line::of(event, self.ids(event, &context));
         let text = match self.format {
             LogFormat::Json => json::render(&line),

@@ -71,18 +71,34 @@ impl Traceparent {
     }
 }
 
+/// The value of a lower-case hexadecimal digit, the only ones that the grammar knows.
+const DIGIT: [u8; 256] = {
+    let mut values = [NONE; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
+
+/// No digit: a bit that no value has.
+const NONE: u8 = 0x80;
+
 /// Lower-case digits only, as the grammar says.
 pub(super) fn hex<const N: usize>(digits: &[u8]) -> Result<[u8; N], Malformed> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Ok(byte - b'0'),
-        b'a'..=b'f' => Ok(byte - b'a' + 10),
-        _ => Err(Malformed),
-    };
     let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    let mut seen = 0;
+    for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
+        let [high, low] = pair.map(|digit| DIGIT[usize::from(digit)]);
+        seen |= high | low;
+        *byte = high << 4 | low;
     }
-    Ok(bytes)
+    if seen < NONE {
+        Ok(bytes)
+    } else {
+        Err(Malformed)
+    }
 }
 
 #[cfg(test)]

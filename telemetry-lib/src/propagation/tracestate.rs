@@ -37,6 +37,9 @@ pub(super) fn parse<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<TraceSt
             members.push((key, value));
         }
     }
+    if members.is_empty() {
+        return Ok(TraceState::NONE);
+    }
     TraceState::from_key_value(members).map_err(|_| Malformed)
 }
 
