@@ -1,6 +1,7 @@
 //! The only file that may ask the time. Everything else gets its readings with its data, so that
 //! a test can move time.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
 /// The start of something that will be measured: both clocks, read together.
@@ -29,12 +30,12 @@ impl Moment {
     pub(crate) fn now() -> Self {
         Self {
             wall: wall(),
-            monotonic: monotonic(),
+            monotonic: instant(),
         }
     }
 
     pub(crate) fn elapsed(self) -> Elapsed {
-        let duration = monotonic() - self.monotonic;
+        let duration = instant() - self.monotonic;
         Elapsed {
             duration,
             end: self.wall + duration,
@@ -48,8 +49,15 @@ pub(crate) fn wall() -> SystemTime {
     SystemTime::now()
 }
 
+/// Time since the first reading of this process; it never runs backwards.
+pub(crate) fn monotonic() -> Duration {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    let now = instant();
+    now.saturating_duration_since(*FIRST.get_or_init(|| now))
+}
+
 /// A reading for measuring durations; it never runs backwards.
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-fn monotonic() -> Instant {
+fn instant() -> Instant {
     Instant::now()
 }

@@ -22,6 +22,7 @@ mod messaging;
 mod metrics;
 mod notice;
 pub mod propagation;
+mod redact;
 mod resource;
 #[cfg(feature = "axum")]
 mod router;
@@ -47,6 +48,7 @@ pub use http::{
 };
 pub use http_client::{ClientFuture, HttpClient, HttpClientLayer, Resends};
 pub use init::{InitError, Report, Telemetry, init};
+pub use log::LogFilterError;
 pub use messaging::{Message, Operation, Origin};
 pub use metrics::catalog;
 #[cfg(feature = "axum")]

@@ -56,7 +56,7 @@ fn users() -> Router {
     Router::new().route("/users/{id}", get(|| async { "user" }))
 }
 
-/// A budget, not a wish: raise it only with a reason. `benches/peers` shows what it buys.
+/// With the log's layer, which wrote no line. A budget, not a wish: raise it only with a reason. `benches/peers` shows what it buys.
 #[test]
 fn a_request_allocates_no_more_than_its_budget() {
     let telemetry = TestTelemetry::start();
@@ -64,8 +64,8 @@ fn a_request_allocates_no_more_than_its_budget() {
     let mut app = telemetry.handle().instrument(users());
     let sampled = allocations(&mut app, "01") - bare;
     let unsampled = allocations(&mut app, "00") - bare;
-    assert!(sampled <= 20, "sampled: {sampled} beyond {bare}");
-    assert!(unsampled <= 14, "unsampled: {unsampled} beyond {bare}");
+    assert!(sampled <= 21, "sampled: {sampled} beyond {bare}");
+    assert!(unsampled <= 16, "unsampled: {unsampled} beyond {bare}");
 }
 
 async fn span_of(variables: &[(&str, &str)], routes: Router) -> ReceivedSpan {

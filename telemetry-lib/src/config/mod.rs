@@ -24,6 +24,7 @@ pub(crate) use self::vars::Invalid;
 #[cfg(feature = "otlp-grpc")]
 pub(crate) use self::vars::percent_decoded;
 use self::vars::{Vars, pairs};
+use crate::redact::Redaction;
 
 /// What the service is called and how its telemetry is made and sent.
 ///
@@ -82,6 +83,10 @@ pub(crate) struct LogConfig {
     pub(crate) format: LogFormat,
     /// `RUST_LOG` as `target=level` directives; filters lines, never spans.
     pub(crate) filter: tracing_subscriber::filter::Targets,
+    /// Of one place in the code; 0: all of them.
+    pub(crate) lines_per_second: u32,
+    /// Fields that hold secrets; holds for events and attributes of spans, too.
+    pub(crate) redaction: Redaction,
 }
 
 impl Config {
@@ -237,6 +242,27 @@ impl Config {
         self.logs.format = format;
         self
     }
+
+    /// Writes at most so many lines a second from one place in the code (default: 100; 0: all).
+    ///
+    /// What is beyond is counted and told in one line, at the earliest after 10 s and with the
+    /// next line of any place, on a flush and at the shutdown; `telemetry_log_lines_folded_total`
+    /// has the sum.
+    #[must_use]
+    pub fn log_lines_per_second(mut self, lines: u32) -> Self {
+        self.logs.lines_per_second = lines;
+        self
+    }
+
+    /// Hides the values of fields with these words in their names, beside `password`, `token`,
+    /// `authorization` and the like: in log lines and in what the service's own spans say.
+    ///
+    /// Case does not count, and `-`, `.` and `_` are the same. Texts of messages are not searched.
+    #[must_use]
+    pub fn redact_fields(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.logs.redaction.add(names);
+        self
+    }
 }
 
 /// The text is not an absolute `http` or `https` URL.
@@ -305,6 +331,8 @@ impl LogConfig {
             |value| value.parse().ok(),
         );
         Self {
+            lines_per_second: 100,
+            redaction: Redaction::default(),
             format: LogFormat::Json,
             filter: filter.unwrap_or_else(|| {
                 tracing_subscriber::filter::Targets::new().with_default(tracing::Level::INFO)

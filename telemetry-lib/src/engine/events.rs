@@ -3,7 +3,7 @@
 //! outcome of the request decides that.
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TraceContextExt;
@@ -16,20 +16,31 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::clock;
 use crate::export::on_export_thread;
+use crate::redact::{REDACTED, Redaction};
 
 /// Which events come here is the filter's decision (`filter::SpansAndWarnings`).
 /// The number per span is bounded by `OTEL_SPAN_EVENT_COUNT_LIMIT` (128).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct SpanEvents {
+    redaction: Arc<Redaction>,
     /// The way from a span's id to its OpenTelemetry span.
     dispatch: OnceLock<WeakDispatch>,
 }
 
 /// Formatted before any lock is taken: a user's `Debug` may do anything.
-#[derive(Default)]
-struct Formatted {
+struct Formatted<'r> {
+    redaction: &'r Redaction,
     message: String,
     attributes: Vec<KeyValue>,
+}
+
+impl SpanEvents {
+    pub(super) fn new(redaction: Arc<Redaction>) -> Self {
+        Self {
+            redaction,
+            dispatch: OnceLock::new(),
+        }
+    }
 }
 
 impl<S> Layer<S> for SpanEvents
@@ -50,7 +61,7 @@ where
         let Some(dispatch) = self.dispatch.get().and_then(WeakDispatch::upgrade) else {
             return;
         };
-        let formatted = Formatted::of(event);
+        let formatted = Formatted::of(event, &self.redaction);
         if let Some(context) = tracing_opentelemetry::get_otel_context(&id, &dispatch) {
             context.span().add_event_with_timestamp(
                 formatted.message,
@@ -61,10 +72,11 @@ where
     }
 }
 
-impl Formatted {
-    fn of(event: &Event<'_>) -> Self {
+impl<'r> Formatted<'r> {
+    fn of(event: &Event<'_>, redaction: &'r Redaction) -> Self {
         let metadata = event.metadata();
         let mut formatted = Self {
+            redaction,
             message: String::new(),
             attributes: vec![
                 KeyValue::new("level", metadata.level().as_str()),
@@ -79,11 +91,16 @@ impl Formatted {
     }
 
     fn push(&mut self, field: &Field, value: impl Into<opentelemetry::Value>) {
+        let value = if self.redaction.hides(field.name()) {
+            REDACTED.into()
+        } else {
+            value.into()
+        };
         self.attributes.push(KeyValue::new(field.name(), value));
     }
 }
 
-impl Visit for Formatted {
+impl Visit for Formatted<'_> {
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.push(field, value);
     }

@@ -1,6 +1,7 @@
 //! The last look at a span before the queue: allowed baggage in, repeated keys and
 //! overlong values out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::baggage::BaggageExt;
@@ -12,6 +13,7 @@ use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
 use super::span;
 use crate::config::TraceConfig;
+use crate::redact::{REDACTED, Redaction};
 
 #[derive(Debug)]
 pub(super) struct Finish<Q> {
@@ -19,15 +21,17 @@ pub(super) struct Finish<Q> {
     /// At most so many of a span.
     attributes: u32,
     value_length: Option<usize>,
+    redaction: Arc<Redaction>,
     queue: Q,
 }
 
 impl<Q> Finish<Q> {
-    pub(super) fn new(config: &TraceConfig, queue: Q) -> Self {
+    pub(super) fn new(config: &TraceConfig, redaction: Arc<Redaction>, queue: Q) -> Self {
         Self {
             baggage_attributes: config.baggage_attributes.clone(),
             attributes: config.limits.attributes,
             value_length: config.limits.value_length,
+            redaction,
             queue,
         }
     }
@@ -56,6 +60,11 @@ impl<Q: SpanProcessor> SpanProcessor for Finish<Q> {
     }
 
     fn on_end(&self, mut span: SpanData) {
+        // Ours are chosen with care; these come from code that may not have thought of it.
+        let said = span.attributes.iter_mut();
+        for secret in said.filter(|it| self.redaction.hides(it.key.as_str())) {
+            secret.value = Value::from(REDACTED);
+        }
         if let Some(own) = span::take_own() {
             own.add_to(&mut span, self.attributes);
         }
@@ -94,25 +103,22 @@ fn keep_last(attributes: &mut Vec<KeyValue>) {
     }
 }
 
-/// Compares a number for each key, which nearly always tells them apart, and not their texts.
+/// Compares texts only where a number for each key does not tell them apart.
 fn may_repeat(attributes: &[KeyValue]) -> bool {
-    let mut marks = [0_u32; 32];
-    let Some(marks) = marks.get_mut(..attributes.len()) else {
-        return true;
-    };
-    for (mark, attribute) in marks.iter_mut().zip(attributes) {
-        let key = attribute.key.as_str().as_bytes();
-        let end = key.last_chunk().map_or(0, |end| u16::from_le_bytes(*end));
-        *mark = u32::from(end) << 16 | u32::try_from(key.len()).unwrap_or(u32::MAX);
-    }
-    let mut rest = &*marks;
-    while let Some((first, others)) = rest.split_first() {
-        if others.contains(first) {
-            return true;
-        }
-        rest = others;
-    }
-    false
+    let mut seen = 0_u64;
+    attributes.iter().enumerate().any(|(at, attribute)| {
+        let key = attribute.key.as_str();
+        let bit = 1 << (mark(key.as_bytes()) % 64);
+        let fresh = seen & bit == 0;
+        seen |= bit;
+        !fresh && attributes[..at].iter().any(|it| it.key.as_str() == key)
+    })
+}
+
+fn mark(key: &[u8]) -> usize {
+    let last = key.last().copied().unwrap_or(0);
+    let middle = key.get(key.len() / 2).copied().unwrap_or(0);
+    key.len() * 7 + usize::from(last) * 3 + usize::from(middle)
 }
 
 fn shorten(value: &mut Value, limit: usize) {

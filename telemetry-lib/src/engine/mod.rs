@@ -12,6 +12,8 @@ mod rpc;
 mod sampler;
 mod span;
 
+use std::sync::Arc;
+
 use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::Resource;
@@ -24,8 +26,9 @@ pub(crate) use client::{ClientFields, MessageFields, MessageKind};
 pub(crate) use rpc::RPC_SYSTEM;
 pub(crate) use span::{Entered, Fields, OpenSpan};
 
-use crate::config::TraceConfig;
+use crate::config::Config;
 use crate::gate::Gated;
+use crate::redact::Redaction;
 
 /// Makes and ends spans. There is one per process; tests may build more.
 ///
@@ -36,15 +39,18 @@ pub(crate) struct Engine {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
     level: tracing::Level,
+    redaction: Arc<Redaction>,
 }
 
 impl Engine {
     /// `queue` takes the ended spans; without one they have ids and go nowhere.
     pub(crate) fn new(
-        config: &TraceConfig,
+        config: &Config,
         resource: Resource,
         queue: Option<impl SpanProcessor + 'static>,
     ) -> Self {
+        let redaction = Arc::new(config.logs.redaction.clone());
+        let config = &config.traces;
         let limits = config.limits;
         let mut builder = SdkTracerProvider::builder()
             .with_resource(resource)
@@ -57,7 +63,11 @@ impl Engine {
                 max_attributes_per_link: limits.link_attributes,
             });
         if let Some(queue) = queue {
-            builder = builder.with_span_processor(finish::Finish::new(config, queue));
+            builder = builder.with_span_processor(finish::Finish::new(
+                config,
+                Arc::clone(&redaction),
+                queue,
+            ));
         }
         let provider = builder.build();
         let scope = InstrumentationScope::builder(env!("CARGO_PKG_NAME"))
@@ -68,6 +78,7 @@ impl Engine {
             provider,
             tracer,
             level: config.level,
+            redaction,
         }
     }
 
@@ -89,7 +100,7 @@ impl Engine {
             .with_error_records_to_exceptions(false)
             .with_error_events_to_exceptions(false)
             .with_error_events_to_status(false);
-        let events = events::SpanEvents::default();
+        let events = events::SpanEvents::new(Arc::clone(&self.redaction));
         Gated::new(spans, wanted).and_then(Gated::new(events, filter::SpansAndWarnings(wanted)))
     }
 

@@ -20,7 +20,8 @@ use crate::metrics::{ActiveGuard, Exemplar, Observation};
 /// Ends itself when it is dropped: as a panic while unwinding, else as cancelled.
 #[derive(Debug)]
 pub(crate) struct Flight {
-    state: Option<State>,
+    /// Boxed: it moves with the future and the body through everything that wraps them.
+    state: Option<Box<State>>,
 }
 
 #[derive(Debug)]
@@ -57,7 +58,7 @@ impl Flight {
         let metrics = shared.metrics.as_ref();
         let active = metrics.map(|it| it.start(method.as_str(&config.known_methods), scheme));
         Self {
-            state: Some(State {
+            state: Some(Box::new(State {
                 shared: Arc::clone(shared),
                 span,
                 started,
@@ -69,7 +70,7 @@ impl Flight {
                 status: None,
                 panicked: false,
                 _active: active,
-            }),
+            })),
         }
     }
 

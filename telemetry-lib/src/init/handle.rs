@@ -21,8 +21,9 @@ use crate::grpc::{self, GrpcClientLayer, GrpcServerLayer};
 use crate::health::Readiness;
 use crate::http::{HttpServerLayer, ServerRequest, Shared};
 use crate::http_client::{self, HttpClientLayer};
+use crate::log::LogFilterError;
 use crate::messaging::{Message, Operation, Origin};
-use crate::metrics::{Metrics, MetricsConfig};
+use crate::metrics::{Metrics, MetricsConfig, Own};
 use crate::notice::Notices;
 use crate::propagation::Propagators;
 
@@ -67,7 +68,11 @@ impl Telemetry {
             version: config.service.version.clone().unwrap_or_default(),
             max_series: MAX_SERIES,
         };
-        let metrics = Metrics::new(&settings, Arc::clone(&pipeline.health), notices.clone());
+        let own = Own {
+            health: Arc::clone(&pipeline.health),
+            logs: Arc::clone(&pipeline.logs),
+        };
+        let metrics = Metrics::new(&settings, own, notices.clone());
         metrics.collect(prometheus::default_registry().clone());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             metrics.watch_runtime(runtime);
@@ -265,6 +270,17 @@ impl Telemetry {
     #[must_use]
     pub fn doctor(&self) -> Diagnosis {
         self.inner.pipeline.doctor()
+    }
+
+    /// Changes which log lines are written, from now on: `set_log_filter("info,my_crate=debug")`.
+    ///
+    /// Takes the place of `RUST_LOG`. Spans, and so traces, do not change.
+    ///
+    /// # Errors
+    ///
+    /// If the text is no filter, or the lines are another subscriber's; then nothing changes.
+    pub fn set_log_filter(&self, directives: &str) -> Result<(), LogFilterError> {
+        self.inner.pipeline.logs.set_filter(directives)
     }
 
     /// Sends what is queued and says what became of it; waits at most `limit`.

@@ -11,7 +11,6 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use super::pipeline::Pipeline;
 use crate::config::Config;
-use crate::log;
 
 /// Which places we got, or were not to take.
 #[derive(Clone, Copy, Debug)]
@@ -36,13 +35,17 @@ pub(super) fn dispatch(
     output: Box<dyn Write + Send>,
 ) -> Dispatch {
     let spans = pipeline.tracing_layer();
-    let lines = log::layer(&config.logs, config.traces.level, output);
+    let lines = pipeline.logs.layer(config.traces.level, output);
     Dispatch::new(tracing_subscriber::registry().with(spans).with(lines))
 }
 
 fn set_subscriber(config: &Config, pipeline: &Pipeline) -> bool {
     let dispatch = dispatch(config, pipeline, Box::new(std::io::stdout()));
-    tracing::dispatcher::set_global_default(dispatch).is_ok()
+    let free = tracing::dispatcher::set_global_default(dispatch).is_ok();
+    if free {
+        pipeline.logs.set_in_use();
+    }
+    free
 }
 
 fn set_propagator(config: &Config) -> bool {

@@ -91,6 +91,7 @@ pub(crate) fn isolated(
     report_invalid(config, &notices);
     let pipeline = Arc::new(Pipeline::start(config, notices.clone())?);
     let dispatch = install::dispatch(config, &pipeline, output);
+    pipeline.logs.set_in_use();
     Ok((Telemetry::new(config, pipeline, notices)?, dispatch))
 }
 

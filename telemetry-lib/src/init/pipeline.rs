@@ -16,6 +16,7 @@ use crate::config::{Config, Exporter};
 use crate::doctor::{self, Diagnosis};
 use crate::engine::Engine;
 use crate::export::{self, ExportConfig, ExportHandle, ExportHealth, QueueProcessor, TlsFiles};
+use crate::log::Logs;
 use crate::notice::Notices;
 use crate::resource;
 
@@ -25,6 +26,7 @@ pub(super) struct Pipeline {
     /// `None`: `OTEL_SDK_DISABLED`.
     pub(super) engine: Option<Engine>,
     pub(super) health: Arc<ExportHealth>,
+    pub(super) logs: Arc<Logs>,
     /// `None`: `OTEL_TRACES_EXPORTER=none`.
     export: Option<Export>,
 }
@@ -37,11 +39,13 @@ struct Export {
 impl Pipeline {
     pub(super) fn start(config: &Config, notices: Notices) -> Result<Self, InitError> {
         let health = ExportHealth::new(notices);
+        let logs = Logs::new(&config.logs);
         if config.disabled {
             return Ok(Self {
                 config: config.clone(),
                 engine: None,
                 health,
+                logs,
                 export: None,
             });
         }
@@ -63,8 +67,9 @@ impl Pipeline {
         let queue = export.as_ref().map(|export| export.queue.clone());
         Ok(Self {
             config: config.clone(),
-            engine: Some(Engine::new(&config.traces, resource, queue)),
+            engine: Some(Engine::new(config, resource, queue)),
             health,
+            logs,
             export,
         })
     }
@@ -91,6 +96,7 @@ impl Pipeline {
     }
 
     pub(super) async fn flush(&self, limit: Duration) -> Report {
+        self.logs.settle();
         match &self.export {
             Some(export) => Report::new(export.handle.flush(limit).await),
             None => Report::default(),
@@ -98,6 +104,7 @@ impl Pipeline {
     }
 
     pub(super) async fn shutdown(&self, limit: Duration) -> Report {
+        self.logs.settle();
         match &self.export {
             Some(export) => Report::new(export.handle.shutdown(limit).await),
             None => Report::default(),
@@ -105,6 +112,7 @@ impl Pipeline {
     }
 
     pub(super) fn flush_blocking(&self, limit: Duration) -> Report {
+        self.logs.settle();
         match &self.export {
             Some(export) => Report::new(export.handle.flush_blocking(limit)),
             None => Report::default(),
@@ -112,6 +120,7 @@ impl Pipeline {
     }
 
     pub(super) fn shutdown_blocking(&self, limit: Duration) -> Report {
+        self.logs.settle();
         match &self.export {
             Some(export) => Report::new(export.handle.shutdown_blocking(limit)),
             None => Report::default(),

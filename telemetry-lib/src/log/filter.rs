@@ -1,5 +1,8 @@
 //! Which lines are written: `RUST_LOG` decides about events and never about spans.
 
+use std::error::Error;
+use std::sync::{Arc, PoisonError, RwLock};
+
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::Filter;
@@ -7,10 +10,35 @@ use tracing_subscriber::registry::Registry;
 
 use crate::gate::Gate;
 
+/// Why the filter of log lines stays what it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogFilterError {
+    /// The text is no list of directives.
+    #[error("not a log filter: write a level and target=level pairs, as in `info,my_crate=debug`")]
+    Invalid(#[source] Box<dyn Error + Send + Sync>),
+    /// There are no lines of ours: another subscriber was first, or the format is `None`.
+    #[error(
+        "the log lines are not ours: change the filter of the subscriber that writes them, or \
+         let `init` install one"
+    )]
+    NotOurs,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
-    pub(super) lines: Targets,
+    pub(super) lines: Arc<RwLock<Targets>>,
     pub(super) spans: Level,
+}
+
+/// Stricter than `RUST_LOG`, where a lone word is a target: a mistyped level must not silence all.
+pub(super) fn parse(directives: &str) -> Result<Targets, LogFilterError> {
+    for word in directives.split(',').filter(|it| !it.contains('=')) {
+        let level: Result<LevelFilter, _> = word.trim().parse();
+        level.map_err(|error| LogFilterError::Invalid(error.into()))?;
+    }
+    let filter: Result<Targets, _> = directives.parse();
+    filter.map_err(|error| LogFilterError::Invalid(error.into()))
 }
 
 impl Gate for Wanted {
@@ -18,12 +46,15 @@ impl Gate for Wanted {
         if metadata.is_span() {
             *metadata.level() <= self.spans
         } else {
-            self.lines.would_enable(metadata.target(), metadata.level())
+            let lines = self.lines.read().unwrap_or_else(PoisonError::into_inner);
+            lines.would_enable(metadata.target(), metadata.level())
         }
     }
 
     fn max_level(&self) -> LevelFilter {
-        let lines = Filter::<Registry>::max_level_hint(&self.lines).unwrap_or(LevelFilter::TRACE);
-        lines.max(LevelFilter::from_level(self.spans))
+        let lines = self.lines.read().unwrap_or_else(PoisonError::into_inner);
+        let hint = Filter::<Registry>::max_level_hint(&*lines);
+        let spans = LevelFilter::from_level(self.spans);
+        hint.unwrap_or(LevelFilter::TRACE).max(spans)
     }
 }

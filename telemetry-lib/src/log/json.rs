@@ -1,43 +1,65 @@
 //! The JSON form of a line: one object, fields beside `timestamp`, `level`, `target`,
-//! `message`, `trace_id` and `span_id`.
+//! `message`, `trace_id` and `span_id`, and the spans around it under `spans`.
 
 use std::fmt::Write as _;
 
-use super::line::{Line, Scalar};
+use super::line::{Line, Scalar, SpanText};
 
 /// Names that the line itself uses; a field of such a name becomes `field.{name}`.
-const OWN: [&str; 6] = [
+const OWN: [&str; 7] = [
     "timestamp",
     "level",
     "target",
     "message",
     "trace_id",
     "span_id",
+    "spans",
 ];
 
-pub(super) fn render(line: &Line) -> String {
+pub(super) fn render(line: &Line<'_>) -> String {
     let mut json = String::with_capacity(256);
     json.push('{');
     member(&mut json, "", "timestamp", &line.timestamp);
     member(&mut json, "", "level", line.metadata.level().as_str());
     member(&mut json, "", "target", line.metadata.target());
-    member(&mut json, "", "message", &line.message);
+    member(&mut json, "", "message", &line.fields.message);
     if let Some(ids) = line.ids {
         member(&mut json, "", "trace_id", &ids.trace.to_string());
         member(&mut json, "", "span_id", &ids.span.to_string());
     }
-    for (name, value) in &line.fields {
-        let prefix = if OWN.contains(name) { "field." } else { "" };
-        match value {
-            Scalar::Text(text) => member(&mut json, prefix, name, text),
-            Scalar::Bare(text) => {
-                key(&mut json, prefix, name);
-                json.push_str(text);
-            }
-        }
+    for (name, value) in &line.fields.list {
+        scalar(&mut json, OWN.contains(name), name, value);
+    }
+    if !line.spans.is_empty() {
+        key(&mut json, "", "spans");
+        json.push('[');
+        json.push_str(&line.spans.join(","));
+        json.push(']');
     }
     json.push_str("}\n");
     json
+}
+
+/// `{"name":…,…}`
+pub(super) fn span(span: &SpanText) -> String {
+    let mut json = String::from("{");
+    member(&mut json, "", "name", &span.name);
+    for (name, value) in &span.fields {
+        scalar(&mut json, *name == "name", name, value);
+    }
+    json.push('}');
+    json
+}
+
+fn scalar(json: &mut String, taken: bool, name: &str, value: &Scalar) {
+    let prefix = if taken { "field." } else { "" };
+    match value {
+        Scalar::Text(text) => member(json, prefix, name, text),
+        Scalar::Bare(text) => {
+            key(json, prefix, name);
+            json.push_str(text);
+        }
+    }
 }
 
 fn member(json: &mut String, prefix: &str, name: &str, text: &str) {

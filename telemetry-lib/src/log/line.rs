@@ -1,20 +1,26 @@
-//! One event, formatted field by field before anything is locked; and its form for people.
+//! One line: an event, formatted field by field before anything is locked, and the spans around it,
+//! formatted when they began.
 
-use std::fmt::{self, Write as _};
+use std::borrow::Cow;
+use std::fmt;
 
 use opentelemetry::trace::{SpanId, TraceId};
+use tracing::Metadata;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Metadata};
+use tracing::span::Attributes;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
-pub(super) struct Line {
+use crate::redact::{REDACTED, Redaction};
+
+pub(super) struct Line<'s> {
     /// RFC 3339, UTC.
     pub(super) timestamp: String,
     pub(super) metadata: &'static Metadata<'static>,
-    pub(super) message: String,
-    pub(super) fields: Vec<(&'static str, Scalar)>,
+    pub(super) fields: Fields<'s>,
     pub(super) ids: Option<TraceIds>,
+    /// From the root to the nearest one, each in the form of the line.
+    pub(super) spans: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -23,90 +29,141 @@ pub(super) struct TraceIds {
     pub(super) span: SpanId,
 }
 
+/// What an event or a span says.
+pub(super) struct Fields<'r> {
+    redaction: &'r Redaction,
+    pub(super) message: String,
+    pub(super) list: Vec<(&'static str, Scalar)>,
+}
+
+/// A span as lines show it, kept beside the span.
+pub(super) struct SpanText {
+    pub(super) name: Cow<'static, str>,
+    pub(super) fields: Vec<(&'static str, Scalar)>,
+    /// Made with the first line inside the span, and again when a field has changed.
+    pub(super) text: Option<String>,
+}
+
+/// Finds the name of a span of this crate, which is enough of it: the rest is a search by its
+/// trace id away.
+struct NameOnly(Option<String>);
+
 /// A value that JSON can hold without quotes, or text.
 pub(super) enum Scalar {
     Bare(String),
     Text(String),
 }
 
-impl Line {
-    pub(super) fn of(event: &Event<'_>, ids: Option<TraceIds>) -> Self {
-        let mut timestamp = String::new();
-        // Writing to a String cannot fail.
-        let _ = SystemTime.format_time(&mut Writer::new(&mut timestamp));
-        let mut line = Self {
-            timestamp,
-            metadata: event.metadata(),
+pub(super) fn timestamp() -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut text));
+    text
+}
+
+impl<'r> Fields<'r> {
+    pub(super) fn new(redaction: &'r Redaction) -> Self {
+        Self {
+            redaction,
             message: String::new(),
-            fields: Vec::new(),
-            ids,
+            list: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, field: &Field, value: impl FnOnce() -> Scalar) {
+        let name = field.name();
+        let value = if self.redaction.hides(name) {
+            Scalar::Text(REDACTED.to_owned())
+        } else {
+            value()
         };
-        event.record(&mut line);
-        line
-    }
-
-    pub(super) fn render(&self) -> String {
-        let mut text = format!(
-            "{} {:>5} {}: {}",
-            self.timestamp,
-            self.metadata.level(),
-            self.metadata.target(),
-            self.message
-        );
-        // Writing to a String cannot fail.
-        for (name, value) in &self.fields {
-            let _ = write!(text, " {name}={value}");
-        }
-        if let Some(ids) = self.ids {
-            let _ = write!(text, " trace_id={} span_id={}", ids.trace, ids.span);
-        }
-        text.push('\n');
-        text
-    }
-
-    fn push(&mut self, field: &Field, value: Scalar) {
-        self.fields.push((field.name(), value));
+        self.list.push((name, value));
     }
 }
 
-impl Visit for Line {
+impl SpanText {
+    pub(super) fn new(span: &Attributes<'_>, redaction: &Redaction) -> Self {
+        let metadata = span.metadata();
+        let mut text = Self {
+            name: Cow::Borrowed(metadata.name()),
+            fields: Vec::new(),
+            text: None,
+        };
+        if metadata.target().starts_with("telemetry_lib::") {
+            let mut name = NameOnly(None);
+            span.record(&mut name);
+            text.name = name.0.map_or(text.name, Cow::Owned);
+        } else {
+            let mut fields = Fields::new(redaction);
+            span.record(&mut fields);
+            text.update(fields);
+        }
+        text
+    }
+
+    /// A later value of a field takes the place of the one before.
+    pub(super) fn update(&mut self, fields: Fields<'_>) {
+        self.text = None;
+        for (name, value) in fields.list {
+            if name == "otel.name" {
+                self.name = Cow::Owned(value.to_string());
+            } else if name.starts_with("otel.") {
+                // For the bridge, not for people.
+            } else if let Some((_, known)) = self.fields.iter_mut().find(|it| it.0 == name) {
+                *known = value;
+            } else {
+                self.fields.push((name, value));
+            }
+        }
+    }
+}
+
+impl Visit for NameOnly {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "otel.name" {
+            self.0 = Some(value.to_owned());
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+}
+
+impl Visit for Fields<'_> {
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.push(field, Scalar::Bare(value.to_string()));
+        self.push(field, || Scalar::Bare(value.to_string()));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.push(field, Scalar::Bare(value.to_string()));
+        self.push(field, || Scalar::Bare(value.to_string()));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.push(field, Scalar::Bare(value.to_string()));
+        self.push(field, || Scalar::Bare(value.to_string()));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        let text = value.to_string();
         // JSON knows no infinity and no NaN.
         let scalar = if value.is_finite() {
             Scalar::Bare
         } else {
             Scalar::Text
         };
-        self.push(field, scalar(text));
+        self.push(field, || scalar(value.to_string()));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "message" {
             value.clone_into(&mut self.message);
         } else {
-            self.push(field, Scalar::Text(value.to_owned()));
+            self.push(field, || Scalar::Text(value.to_owned()));
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let text = format!("{value:?}");
         if field.name() == "message" {
-            self.message = text;
+            self.message = format!("{value:?}");
         } else {
-            self.push(field, Scalar::Text(text));
+            self.push(field, || Scalar::Text(format!("{value:?}")));
         }
     }
 }
@@ -114,8 +171,7 @@ impl Visit for Line {
 impl fmt::Display for Scalar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Bare(text) => f.write_str(text),
-            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Bare(text) | Self::Text(text) => f.write_str(text),
         }
     }
 }

@@ -1,58 +1,186 @@
-//! Log lines on stdout, JSON or for people, each with the ids of the trace it belongs to.
+//! Log lines on stdout, JSON or for people, each with the ids of the trace it belongs to and the
+//! spans around it. Secrets are told by the names of fields; a flood from one place is folded.
 
 mod filter;
+mod flood;
+mod human;
 mod json;
 mod line;
 
+#[cfg(test)]
+mod tests;
+
 use std::io::Write;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
 use opentelemetry::trace::TraceContextExt;
 use tracing::dispatcher::WeakDispatch;
 use tracing::level_filters::LevelFilter;
-use tracing::{Dispatch, Event, Level, Subscriber};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Identity};
 use tracing_subscriber::registry::LookupSpan;
 
+pub use self::filter::LogFilterError;
+use self::filter::Wanted;
+use self::flood::{Flood, Folded};
+use self::line::{Fields, Line, Scalar, SpanText, TraceIds};
+use crate::clock;
 use crate::config::{LogConfig, LogFormat};
 use crate::export::on_export_thread;
 use crate::gate::Gated;
-use filter::Wanted;
-use line::{Line, TraceIds};
+use crate::redact::Redaction;
+
+/// What the lines of a process share, and what can be changed while it runs.
+pub(crate) struct Logs {
+    format: LogFormat,
+    redaction: Redaction,
+    filter: Arc<RwLock<Targets>>,
+    /// Nothing of the user's runs under these two locks.
+    flood: Mutex<Flood>,
+    output: Mutex<Option<Box<dyn Write + Send>>>,
+    folded: AtomicU64,
+    in_use: AtomicBool,
+}
 
 /// Writes one line per event.
 struct Lines {
-    format: LogFormat,
+    logs: Arc<Logs>,
     dispatch: OnceLock<WeakDispatch>,
-    /// Held for one write of a finished line; nothing of the user's runs under it.
-    output: Mutex<Box<dyn Write + Send>>,
 }
 
-/// The layer for log lines. Boxed because an optional layer would not be told its dispatcher.
-///
-/// Spans down to the level `spans` are seen, so that a line finds the ids of its span.
-pub(crate) fn layer<S>(
-    config: &LogConfig,
-    spans: Level,
-    output: Box<dyn Write + Send>,
-) -> Box<dyn Layer<S> + Send + Sync + 'static>
-where
-    S: Subscriber + for<'span> LookupSpan<'span>,
-{
-    if config.format == LogFormat::None {
-        return Identity::new().with_filter(LevelFilter::OFF).boxed();
+impl Logs {
+    pub(crate) fn new(config: &LogConfig) -> Arc<Self> {
+        Arc::new(Self {
+            format: config.format,
+            redaction: config.redaction.clone(),
+            filter: Arc::new(RwLock::new(config.filter.clone())),
+            flood: Mutex::new(Flood::new(config.lines_per_second)),
+            output: Mutex::new(None),
+            folded: AtomicU64::new(0),
+            in_use: AtomicBool::new(false),
+        })
     }
-    let lines = Lines {
-        format: config.format,
-        dispatch: OnceLock::new(),
-        output: Mutex::new(output),
-    };
-    let wanted = Wanted {
-        lines: config.filter.clone(),
-        spans,
-    };
-    Gated::new(lines, wanted).boxed()
+
+    /// The layer for log lines. Boxed because an optional layer would not be told its dispatcher.
+    ///
+    /// Spans down to the level `spans` are seen, so that a line finds the ids of its span.
+    pub(crate) fn layer<S>(
+        self: &Arc<Self>,
+        spans: Level,
+        output: Box<dyn Write + Send>,
+    ) -> Box<dyn Layer<S> + Send + Sync + 'static>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        if self.format == LogFormat::None {
+            return Identity::new().with_filter(LevelFilter::OFF).boxed();
+        }
+        *self.output.lock().unwrap_or_else(PoisonError::into_inner) = Some(output);
+        let lines = Lines {
+            logs: Arc::clone(self),
+            dispatch: OnceLock::new(),
+        };
+        let wanted = Wanted {
+            lines: Arc::clone(&self.filter),
+            spans,
+        };
+        Gated::new(lines, wanted).boxed()
+    }
+
+    /// The layer has its place in a subscriber.
+    pub(crate) fn set_in_use(&self) {
+        self.in_use.store(true, Relaxed);
+    }
+
+    pub(crate) fn set_filter(&self, directives: &str) -> Result<(), LogFilterError> {
+        if self.format == LogFormat::None || !self.in_use.load(Relaxed) {
+            return Err(LogFilterError::NotOurs);
+        }
+        let filter = filter::parse(directives)?;
+        *self.filter.write().unwrap_or_else(PoisonError::into_inner) = filter;
+        tracing::callsite::rebuild_interest_cache();
+        Ok(())
+    }
+
+    /// Lines that were counted and not written.
+    pub(crate) fn folded(&self) -> u64 {
+        self.folded.load(Relaxed)
+    }
+
+    /// Tells what floods have hidden until now.
+    pub(crate) fn settle(&self) {
+        let told = self.lock_flood().all(clock::monotonic());
+        self.tell(told);
+    }
+
+    fn admits(&self, metadata: &'static Metadata<'static>, now: Duration) -> bool {
+        let mut flood = self.lock_flood();
+        let told = flood.due(now);
+        let admits = flood.admits(metadata, now);
+        drop(flood);
+        self.tell(told);
+        if !admits {
+            self.folded.fetch_add(1, Relaxed);
+        }
+        admits
+    }
+
+    fn lock_flood(&self) -> std::sync::MutexGuard<'_, Flood> {
+        self.flood.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, told: Vec<Folded>) {
+        for folded in told {
+            let mut fields = Fields::new(&self.redaction);
+            let (file, line) = (folded.metadata.file(), folded.metadata.line());
+            fields.message = format!(
+                "{}:{} \u{2026} repeated {} times in {} s",
+                file.unwrap_or(folded.metadata.target()),
+                line.unwrap_or(0),
+                folded.count,
+                folded.over.as_secs().max(1)
+            );
+            let count = Scalar::Bare(folded.count.to_string());
+            fields.list.push(("repeated", count));
+            self.write(&Line {
+                timestamp: line::timestamp(),
+                metadata: folded.metadata,
+                fields,
+                ids: None,
+                spans: Vec::new(),
+            });
+        }
+    }
+
+    fn write(&self, line: &Line<'_>) {
+        let text = match self.format {
+            LogFormat::Json => json::render(line),
+            LogFormat::Human => human::render(line),
+            LogFormat::None => return,
+        };
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(output) = &mut *output {
+            // A closed stdout must not take the service down, and there is nobody left to tell.
+            let _ = output.write_all(text.as_bytes());
+        }
+    }
+
+    fn text_of(&self, span: &mut SpanText) -> String {
+        if let Some(text) = &span.text {
+            return text.clone();
+        }
+        let text = match self.format {
+            LogFormat::Json => json::span(span),
+            LogFormat::Human | LogFormat::None => human::span(span),
+        };
+        span.text = Some(text.clone());
+        text
+    }
 }
 
 impl Lines {
@@ -81,106 +209,44 @@ where
         let _ = self.dispatch.set(dispatch.downgrade());
     }
 
-    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         if on_export_thread() {
             return;
         }
-        let line = Line::of(event, self.ids(event, &context));
-        let text = match self.format {
-            LogFormat::Json => json::render(&line),
-            LogFormat::Human => line.render(),
-            LogFormat::None => return,
-        };
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        // A closed stdout must not take the service down, and there is nobody left to tell.
-        let _ = output.write_all(text.as_bytes());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io;
-    use std::sync::Arc;
-
-    use tracing_subscriber::layer::SubscriberExt;
-
-    use super::*;
-
-    #[derive(Clone, Default)]
-    struct Captured(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Captured {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
+        let text = SpanText::new(attributes, &self.logs.redaction);
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().replace(text);
         }
     }
 
-    fn lines(variables: &[(&str, &str)], format: LogFormat, emit: impl FnOnce()) -> Vec<String> {
-        let variables = variables.iter().map(|(a, b)| ((*a).into(), (*b).into()));
-        let config = crate::Config::from_vars("orders", variables).log_format(format);
-        let output = Captured::default();
-        let layer = layer(&config.logs, Level::INFO, Box::new(output.clone()));
-        let subscriber = tracing_subscriber::registry().with(layer);
-        tracing::subscriber::with_default(subscriber, emit);
-        let bytes = output.0.lock().unwrap().clone();
-        String::from_utf8(bytes)
-            .unwrap()
-            .lines()
-            .map(str::to_owned)
-            .collect()
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let mut fields = Fields::new(&self.logs.redaction);
+        values.record(&mut fields);
+        let Some(span) = context.span(id) else { return };
+        if let Some(text) = span.extensions_mut().get_mut::<SpanText>() {
+            text.update(fields);
+        }
     }
 
-    #[test]
-    fn a_json_line_is_one_object_with_typed_fields() {
-        let lines = lines(&[], LogFormat::Json, || {
-            tracing::info!(
-                answer = 42,
-                ok = true,
-                who = "a\"b\n",
-                level = "mine",
-                "said {}",
-                "it"
-            );
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if on_export_thread() || !self.logs.admits(event.metadata(), clock::monotonic()) {
+            return;
+        }
+        let mut fields = Fields::new(&self.logs.redaction);
+        event.record(&mut fields);
+        let scope = context.event_scope(event).into_iter();
+        let spans = scope
+            .flat_map(|scope| scope.from_root())
+            .filter_map(|span| {
+                let mut extensions = span.extensions_mut();
+                Some(self.logs.text_of(extensions.get_mut()?))
+            });
+        self.logs.write(&Line {
+            timestamp: line::timestamp(),
+            metadata: event.metadata(),
+            fields,
+            ids: self.ids(event, &context),
+            spans: spans.collect(),
         });
-        let line: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
-        assert_eq!(line["level"], "INFO");
-        assert_eq!(line["message"], "said it");
-        assert_eq!(line["answer"], 42);
-        assert_eq!(line["ok"], true);
-        assert_eq!(line["who"], "a\"b\n");
-        assert_eq!(line["field.level"], "mine");
-        assert!(line["timestamp"].as_str().unwrap().ends_with('Z'));
-        assert_eq!(lines.len(), 1);
-    }
-
-    #[test]
-    fn rust_log_filters_lines_by_target_and_level() {
-        let emit = || {
-            tracing::info!("quiet");
-            tracing::warn!("loud");
-        };
-        assert_eq!(lines(&[], LogFormat::Human, emit).len(), 2);
-        assert_eq!(
-            lines(&[("RUST_LOG", "warn")], LogFormat::Human, emit).len(),
-            1
-        );
-        assert_eq!(
-            lines(&[("RUST_LOG", "off")], LogFormat::Human, emit).len(),
-            0
-        );
-        assert_eq!(
-            lines(
-                &[("RUST_LOG", "telemetry_lib=error")],
-                LogFormat::Human,
-                emit
-            )
-            .len(),
-            0
-        );
     }
 }

@@ -250,6 +250,11 @@ pub(super) const LAST_SUCCESS: Desc = gauge(
     "When the collector last confirmed a request; 0 before the first time.",
     &[],
 );
+pub(super) const LINES_FOLDED: Desc = counter(
+    "telemetry_log_lines_folded_total",
+    "Log lines that were counted and not written because one place in the code wrote too many.",
+    &[],
+);
 pub(super) const MALFORMED_HEADERS: Desc = counter(
     "telemetry_malformed_headers_total",
     "Requests with a propagation header that could not be read.",
@@ -373,6 +378,7 @@ const CATALOG: &[&Desc] = &[
     &EXPORT_PANICS,
     &EXPORT_REQUESTS,
     &EXPORT_RETRIES,
+    &LINES_FOLDED,
     &MALFORMED_HEADERS,
     &FAMILIES_HIDDEN,
     &OVERFLOW,

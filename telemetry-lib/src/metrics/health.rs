@@ -1,14 +1,16 @@
 //! The telemetry's own health as metrics: what was exported and lost, and what this page leaves
 //! out.
 
+use super::Own;
 use super::catalog::{
-    EXPORT_PANICS, EXPORT_REQUESTS, EXPORT_RETRIES, LAST_SUCCESS, QUEUE_BYTES, QUEUE_SPANS,
-    SPANS_DROPPED, SPANS_EXPORTED,
+    EXPORT_PANICS, EXPORT_REQUESTS, EXPORT_RETRIES, LAST_SUCCESS, LINES_FOLDED, QUEUE_BYTES,
+    QUEUE_SPANS, SPANS_DROPPED, SPANS_EXPORTED,
 };
 use super::model::{Gathered, OwnFamily, PointValue};
-use crate::export::{DropReason, ExportHealth};
+use crate::export::DropReason;
 
-pub(super) fn gather(health: &ExportHealth) -> Vec<Gathered> {
+pub(super) fn gather(own: &Own) -> Vec<Gathered> {
+    let health = &own.health;
     let dropped = DropReason::ALL.map(|reason| {
         let count = PointValue::Count(health.dropped(reason));
         (reason.label().to_owned(), count)
@@ -24,6 +26,7 @@ pub(super) fn gather(health: &ExportHealth) -> Vec<Gathered> {
         ),
     ];
     let families = [
+        OwnFamily::single(&LINES_FOLDED, PointValue::Count(own.logs.folded())),
         OwnFamily::single(&SPANS_EXPORTED, PointValue::Count(health.exported())),
         OwnFamily::by_label(&SPANS_DROPPED, dropped),
         OwnFamily::by_label(&EXPORT_REQUESTS, requests),

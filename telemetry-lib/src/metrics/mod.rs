@@ -44,6 +44,7 @@ use self::model::{Gathered, OwnFamily, Point, PointValue};
 use self::registry::Registries;
 pub(crate) use self::rpc::{CallObservation, RpcMetrics, RpcServer};
 use crate::export::ExportHealth;
+use crate::log::Logs;
 use crate::notice::Notices;
 
 /// What metrics need to know about the service.
@@ -53,6 +54,12 @@ pub(crate) struct MetricsConfig {
     pub(crate) version: String,
     /// Series of one metric at most; the specification's default is 2,000.
     pub(crate) max_series: usize,
+}
+
+/// What this crate has to tell of itself.
+pub(crate) struct Own {
+    pub(crate) health: Arc<ExportHealth>,
+    pub(crate) logs: Arc<Logs>,
 }
 
 /// All metrics of one handle. Clones share them.
@@ -66,13 +73,13 @@ struct Inner {
     http_client: HttpClientMetrics,
     rpc: RpcMetrics,
     jobs: JobMetrics,
-    health: Arc<ExportHealth>,
+    own: Own,
     registries: Registries,
     runtime: OnceLock<Handle>,
 }
 
 impl Metrics {
-    pub(crate) fn new(config: &MetricsConfig, health: Arc<ExportHealth>, notices: Notices) -> Self {
+    pub(crate) fn new(config: &MetricsConfig, own: Own, notices: Notices) -> Self {
         // One bucket for all: what a tail sampler keeps is bounded for the whole process.
         let tokens = Arc::default();
         Self(Arc::new(Inner {
@@ -82,7 +89,7 @@ impl Metrics {
             http_client: HttpClientMetrics::new(config, Arc::clone(&tokens), &notices),
             rpc: RpcMetrics::new(config, tokens, &notices),
             jobs: JobMetrics::new(config, &notices),
-            health,
+            own,
             registries: Registries::new(notices),
             runtime: OnceLock::new(),
         }))
@@ -147,7 +154,7 @@ impl Metrics {
         own.push(inner.http_client.gather());
         own.extend(inner.rpc.gather());
         own.extend(inner.jobs.gather());
-        own.extend(health::gather(&inner.health));
+        own.extend(health::gather(&inner.own));
         own.extend(process::gather());
         own.extend(inner.runtime.get().map(runtime::gather).unwrap_or_default());
         own.extend(self.about_this_page());

@@ -26,7 +26,8 @@ fn metrics(max_series: usize) -> (Metrics, Arc<Mutex<Vec<String>>>) {
         max_series,
     };
     let health = ExportHealth::new(notices.clone());
-    (Metrics::new(&config, health, notices), lines)
+    let logs = Logs::new(&crate::Config::from_vars("test", []).logs);
+    (Metrics::new(&config, Own { health, logs }, notices), lines)
 }
 
 fn scrape(metrics: &Metrics, accept: &str) -> (String, String) {

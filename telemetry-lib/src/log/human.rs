@@ -1,0 +1,43 @@
+//! The form of a line for people at a terminal.
+
+use std::fmt::Write as _;
+
+use super::line::{Line, Scalar, SpanText};
+
+pub(super) fn render(line: &Line<'_>) -> String {
+    let mut text = format!("{} {:>5} ", line.timestamp, line.metadata.level());
+    for span in &line.spans {
+        text.push_str(span);
+        text.push_str(": ");
+    }
+    // Writing to a String cannot fail.
+    let _ = write!(text, "{}: {}", line.metadata.target(), line.fields.message);
+    for (name, value) in &line.fields.list {
+        field(&mut text, " ", name, value);
+    }
+    if let Some(ids) = line.ids {
+        let _ = write!(text, " trace_id={} span_id={}", ids.trace, ids.span);
+    }
+    text.push('\n');
+    text
+}
+
+/// `name{field=value …}`
+pub(super) fn span(span: &SpanText) -> String {
+    let mut text = span.name.clone().into_owned();
+    for (at, (name, value)) in span.fields.iter().enumerate() {
+        field(&mut text, if at == 0 { "{" } else { " " }, name, value);
+    }
+    if !span.fields.is_empty() {
+        text.push('}');
+    }
+    text
+}
+
+fn field(text: &mut String, before: &str, name: &str, value: &Scalar) {
+    // Writing to a String cannot fail.
+    let _ = match value {
+        Scalar::Bare(value) => write!(text, "{before}{name}={value}"),
+        Scalar::Text(value) => write!(text, "{before}{name}={value:?}"),
+    };
+}

@@ -1,0 +1,119 @@
+//! What can be changed about logs while a service runs, and what never stands in telemetry.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests, too, fail by panicking"
+)]
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::routing::get;
+use http_body_util::BodyExt;
+use telemetry_lib::testing::{AttributeValue, TestTelemetry};
+use telemetry_lib::{LogFilterError, LogFormat};
+use tower::ServiceExt;
+
+async fn ask(telemetry: &TestTelemetry, routes: Router) {
+    let request = Request::get("/orders").body(Body::empty()).unwrap();
+    let app = telemetry.handle().instrument(routes);
+    let response = app.oneshot(request).await.unwrap();
+    response.into_body().collect().await.unwrap();
+}
+
+fn orders() -> Router {
+    Router::new().route(
+        "/orders",
+        get(|| async {
+            tracing::debug!("detail");
+            tracing::info!("served");
+        }),
+    )
+}
+
+fn messages(telemetry: &TestTelemetry) -> Vec<String> {
+    let lines = telemetry.log().into_iter();
+    lines
+        .map(|line| {
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            line["message"].as_str().unwrap().to_owned()
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn the_filter_changes_at_run_time_and_spans_do_not() {
+    let telemetry = TestTelemetry::start();
+    ask(&telemetry, orders()).await;
+    assert_eq!(messages(&telemetry), ["served"]);
+
+    let set = |filter| telemetry.handle().set_log_filter(filter);
+    set("warn,logs=debug").unwrap();
+    ask(&telemetry, orders()).await;
+    assert_eq!(messages(&telemetry), ["served", "detail", "served"]);
+
+    set("off").unwrap();
+    ask(&telemetry, orders()).await;
+    let error = set("inof").unwrap_err();
+    assert!(matches!(error, LogFilterError::Invalid(_)), "{error}");
+    ask(&telemetry, orders()).await;
+    assert_eq!(messages(&telemetry).len(), 3);
+    assert_eq!(telemetry.spans().await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_filter_of_lines_that_are_not_ours_is_refused() {
+    let telemetry = TestTelemetry::configured(&[], |it| it.log_format(LogFormat::None));
+    let error = telemetry.handle().set_log_filter("info").unwrap_err();
+    assert!(matches!(error, LogFilterError::NotOurs), "{error}");
+}
+
+#[tokio::test]
+async fn a_secret_stands_in_no_line_no_attribute_and_no_event() {
+    #[tracing::instrument]
+    async fn login(user: &str, password: &str) {
+        tracing::error!(token = password, card_number = password, "refused");
+    }
+    let telemetry = TestTelemetry::configured(&[], |config| {
+        config.redact_fields(["card-number".to_owned()])
+    });
+    let routes = Router::new().route("/orders", get(|| login("ann", "hunter2")));
+    ask(&telemetry, routes).await;
+
+    let lines = telemetry.log();
+    assert!(lines[0].contains("refused") && lines[0].contains("ann"));
+    let spans = telemetry.spans().await;
+    let span = spans.iter().find(|span| span.name() == "login").unwrap();
+    let hidden = AttributeValue::Text("REDACTED".to_owned());
+    span.assert_attribute("password", Some(hidden));
+    assert_eq!(span.event_names(), ["refused"]);
+    for text in [format!("{lines:?}"), format!("{spans:?}")] {
+        assert!(
+            text.contains("REDACTED") && !text.contains("hunter2"),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_line_names_its_request_and_a_fold_is_counted_on_the_page() {
+    let telemetry = TestTelemetry::configured(&[], |config| config.log_lines_per_second(1));
+    let flood = || async { (0..1_000).for_each(|_| tracing::info!("flood")) };
+    ask(&telemetry, Router::new().route("/orders", get(flood))).await;
+    let first: serde_json::Value = serde_json::from_str(&telemetry.log()[0]).unwrap();
+    assert_eq!(first["spans"][0]["name"], "GET /orders");
+    assert_eq!(first["trace_id"].as_str().unwrap().len(), 32);
+
+    let written = telemetry.log().len();
+    let page = telemetry
+        .handle()
+        .answer(&http::Method::GET, "/metrics", &http::HeaderMap::new())
+        .unwrap();
+    let page = String::from_utf8(page.into_body().to_vec()).unwrap();
+    let folded = format!("telemetry_log_lines_folded_total {}", 1_000 - written);
+    assert!(page.contains(&folded), "{folded} is missing in {page}");
+
+    let _ = telemetry.spans().await; // flushes
+    let lines = telemetry.log();
+    assert_eq!(lines.len(), written + 1);
+    assert!(lines[written].contains("repeated"), "{}", lines[written]);
+}
