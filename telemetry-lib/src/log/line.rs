@@ -13,6 +13,9 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use crate::redact::{REDACTED, Redaction};
 
+/// Bytes of a span's value that its lines show.
+const MAX_REPEATED: usize = 1_024;
+
 pub(super) struct Line<'s> {
     /// RFC 3339, UTC.
     pub(super) timestamp: String,
@@ -105,6 +108,7 @@ impl SpanText {
     pub(super) fn update(&mut self, fields: Fields<'_>) {
         self.text = None;
         for (name, value) in fields.list {
+            let value = value.cut();
             if name == "otel.name" {
                 self.name = Cow::Owned(value.to_string());
             } else if name.starts_with("otel.") {
@@ -164,6 +168,21 @@ impl Visit for Fields<'_> {
             self.message = format!("{value:?}");
         } else {
             self.push(field, || Scalar::Text(format!("{value:?}")));
+        }
+    }
+}
+
+impl Scalar {
+    /// A span's text is repeated in each of its lines, so a long one would multiply.
+    fn cut(self) -> Self {
+        match self {
+            Self::Text(mut text) if text.len() > MAX_REPEATED => {
+                text.truncate(text.floor_char_boundary(MAX_REPEATED));
+                text.shrink_to_fit();
+                text.push('\u{2026}');
+                Self::Text(text)
+            }
+            Self::Bare(_) | Self::Text(_) => self,
         }
     }
 }

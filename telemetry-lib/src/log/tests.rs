@@ -196,3 +196,13 @@ fn a_filter_is_checked_before_it_is_used() {
         Err(LogFilterError::NotOurs)
     ));
 }
+
+#[test]
+fn a_long_value_of_a_span_is_cut_in_its_lines() {
+    let written = lines(&[], LogFormat::Json, || {
+        let span = tracing::info_span!(target: "orders", "load", text = "\u{e9}".repeat(100_000));
+        span.in_scope(|| tracing::info!("said"));
+    });
+    let cut = format!("{}\u{2026}\"", "\u{e9}".repeat(512));
+    assert!(written[0].contains(&cut) && written[0].len() < 2_000);
+}
