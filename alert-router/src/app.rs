@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alert_engine::Incarnation;
+use alert_engine::{Incarnation, Owners};
 use telemetry_lib::Telemetry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -108,11 +108,14 @@ impl App {
         let (plans, plan) = watch::channel(Arc::new(plan));
         let (changes, changed) = watch::channel(0);
         let (ready, is_ready) = watch::channel(false);
+        let incarnation = Incarnation(u64::try_from(clock.now().as_millis()).unwrap_or(0));
         let deps = Deps {
             store: Arc::clone(&store),
             plan: plan.clone(),
             metrics: Arc::clone(&metrics),
-            incarnation: Incarnation(u64::try_from(clock.now().as_millis()).unwrap_or(0)),
+            incarnation,
+            // The store is locked by this process, or lives in it.
+            owners: Owners::Only(incarnation),
             changes,
         };
         let (step, handle) = Step::open(deps).await?;

@@ -17,6 +17,8 @@ pub mod render;
 pub mod route_test;
 pub mod step;
 pub mod store;
+#[doc(hidden)]
+pub mod testing;
 pub mod tools;
 mod trouble;
 mod turn;

@@ -56,10 +56,20 @@ impl Plan {
     /// # Errors
     /// A receiver's settings cannot work, such as a certificate that is none.
     pub fn new(config: Config, materials: &Materials) -> Result<Self, BuildError> {
+        Self::wired(config, materials, &|receiver| receiver)
+    }
+
+    /// As [`new`](Self::new), with each receiver replaced by what `wire` makes of it. For tests
+    /// that stand in for the providers.
+    pub(crate) fn wired(
+        config: Config,
+        materials: &Materials,
+        wire: &dyn Fn(Arc<dyn Receiver>) -> Arc<dyn Receiver>,
+    ) -> Result<Self, BuildError> {
         let mut by_receiver = BTreeMap::new();
         let builder = receiver::Builder::of(&config, materials)?;
         for receiver in &config.receivers {
-            by_receiver.insert(receiver.name.clone(), outlets(receiver, &builder)?);
+            by_receiver.insert(receiver.name.clone(), outlets(receiver, &builder, wire)?);
         }
         let all = by_receiver.values().flatten();
         let outlets: BTreeMap<LaneKey, Arc<Outlet>> = all
@@ -195,6 +205,7 @@ impl Outlet {
 fn outlets(
     config: &config::Receiver,
     builder: &receiver::Builder<'_>,
+    wire: &dyn Fn(Arc<dyn Receiver>) -> Arc<dyn Receiver>,
 ) -> Result<Vec<Arc<Outlet>>, BuildError> {
     let name: Arc<str> = config.name.as_str().into();
     let mut outlets = Vec::new();
@@ -205,7 +216,7 @@ fn outlets(
     {
         for receiver in builder.build(&name, channel)? {
             outlets.push(Arc::new(Outlet {
-                receiver,
+                receiver: wire(receiver),
                 name: Arc::clone(&name),
                 locale: config.locale.clone(),
                 send_resolved: *send_resolved,

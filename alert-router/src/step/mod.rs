@@ -95,6 +95,8 @@ pub struct Deps {
     pub metrics: Arc<Metrics>,
     /// This run of this process.
     pub incarnation: Incarnation,
+    /// Which other runs are known to be over: with a locked store all of them.
+    pub owners: Owners,
     /// Told after every step that changed something.
     pub changes: watch::Sender<u64>,
 }
@@ -179,6 +181,7 @@ impl Step {
             plan,
             metrics,
             incarnation,
+            owners,
             changes,
         } = deps;
         let (sender, commands) = mpsc::channel(WAITING);
@@ -192,7 +195,7 @@ impl Step {
             walk: sweep::Walk::begin(),
             circuits_shown: false,
             last: Timestamp::MIN,
-            owners: Owners::Only(incarnation),
+            owners,
             unsettled: Vec::new(),
             deliveries: JoinSet::new(),
             troubles: Vec::new(),
@@ -227,10 +230,38 @@ impl Step {
                 Ok(()) = self.plan.changed() => self.adopt_plan(),
                 () = sleep(pause) => {}
             }
-            self.gather(&mut work);
-            wake = self.once(work, clock.now(), wake).await;
+            wake = self.take_and_work(work, clock.now(), wake).await;
         }
         self.drain(drain).await;
+    }
+
+    /// One step over what waits now. For tests that call the step and not the loop.
+    pub(crate) async fn tick(
+        &mut self,
+        now: Timestamp,
+        wake: Option<Timestamp>,
+    ) -> Option<Timestamp> {
+        if self.plan.has_changed().unwrap_or(false) {
+            self.adopt_plan();
+        }
+        self.take_and_work(Waiting::default(), now, wake).await
+    }
+
+    /// Waits until no delivery is under way; the next step settles them. For tests.
+    pub(crate) async fn land(&mut self) {
+        while let Some(ended) = self.deliveries.join_next().await {
+            self.unsettled.extend(ended.ok());
+        }
+    }
+
+    async fn take_and_work(
+        &mut self,
+        mut work: Waiting,
+        now: Timestamp,
+        wake: Option<Timestamp>,
+    ) -> Option<Timestamp> {
+        self.gather(&mut work);
+        self.once(work, now, wake).await
     }
 
     /// One step: takes in, settles, and sends what is due. Returns when to look again.

@@ -34,6 +34,7 @@ impl Bench {
             plan,
             metrics: Arc::default(),
             incarnation: Incarnation(1),
+            owners: Owners::Only(Incarnation(1)),
             changes: watch::channel(0).0,
         };
         let (step, handle) = Step::open(deps).await.unwrap();
