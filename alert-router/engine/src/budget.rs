@@ -18,6 +18,18 @@ pub struct Rate {
     pub per: Duration,
 }
 
+/// Who asks for a place in a window. Others leave half of a window for later, and prioritised ones
+/// the last eighth, each to be used up in equal steps: so the news of a flood comes in digests a few
+/// seconds apart, instead of all at once and then not for the length of a window, and what is
+/// prioritised finds a place when others came first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pace {
+    /// For anyone.
+    Ordinary,
+    /// For what goes before others.
+    Priority,
+}
+
 /// The messages that were sent lately, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Budget {
@@ -26,19 +38,28 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// How many messages may leave now without haste: as [`free`](Self::free), but what is left of a
+    /// window shorter than an hour is used up in steps.
+    #[must_use]
+    pub fn paced(&self, rates: &[Rate], pace: Pace, now: Timestamp) -> u32 {
+        let short = rates.iter().filter(|rate| rate.per < HOUR);
+        let steps = short.map(|rate| self.in_steps(rate, pace, now)).min();
+        steps.unwrap_or(u32::MAX).min(self.free(rates, now))
+    }
+
+    /// When [`paced`](Self::paced) lets one more message leave; `now` if it does now.
+    #[must_use]
+    pub fn next_paced(&self, rates: &[Rate], pace: Pace, now: Timestamp) -> Timestamp {
+        let short = rates.iter().filter(|rate| rate.per < HOUR);
+        let next = short.map(|rate| self.next_step(rate, pace, now)).max();
+        next.unwrap_or(now).max(self.next_free(rates, now))
+    }
+
     /// How many messages may leave now. `u32::MAX` without rates.
     #[must_use]
     pub fn free(&self, rates: &[Rate], now: Timestamp) -> u32 {
         let free = |rate: &Rate| rate.messages.saturating_sub(self.within(rate.per, now));
         rates.iter().map(free).min().unwrap_or(u32::MAX)
-    }
-
-    /// As [`free`](Self::free), for prioritised messages of a channel whose hourly and longer
-    /// limits they are exempt from.
-    #[must_use]
-    pub fn free_for_priority(&self, rates: &[Rate], now: Timestamp) -> u32 {
-        let short = rates.iter().copied().filter(|rate| rate.per < HOUR);
-        self.free(&short.collect::<Vec<_>>(), now)
     }
 
     /// When one more message may leave; `now` if it may leave now.
@@ -73,6 +94,31 @@ impl Budget {
         }
     }
 
+    fn in_steps(&self, rate: &Rate, pace: Pace, now: Timestamp) -> u32 {
+        let used = self.within(rate.per, now);
+        match rate.at_once(pace).checked_sub(used) {
+            Some(room) if room > 0 => room,
+            Some(_) | None => {
+                let last = self.sent.last().copied().unwrap_or(Timestamp::MIN);
+                let passed = now.since(last.min(now)).as_millis();
+                let steps = passed / rate.step(pace).as_millis().max(1);
+                u32::try_from(steps).unwrap_or(u32::MAX)
+            }
+        }
+    }
+
+    fn next_step(&self, rate: &Rate, pace: Pace, now: Timestamp) -> Timestamp {
+        if self.in_steps(rate, pace, now) > 0 {
+            return now;
+        }
+        let last = self.sent.last().copied().unwrap_or(now).min(now);
+        let at_once = usize::try_from(rate.at_once(pace)).unwrap_or(usize::MAX);
+        let recent = self.sent.len().checked_sub(at_once);
+        let room = recent.map(|at| self.sent[at].min(now) + rate.per);
+        let step = last + rate.step(pace);
+        room.map_or(step, |room| room.min(step))
+    }
+
     fn within(&self, per: Duration, now: Timestamp) -> u32 {
         let recent = self.sent.iter().filter(|at| (**at).min(now) + per > now);
         u32::try_from(recent.count()).unwrap_or(u32::MAX)
@@ -83,6 +129,24 @@ impl Budget {
         match self.sent.len().checked_sub(limit) {
             Some(oldest_that_counts) => self.sent[oldest_that_counts].min(now) + rate.per,
             None => now,
+        }
+    }
+}
+
+impl Rate {
+    /// How many may leave without a step between them.
+    fn at_once(&self, pace: Pace) -> u32 {
+        match pace {
+            Pace::Ordinary => self.messages.div_ceil(2),
+            Pace::Priority => self.messages - self.messages / 8,
+        }
+    }
+
+    /// What lies between the others.
+    fn step(&self, pace: Pace) -> Duration {
+        match self.messages - self.at_once(pace) {
+            0 => self.per,
+            others => self.per / others,
         }
     }
 }
@@ -135,11 +199,60 @@ mod tests {
         check(&[(18, 0)], 10, 0, 60);
     }
 
+    fn check_pace(sends: &[(u32, u32)], pace: Pace, now: u32, free: u32, next: u32) {
+        let budget = spent(ROBOT, sends);
+        let got = budget.paced(ROBOT, pace, at(now));
+        assert_eq!(got, free, "{sends:?} at {now}, {pace:?}");
+        let got = budget.next_paced(ROBOT, pace, at(now));
+        // Steps of ordinary ones take 6.666 s.
+        let seconds = got.since(at(0)).as_secs();
+        assert_eq!(seconds, u64::from(next), "{sends:?} at {now}, {pace:?}");
+    }
+
     #[test]
-    fn the_tightest_window_counts_and_priority_is_exempt_from_long_ones() {
+    fn half_of_a_window_is_kept_for_later_and_an_eighth_for_later_priority() {
+        let (ordinary, priority) = (Pace::Ordinary, Pace::Priority);
+        check_pace(&[], ordinary, 0, 9, 0);
+        check_pace(&[(4, 0)], ordinary, 1, 5, 1);
+        check_pace(&[(9, 0)], ordinary, 1, 0, 6);
+        check_pace(&[(9, 0)], ordinary, 7, 1, 7);
+        check_pace(&[(9, 0)], ordinary, 14, 2, 14);
+        check_pace(&[(9, 0)], ordinary, 60, 9, 60);
+        // A place that is free again comes before the next step.
+        check_pace(&[(8, 0), (1, 58)], ordinary, 59, 0, 60);
+        check_pace(&[(9, 0)], priority, 1, 7, 1);
+        check_pace(&[(16, 0)], priority, 1, 0, 30);
+        check_pace(&[(16, 0)], priority, 30, 1, 30);
+        check_pace(&[(18, 0)], priority, 30, 0, 60);
+        // Never more than the window has.
+        check_pace(&[(17, 0)], ordinary, 59, 1, 59);
+    }
+
+    #[test]
+    fn small_and_long_windows_are_not_paced() {
+        let one = Rate {
+            messages: 1,
+            per: MINUTE,
+        };
+        let hourly = Rate {
+            messages: 10,
+            per: HOUR,
+        };
+        let empty = Budget::default();
+        assert_eq!(empty.paced(&[one], Pace::Ordinary, at(0)), 1);
+        assert_eq!(empty.paced(&[hourly], Pace::Ordinary, at(0)), 10);
+        assert_eq!(empty.paced(&[], Pace::Ordinary, at(0)), u32::MAX);
+        let mut used = Budget::default();
+        used.take(1, &[one], at(0));
+        assert_eq!(used.paced(&[one], Pace::Priority, at(59)), 0);
+        assert_eq!(used.next_paced(&[one], Pace::Priority, at(59)), at(60));
+    }
+
+    #[test]
+    fn the_tightest_window_counts() {
         let budget = spent(MEMBER, &[(30, 0), (10, 60)]);
         assert_eq!(budget.free(MEMBER, at(120)), 0);
-        assert_eq!(budget.free_for_priority(MEMBER, at(120)), 30);
+        assert_eq!(budget.free(&MEMBER[..1], at(120)), 30);
         assert_eq!(budget.next_free(MEMBER, at(120)), at(3600));
     }
 

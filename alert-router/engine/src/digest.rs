@@ -36,7 +36,8 @@ pub struct Slots {
 pub struct Plan {
     /// With a message of their own, in this order.
     pub single: Vec<usize>,
-    /// Together in one digest, in this order; empty or at least two.
+    /// Together in one digest, in this order. One alone only if its own message is too long for the
+    /// slots that are left.
     pub digest: Vec<usize>,
     /// Not now: to be postponed to the next slot.
     pub wait: Vec<usize>,
@@ -104,7 +105,6 @@ impl Plan {
         self.wait = wait.into_iter().copied().collect();
         match shared.as_slice() {
             [only] if candidates[**only].messages <= slots.digest => self.single.push(**only),
-            [only] => self.wait.push(**only),
             many => self.digest = many.iter().map(|at| **at).collect(),
         }
     }
@@ -175,6 +175,12 @@ mod tests {
     #[test]
     fn prioritised_ones_use_slots_that_others_may_not() {
         check("n p n", 0, 5, &[1], &[], &[0, 2]);
+    }
+
+    #[test]
+    fn a_costly_message_alone_goes_in_short_rather_than_waiting_for_its_slots() {
+        check("n3", 1, 1, &[], &[0], &[]);
+        check("n3", 3, 3, &[0], &[], &[]);
     }
 
     #[test]

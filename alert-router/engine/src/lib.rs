@@ -87,7 +87,7 @@ mod waiting;
 mod wake;
 
 pub use alert::{Alert, Observation, Says, Text};
-pub use budget::{Budget, Rate};
+pub use budget::{Budget, Pace, Rate};
 pub use circuit::{Circuit, Passage};
 pub use content::{Content, Line, LineKind};
 pub use context::{Context, Incarnation, Owners};

@@ -4,13 +4,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use alert_engine::{Budget, Circuit, GroupId, LaneKey, Passage, Pause, Rate, Slots, Timestamp};
+use alert_engine::{
+    Budget, Circuit, GroupId, LaneKey, Pace, Passage, Pause, Rate, Slots, Timestamp,
+};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::receiver::Limits;
 use crate::step::groups::Shared;
 use crate::store::{Doc, DocKey, Kind, Revision, Write};
+
+/// Prioritised messages may be exempt from windows of this length or longer.
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// When there are slots again.
+#[derive(Clone, Copy)]
+pub(super) struct More {
+    /// For anyone.
+    pub(super) all: Timestamp,
+    /// For prioritised ones.
+    pub(super) priority: Timestamp,
+}
 
 /// The accounts of one turn.
 #[derive(Default)]
@@ -84,33 +98,45 @@ impl Accounts {
         account.is_some_and(|account| account.circuit != Circuit::Closed)
     }
 
-    /// How many messages may leave, and when the next one may if none.
-    pub(super) fn slots(&self, limits: &Limits, digest: u32, now: Timestamp) -> (Slots, Timestamp) {
+    /// How many messages may leave now, and when more may.
+    pub(super) fn slots(&self, limits: &Limits, digest: u32, now: Timestamp) -> (Slots, More) {
         let rates = rates(limits);
-        let accounts = || limits.shared.iter().filter_map(|key| self.0.get(key));
-        let all = accounts()
-            .map(|account| account.budget.free(&rates, now))
-            .min();
-        let all = all.unwrap_or(u32::MAX);
-        let exempt = accounts()
-            .map(|account| account.budget.free_for_priority(&rates, now))
-            .min();
-        let priority = if limits.priority_exempt_hourly {
-            exempt.unwrap_or(u32::MAX)
-        } else {
-            all
+        let short: Vec<Rate> = rates
+            .iter()
+            .copied()
+            .filter(|rate| rate.per < HOUR)
+            .collect();
+        let urgent = match limits.priority_exempt_hourly {
+            true => &short[..],
+            false => &rates[..],
         };
-        let next = accounts()
-            .map(|account| account.budget.next_free(&rates, now))
-            .max();
-        (
-            Slots {
-                all,
-                priority,
-                digest,
-            },
-            next.unwrap_or(now),
-        )
+        let free = |rates: &[Rate], pace| {
+            let budgets = self.budgets(limits);
+            let free = budgets.map(|budget| budget.paced(rates, pace, now)).min();
+            free.unwrap_or(u32::MAX)
+        };
+        let next = |rates: &[Rate], pace| {
+            let budgets = self.budgets(limits);
+            let next = budgets.map(|budget| budget.next_paced(rates, pace, now));
+            next.max().unwrap_or(now)
+        };
+        let (all, all_next) = (free(&rates, Pace::Ordinary), next(&rates, Pace::Ordinary));
+        // Whoever goes first may take every place that others may take.
+        let slots = Slots {
+            all,
+            priority: free(urgent, Pace::Priority).max(all),
+            digest,
+        };
+        let more = More {
+            all: all_next,
+            priority: next(urgent, Pace::Priority).min(all_next),
+        };
+        (slots, more)
+    }
+
+    fn budgets(&self, limits: &Limits) -> impl Iterator<Item = &Budget> {
+        let accounts = limits.shared.iter().filter_map(|key| self.0.get(key));
+        accounts.map(|account| &account.budget)
     }
 
     /// Messages leave now, for these groups.

@@ -23,7 +23,7 @@ use crate::step::Step;
 use crate::step::groups::{Changes, Held, Shared, Touched};
 use crate::step::world::World;
 use crate::store::{Doc, Kind, Revision, StoreError, Write};
-use account::Accounts;
+use account::{Accounts, More};
 use deliver::Outgoing;
 use prepare::{Desk, Prepared};
 
@@ -190,13 +190,13 @@ impl Turn<'_> {
             }
             Passage::Free => {}
         }
-        let (slots, next) = self.accounts.slots(limits, 1, now);
-        if slots.all == 0 && slots.priority == 0 {
-            self.postpone(&wants, next);
+        let (slots, more) = self.accounts.slots(limits, 1, now);
+        if slots.all == 0 && (slots.priority == 0 || !wants.iter().any(|want| want.due.priority)) {
+            self.await_slots(&wants, more);
             return Ok(());
         }
         let prepared: Vec<Prepared> = wants.iter().map(|want| desk.prepare(want)).collect();
-        self.fill(wants, prepared, slots, next, desk).await
+        self.fill(wants, prepared, slots, more, desk).await
     }
 
     async fn fill(
@@ -204,7 +204,7 @@ impl Turn<'_> {
         wants: Vec<Want>,
         prepared: Vec<Prepared>,
         slots: Slots,
-        next: Timestamp,
+        more: More,
         desk: &Desk,
     ) -> Result<(), StoreError> {
         let candidate = |(want, prepared): (&Want, &Prepared)| Candidate {
@@ -238,8 +238,21 @@ impl Turn<'_> {
             .into_iter()
             .filter_map(|at| wants[at].take())
             .collect();
-        self.postpone(&waiting, next.max(self.world.now + Duration::from_secs(1)));
+        self.await_slots(&waiting, more);
         Ok(())
+    }
+
+    /// Lets lanes wait until there are slots for such as them again, and not less than a second.
+    fn await_slots(&mut self, wants: &[Want], more: More) {
+        let soonest = self.world.now + Duration::from_secs(1);
+        for want in wants {
+            let next = if want.due.priority {
+                more.priority
+            } else {
+                more.all
+            };
+            self.postpone(std::slice::from_ref(want), next.max(soonest));
+        }
     }
 
     fn postpone(&mut self, wants: &[Want], until: Timestamp) {
