@@ -41,8 +41,9 @@ pub(super) struct Seen<'a> {
 struct Round {
     /// Per request.
     taken: Vec<Taken>,
-    /// Per request, the groups that it changed.
-    changed: Vec<BTreeSet<GroupId>>,
+    /// Per request, the groups that its answer rests on: those that it changed, and those that know
+    /// already what it says, perhaps only since another request of this round.
+    rests_on: Vec<BTreeSet<GroupId>>,
     /// Groups that somebody else changed meanwhile.
     conflicts: BTreeSet<GroupId>,
 }
@@ -114,9 +115,9 @@ impl Step {
         let mut round = Round::default();
         for seen in &seen {
             let mut counts = Taken::default();
-            let mut changed = BTreeSet::new();
+            let mut rests_on = BTreeSet::new();
             for alert in seen {
-                let effect = work.observe(alert, &mut changed);
+                let effect = work.observe(alert, &mut rests_on);
                 match effect {
                     Effect::Changed => counts.changed += 1,
                     Effect::Unchanged => counts.unchanged += 1,
@@ -131,7 +132,7 @@ impl Step {
                 .with_label_values(&["seen"])
                 .inc_by(counts.unchanged as u64);
             round.taken.push(counts);
-            round.changed.push(changed);
+            round.rests_on.push(rests_on);
         }
         let changes = work.finish(&mut self.groups);
         if !changes.groups.is_empty() {
@@ -220,16 +221,16 @@ struct Changed {
 }
 
 impl Work<'_> {
-    fn observe(&mut self, seen: &Seen<'_>, touched: &mut BTreeSet<GroupId>) -> Effect {
+    fn observe(&mut self, seen: &Seen<'_>, rests_on: &mut BTreeSet<GroupId>) -> Effect {
         let mut effect = Effect::Unchanged;
-        let held_up = self.move_home(seen, touched);
+        let held_up = self.move_home(seen, rests_on);
         let routed = seen.routed.groups.iter().filter(|_| !held_up);
         for target in routed {
-            effect = effect.max(self.observe_in(target.id, Some(target), seen, touched));
+            effect = effect.max(self.observe_in(target.id, Some(target), seen, rests_on));
         }
         for home in &seen.homes {
             if held_up || !seen.routed.groups.iter().any(|routed| routed.id == *home) {
-                effect = effect.max(self.observe_in(*home, None, seen, touched));
+                effect = effect.max(self.observe_in(*home, None, seen, rests_on));
             }
         }
         effect
@@ -237,7 +238,7 @@ impl Work<'_> {
 
     /// After a config change an alert moves from where it lives to where it is routed, with all
     /// that people heard of it. Says whether that has to wait for a delivery under way.
-    fn move_home(&mut self, seen: &Seen<'_>, touched: &mut BTreeSet<GroupId>) -> bool {
+    fn move_home(&mut self, seen: &Seen<'_>, rests_on: &mut BTreeSet<GroupId>) -> bool {
         let mut held_up = false;
         for home in &seen.homes {
             if seen.routed.groups.iter().any(|routed| routed.id == *home) {
@@ -248,8 +249,8 @@ impl Work<'_> {
             };
             let lives = old.group.state().alerts.get(&seen.observation.key);
             if lives.is_some_and(|alert| !alert.departed) {
-                held_up |= self.move_from(&mut old.group, seen, touched).is_err();
-                self.touch(*home, touched);
+                held_up |= self.move_from(&mut old.group, seen, rests_on).is_err();
+                self.touch(*home, rests_on);
             }
             self.groups.insert(*home, old);
         }
@@ -260,7 +261,7 @@ impl Work<'_> {
         &mut self,
         old: &mut Group,
         seen: &Seen<'_>,
-        touched: &mut BTreeSet<GroupId>,
+        rests_on: &mut BTreeSet<GroupId>,
     ) -> Result<(), StillInFlight> {
         let lanes = |routed: &RoutedGroup| -> BTreeSet<LaneKey> {
             self.world
@@ -285,7 +286,7 @@ impl Work<'_> {
         let key = &seen.observation.key;
         let rehomed = rehome(key, old, &mut to.group, &lanes)?;
         self.moves.note(rehomed, key, old.id(), target.id);
-        self.touch(target.id, touched)
+        self.touch(target.id, rests_on)
             .alerts
             .insert(key.clone(), Change::Detail);
         Ok(())
@@ -296,7 +297,7 @@ impl Work<'_> {
         id: GroupId,
         routed: Option<&RoutedGroup>,
         seen: &Seen<'_>,
-        touched: &mut BTreeSet<GroupId>,
+        rests_on: &mut BTreeSet<GroupId>,
     ) -> Effect {
         match routed {
             // The end of what we never saw firing opens no group.
@@ -309,6 +310,7 @@ impl Work<'_> {
         let ctx = self.world.context(held.group.state().route);
         let known = held.group.state().alerts.get(&seen.observation.key);
         let text_is_new = known.is_none_or(|alert| alert.text != Text::Body(seen.alert.body));
+        rests_on.insert(id);
         match held.group.observe(&seen.observation, &ctx) {
             Observed::Unchanged | Observed::NeverFired => {
                 let count = held.seen.entry(seen.observation.key.clone()).or_default();
@@ -316,12 +318,12 @@ impl Work<'_> {
                 Effect::Unchanged
             }
             Observed::SeenOnly => {
-                self.touch(id, touched);
+                self.touch(id, rests_on);
                 Effect::Unchanged
             }
             Observed::Changed { change, .. } => {
                 let now = self.world.now;
-                let changed = self.touch(id, touched);
+                let changed = self.touch(id, rests_on);
                 changed
                     .writes
                     .extend(text_is_new.then(|| bodies::keep(seen.alert, now)));
@@ -348,8 +350,8 @@ impl Work<'_> {
         })
     }
 
-    fn touch(&mut self, id: GroupId, touched: &mut BTreeSet<GroupId>) -> &mut Changed {
-        touched.insert(id);
+    fn touch(&mut self, id: GroupId, rests_on: &mut BTreeSet<GroupId>) -> &mut Changed {
+        rests_on.insert(id);
         self.changed.entry(id).or_default()
     }
 
@@ -396,10 +398,10 @@ impl Seen<'_> {
 
 /// Answers the requests of which nothing conflicted; returns the others.
 fn answer(waiting: Vec<Request>, round: Round) -> Vec<Request> {
-    let results = round.taken.into_iter().zip(round.changed);
+    let results = round.taken.into_iter().zip(round.rests_on);
     let mut again = Vec::new();
-    for (request, (taken, changed)) in waiting.into_iter().zip(results) {
-        if changed.is_disjoint(&round.conflicts) {
+    for (request, (taken, rests_on)) in waiting.into_iter().zip(results) {
+        if rests_on.is_disjoint(&round.conflicts) {
             // A caller that went away does not need its answer.
             let _gone = request.answer.send(Ok(taken));
         } else {
