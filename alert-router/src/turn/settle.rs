@@ -187,8 +187,10 @@ impl Ending<'_> {
             write,
         };
         let over = self.records.iter().all(|(record, _)| match record.became {
-            Became::Heard | Became::PartlyHeard | Became::GivenUp { .. } | Became::Late => true,
+            Became::Heard | Became::PartlyHeard | Became::GivenUp { .. } => true,
             Became::Retried { .. } | Became::HeldBack { .. } | Became::Blocked => false,
+            // Its lane may have taken it for lost, and is about to send the same bytes.
+            Became::Late => false,
         });
         let mut writes = Vec::new();
         if let Some(doc) = &self.stored {
