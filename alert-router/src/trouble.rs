@@ -75,7 +75,11 @@ impl Trouble {
             .iter()
             .map(|r| format!("{}: {}", r.recipient, r.reason))
             .collect();
-        let summary = format!("these recipients were refused: {}", lines.join("; "));
+        let summary = format!(
+            "receiver {}: these recipients were refused: {}",
+            settled.outlet.name,
+            lines.join("; ")
+        );
         Self {
             summary,
             firing: true,
@@ -129,11 +133,12 @@ impl Trouble {
     }
 }
 
+/// What it is about is the destination: a receiver may be renamed before the trouble is over, and
+/// two receivers may reach the same destination.
 fn about(alertname: &str, settled: &Settled) -> BTreeMap<&'static str, String> {
     let destination = settled.outlet.receiver.destination();
     BTreeMap::from([
         ("alertname", alertname.to_owned()),
-        ("receiver", settled.outlet.name.to_string()),
         ("channel", destination.channel.to_owned()),
         ("destination", destination.label.clone()),
         ("severity", "warning".to_owned()),
@@ -141,11 +146,12 @@ fn about(alertname: &str, settled: &Settled) -> BTreeMap<&'static str, String> {
 }
 
 fn explain(settled: &Settled) -> String {
+    let receiver = &settled.outlet.name;
     match &settled.result {
-        Ok(receipt) => receipt.answer.clone(),
+        Ok(receipt) => format!("receiver {receiver}: {}", receipt.answer),
         Err(error) => match &error.fix {
-            Some(fix) => format!("{}; {fix}", error.answer),
-            None => error.answer.clone(),
+            Some(fix) => format!("receiver {receiver}: {}; {fix}", error.answer),
+            None => format!("receiver {receiver}: {}", error.answer),
         },
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Operators {
 
 impl Operators {
     pub(super) fn new(receiver: &str, policies: &PolicyBuilder<'_>) -> Self {
-        let names = ["alertname", "receiver"].map(str::to_owned);
+        let names = ["alertname", "destination"].map(str::to_owned);
         let mut root = RouteSpec {
             receiver: Some(receiver.to_owned()),
             group_by: Some(GroupBy::Labels(names.into())),

@@ -21,7 +21,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alert_engine::{AlertKey, GroupId, Incarnation, LaneKey, Owners, SourceName, Timestamp};
+use alert_engine::{
+    AlertKey, DeliveryId, GroupId, Incarnation, LaneKey, Owners, SourceName, Timestamp,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -112,6 +114,9 @@ pub struct Step {
     pub(crate) sources: SourceBook,
     /// Ended deliveries that could not be written down yet.
     pub(crate) unsettled: Vec<Settled>,
+    /// Of each delivery under way, the number of its latest send.
+    pub(crate) sends: BTreeMap<DeliveryId, u64>,
+    sent: u64,
     routing: Routing,
     identities: identity::Identities,
     commands: mpsc::Receiver<Command>,
@@ -197,6 +202,8 @@ impl Step {
             last: Timestamp::MIN,
             owners,
             unsettled: Vec::new(),
+            sends: BTreeMap::new(),
+            sent: 0,
             deliveries: JoinSet::new(),
             troubles: Vec::new(),
             store,
@@ -299,11 +306,7 @@ impl Step {
         now: Timestamp,
         wake: Option<Timestamp>,
     ) -> Result<Option<Timestamp>, StoreError> {
-        work.requests.extend(
-            self.troubles
-                .drain(..)
-                .map(|trouble| trouble_request(&trouble, now)),
-        );
+        let troubles = self.tell_troubles(&mut work, now);
         let touched = !work.is_empty() || !self.unsettled.is_empty();
         for (group, answer) in work.seen {
             // Whoever asked and left does not need the answer.
@@ -312,6 +315,7 @@ impl Step {
         if !work.requests.is_empty() {
             self.observe(work.requests).await;
         }
+        self.keep_untold(troubles);
         work.ended.append(&mut self.unsettled);
         if !work.ended.is_empty() {
             self.settle(work.ended).await?;
@@ -339,7 +343,35 @@ impl Step {
         if more || !self.troubles.is_empty() {
             next = Some(now);
         }
+        if !self.unsettled.is_empty() {
+            let soon = now + STORE_PAUSE;
+            next = Some(next.map_or(soon, |next| next.min(soon)));
+        }
         Ok(next)
+    }
+
+    /// Puts our own troubles among the requests, and returns them with where their answers come.
+    fn tell_troubles(&mut self, work: &mut Waiting, now: Timestamp) -> Vec<Told> {
+        let tell = |trouble: Trouble| {
+            let (answer, answered) = oneshot::channel();
+            work.requests.push(Request {
+                source: SourceName::ours(),
+                batch: trouble.batch(now),
+                answer,
+            });
+            (trouble, answered)
+        };
+        self.troubles.drain(..).map(tell).collect()
+    }
+
+    /// Troubles that could not be stored are told again with the next step.
+    fn keep_untold(&mut self, told: Vec<Told>) {
+        for (trouble, mut answered) in told {
+            let taken = matches!(answered.try_recv(), Ok(Ok(_)));
+            if !taken && !self.troubles.contains(&trouble) && self.troubles.len() < WAITING {
+                self.troubles.push(trouble);
+            }
+        }
     }
 
     /// Takes what else waits, up to the bound of one step.
@@ -354,7 +386,10 @@ impl Step {
         }
     }
 
-    pub(crate) fn send(&mut self, outgoing: Outgoing) {
+    pub(crate) fn send(&mut self, mut outgoing: Outgoing) {
+        self.sent += 1;
+        outgoing.number = self.sent;
+        self.sends.insert(outgoing.id, self.sent);
         self.metrics.in_flight.inc();
         let metrics = Arc::clone(&self.metrics);
         self.deliveries.spawn(async move {
@@ -409,6 +444,9 @@ impl Step {
     }
 }
 
+/// A trouble on its way into the engine, and where its answer comes.
+type Told = (Trouble, oneshot::Receiver<Result<Taken, Busy>>);
+
 /// Lanes that say the present truth at once, and who waits for that.
 type Replay = (Vec<(GroupId, LaneKey)>, oneshot::Sender<Result<(), Busy>>);
 
@@ -439,15 +477,6 @@ impl Waiting {
 
     fn is_empty(&self) -> bool {
         self.requests.is_empty() && self.ended.is_empty() && self.replays.is_empty()
-    }
-}
-
-fn trouble_request(trouble: &Trouble, now: Timestamp) -> Request {
-    let (answer, _nobody_waits) = oneshot::channel();
-    Request {
-        source: SourceName::ours(),
-        batch: trouble.batch(now),
-        answer,
     }
 }
 

@@ -229,11 +229,18 @@ impl Work<'_> {
             effect = effect.max(self.observe_in(target.id, Some(target), seen, rests_on));
         }
         for home in &seen.homes {
-            if held_up || !seen.routed.groups.iter().any(|routed| routed.id == *home) {
+            let routed_there = seen.routed.groups.iter().any(|routed| routed.id == *home);
+            if (held_up || !routed_there) && self.lives_in(*home, &seen.observation.key) {
                 effect = effect.max(self.observe_in(*home, None, seen, rests_on));
             }
         }
         effect
+    }
+
+    /// Whether a group holds an alert, which may just have moved away from there.
+    fn lives_in(&self, group: GroupId, alert: &AlertKey) -> bool {
+        let held = self.groups.get(&group);
+        held.is_some_and(|held| held.group.state().alerts.contains_key(alert))
     }
 
     /// After a config change an alert moves from where it lives to where it is routed, with all

@@ -43,6 +43,17 @@ struct Stored {
     external_url: String,
 }
 
+impl Stored {
+    fn life(&self) -> Liveness {
+        Liveness {
+            last: Timestamp::from_millis(self.last_ms),
+            alive_since: Timestamp::from_millis(self.alive_since_ms),
+            repeats_every: std::time::Duration::from_millis(self.repeats_every_ms),
+            silent: self.silent,
+        }
+    }
+}
+
 impl SourceBook {
     /// The sources as they were stored, with the rules of the config.
     pub(crate) async fn load(store: &dyn Store, plan: &Plan) -> Result<Self, StoreError> {
@@ -62,12 +73,7 @@ impl SourceBook {
                 continue;
             };
             let name = SourceName::new(&stored.name);
-            let life = Liveness {
-                last: Timestamp::from_millis(stored.last_ms),
-                alive_since: Timestamp::from_millis(stored.alive_since_ms),
-                repeats_every: std::time::Duration::from_millis(stored.repeats_every_ms),
-                silent: stored.silent,
-            };
+            let life = stored.life();
             book.known.0.insert(
                 name.clone(),
                 Source {
@@ -224,14 +230,36 @@ impl SourceBook {
         units
     }
 
-    /// A source's document was written, or somebody else's was.
-    pub(crate) fn wrote(&mut self, name: &SourceName, revision: Option<Revision>) {
-        let Some(details) = self.details.get_mut(name) else {
+    /// A source's document was written.
+    pub(crate) fn wrote(&mut self, name: &SourceName, revisions: &[Revision]) {
+        if let (Some(details), Some(revision)) = (self.details.get_mut(name), revisions.first()) {
+            details.revision = *revision;
+        }
+    }
+
+    /// It may not have been written: the next step writes it.
+    pub(crate) fn unwritten(&mut self, name: &SourceName) {
+        if let Some(details) = self.details.get_mut(name) {
+            details.dirty = true;
+        }
+    }
+
+    /// Somebody else's document is stored: what it knows beyond ours holds here too.
+    pub(crate) fn take_over(&mut self, name: &SourceName, doc: Option<&Doc>) {
+        let (Some(details), Some(source)) =
+            (self.details.get_mut(name), self.known.0.get_mut(name))
+        else {
             return;
         };
-        match revision {
-            Some(revision) => details.revision = revision,
-            None => details.dirty = true,
+        details.revision = doc.map_or(Revision::NONE, |doc| doc.revision);
+        let stored = doc.and_then(|doc| serde_json::from_slice::<Stored>(&doc.bytes).ok());
+        let Some(theirs) = stored.as_ref().map(Stored::life) else {
+            return;
+        };
+        if source.life.is_none_or(|ours| ours.last <= theirs.last) {
+            source.life = Some(theirs);
+            details.written = Some(theirs.last);
+            details.dirty = false;
         }
     }
 }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::groups::{Changes, Held, Touched, group_id, home_groups, home_key};
 use super::identity::{identity_labels, second_fingerprint};
 use super::moves::Moves;
+use super::sources::source_key;
 use super::world::World;
 use super::{Step, bodies};
 use crate::history::Event;
@@ -100,14 +101,17 @@ impl Step {
                 self.groups.meet(id, held, &plan);
             }
         }
+        let mut lost = BTreeSet::new();
         if !woken.groups.is_empty() {
-            // A conflict means that another replica looked at it just now.
-            self.groups.commit(woken, &plan).await?;
+            lost.extend(self.groups.commit(woken, &plan).await?);
         }
         if !old.is_empty() {
-            self.rehome_groups(&plan, old, taken.now).await?;
+            lost.extend(self.rehome_groups(&plan, old, taken.now).await?);
         }
-        self.walk.after = last;
+        // Where another replica was faster, the same page is looked at once more.
+        if lost.is_empty() {
+            self.walk.after = last;
+        }
         Ok(self.walk.after.is_some())
     }
 
@@ -116,7 +120,7 @@ impl Step {
         plan: &Plan,
         old: BTreeMap<GroupId, Held>,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<BTreeSet<GroupId>, StoreError> {
         let texts = self.texts(old.values()).await?;
         let targets = targets(plan, &old, &texts);
         let ids = targets
@@ -143,12 +147,7 @@ impl Step {
         for ((id, alert), targets) in targets {
             move_.alert(id, &alert, &targets);
         }
-        let conflicts = self.groups.commit(move_.finish(), plan).await?;
-        if !conflicts.is_empty() {
-            // Another replica was faster: look at them once more.
-            self.walk = Walk::begin();
-        }
-        Ok(())
+        self.groups.commit(move_.finish(), plan).await
     }
 
     async fn texts(
@@ -207,19 +206,47 @@ impl Step {
             let shown = silent.iter().map(|source| plan.config().shown(source));
             self.report(shown.map(|source| Trouble::silent(source, true)));
         }
+        self.write_sources().await?;
+        Ok(self.sources.next_wake())
+    }
+
+    /// Writes down when each source spoke, as far as what is stored of it is too old.
+    async fn write_sources(&mut self) -> Result<(), StoreError> {
         let (names, units): (Vec<SourceName>, Vec<Unit>) =
             self.sources.write_back().into_iter().unzip();
-        if !units.is_empty() {
-            let outcomes = self.store.commit(units).await?;
-            for (name, outcome) in names.iter().zip(outcomes) {
-                let revision = match outcome {
-                    Committed::Done(revisions) => revisions.first().copied(),
-                    Committed::Conflict(_) => None,
-                };
-                self.sources.wrote(name, revision);
+        if units.is_empty() {
+            return Ok(());
+        }
+        let outcomes = match self.store.commit(units).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                names.iter().for_each(|name| self.sources.unwritten(name));
+                return Err(error);
+            }
+        };
+        let mut lost = Vec::new();
+        for (name, outcome) in names.into_iter().zip(outcomes) {
+            match outcome {
+                Committed::Done(revisions) => self.sources.wrote(&name, &revisions),
+                Committed::Conflict(_) => {
+                    self.sources.unwritten(&name);
+                    lost.push(name);
+                }
             }
         }
-        Ok(self.sources.next_wake())
+        if lost.is_empty() {
+            return Ok(());
+        }
+        // Another replica wrote it, or we did and never learned: go on from what is stored.
+        let docs = self
+            .store
+            .load(lost.iter().map(source_key).collect())
+            .await?
+            .docs;
+        for (name, doc) in lost.iter().zip(docs) {
+            self.sources.take_over(name, doc.as_ref());
+        }
+        Ok(())
     }
 
     /// Removes due documents that nobody needs: old parts, and texts that no group names.

@@ -86,10 +86,10 @@ pub(super) fn draft(
         }
     }
     for shared in changes.shared {
-        let Some(anchor) = shared.groups.first() else {
-            continue;
-        };
-        if let Some(draft) = drafts.get_mut(&clusters.find(*anchor)) {
+        // Some of its groups may be gone meanwhile.
+        let places = shared.groups.iter().map(|group| clusters.find(*group));
+        let place = places.into_iter().find(|place| drafts.contains_key(place));
+        if let Some(draft) = place.and_then(|place| drafts.get_mut(&place)) {
             draft.others.push(shared.write);
         }
     }

@@ -17,6 +17,8 @@ pub(crate) struct Outgoing {
     /// What to send; an error if it could not be rendered.
     pub(crate) delivery: Result<Delivery, Box<SendError>>,
     pub(crate) id: DeliveryId,
+    /// Which send of this process it is: another attempt of the same delivery has another number.
+    pub(crate) number: u64,
     /// The lanes that it speaks for: one, or those of a digest.
     pub(crate) lanes: Vec<(GroupId, LaneKey)>,
     /// How long it may take.
@@ -27,6 +29,7 @@ pub(crate) struct Outgoing {
 pub(crate) struct Settled {
     pub(crate) outlet: Arc<Outlet>,
     pub(crate) id: DeliveryId,
+    pub(crate) number: u64,
     pub(crate) lanes: Vec<(GroupId, LaneKey)>,
     pub(crate) result: Result<Receipt, SendError>,
 }
@@ -44,6 +47,7 @@ pub(crate) async fn deliver(outgoing: Outgoing, metrics: Arc<Metrics>) -> Settle
         outlet,
         delivery,
         id,
+        number,
         lanes,
         within,
     } = outgoing;
@@ -73,6 +77,7 @@ pub(crate) async fn deliver(outgoing: Outgoing, metrics: Arc<Metrics>) -> Settle
     Settled {
         outlet,
         id,
+        number,
         lanes,
         result,
     }

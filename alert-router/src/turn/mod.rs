@@ -303,6 +303,7 @@ impl Turn<'_> {
             outlet,
             delivery,
             id,
+            number: 0,
             lanes,
             within,
         });

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alert_engine::{Became, GroupId, LineKind, Record as EngineRecord, Timestamp};
+use alert_engine::{Became, GroupId, Incarnation, LineKind, Record as EngineRecord, Timestamp};
 
 use super::account::Accounts;
 use super::deliver::{Settled, outcome};
@@ -23,6 +23,8 @@ const ROUNDS: usize = 5;
 /// A settled delivery with what was stored of it.
 struct Ending<'a> {
     settled: &'a Settled,
+    /// It lapsed, and was sent again before its end was reported: that end is not the later one's.
+    superseded: bool,
     stored: Option<Doc>,
     /// Per lane: what became of it, and the alerts it spoke of.
     records: Vec<(EngineRecord, Alerts)>,
@@ -88,45 +90,80 @@ impl Step {
         let mut changes = Changes::at(now);
         let (mut endings, mut circuits) = (Vec::new(), Vec::new());
         for (settled, stored) in ended.iter().zip(stored) {
+            let latest = self.sends.get(&settled.id);
             let mut ending = Ending {
                 settled,
+                superseded: latest.is_some_and(|latest| *latest != settled.number),
                 stored,
                 records: Vec::new(),
                 waits: Vec::new(),
                 recovered: false,
             };
-            ending.tell_lanes(&world, &mut groups);
+            ending.tell_lanes(self.incarnation, &world, &mut groups);
             changes.shared.extend(ending.writes(&world));
-            let trouble = circuit(&mut accounts, settled, now);
+            // What nobody can be told of any more is not written either.
+            let mut lanes = settled.lanes.iter();
+            let known = lanes.any(|(group, _)| groups.contains_key(group));
+            let trouble = known.then(|| circuit(&mut accounts, settled, now));
+            let trouble = trouble.flatten();
             circuits.push((settled, accounts.is_blocked(settled.destination())));
             endings.push((ending, trouble));
         }
         changes.shared.extend(accounts.writes());
-        let mut happened = events_of(endings.iter().map(|(ending, _)| ending));
-        for (id, mut held) in groups {
-            let mut events = world.notes(&mut held.group);
-            events.append(&mut happened.remove(&id).unwrap_or_default());
-            let wake_at = world.wake(&held.group);
-            let touched = Touched {
-                held,
-                wake_at,
-                writes: Vec::new(),
-                events,
-            };
-            changes.groups.insert(id, touched);
-        }
-        let conflicts = self.groups.commit(changes, &plan).await?;
+        let happened = events_of(endings.iter().map(|(ending, _)| ending));
+        touch(&world, groups, happened, &mut changes);
+        let conflicts = match self.groups.commit(changes, &plan).await {
+            Ok(conflicts) => conflicts,
+            Err(error) => {
+                // If it happened all the same, the next try finds nothing that is news. Told twice,
+                // a trouble is still one alert.
+                let troubles = endings
+                    .into_iter()
+                    .flat_map(|(ending, trouble)| trouble.into_iter().chain(ending.troubles()));
+                self.report(troubles);
+                return Err(error);
+            }
+        };
         for (settled, blocked) in circuits {
             show_circuit(&self.metrics, &settled.outlet, blocked);
         }
         for (ending, trouble) in endings {
             let lanes = &ending.settled.lanes;
             if lanes.iter().all(|(group, _)| !conflicts.contains(group)) {
-                ending.count(&self.metrics);
-                self.report(trouble.into_iter().chain(ending.troubles()));
+                self.written(&ending, trouble);
             }
         }
         Ok(conflicts)
+    }
+
+    /// The end of a delivery is stored.
+    fn written(&mut self, ending: &Ending<'_>, trouble: Option<Trouble>) {
+        if !ending.superseded {
+            self.sends.remove(&ending.settled.id);
+        }
+        ending.count(&self.metrics);
+        self.report(trouble.into_iter().chain(ending.troubles()));
+    }
+}
+
+/// Puts groups among what is written, each with what happened to it.
+fn touch(
+    world: &World<'_>,
+    groups: BTreeMap<GroupId, Held>,
+    mut happened: BTreeMap<GroupId, Vec<Event>>,
+    changes: &mut Changes,
+) {
+    for (id, mut held) in groups {
+        let mut events = world.notes(&mut held.group);
+        events.append(&mut happened.remove(&id).unwrap_or_default());
+        let wake_at = world.wake(&held.group);
+        let touched = Touched {
+            held,
+            wake_at,
+            writes: Vec::new(),
+            events,
+        };
+        changes.groups.insert(id, touched);
     }
 }
 
@@ -147,7 +184,12 @@ fn circuit(accounts: &mut Accounts, settled: &Settled, now: Timestamp) -> Option
 }
 
 impl Ending<'_> {
-    fn tell_lanes(&mut self, world: &World<'_>, groups: &mut BTreeMap<GroupId, Held>) {
+    fn tell_lanes(
+        &mut self,
+        owner: Incarnation,
+        world: &World<'_>,
+        groups: &mut BTreeMap<GroupId, Held>,
+    ) {
         for (id, lane) in &self.settled.lanes {
             let Some(held) = groups.get_mut(id) else {
                 continue;
@@ -161,9 +203,14 @@ impl Ending<'_> {
             let alerts = flight.map(|flight| alerts_of(&flight.content, state));
             let had_given_up = state.lanes.get(lane).is_some_and(|l| l.parked.is_some());
             let ctx = world.context(state.route);
-            let record = held
-                .group
-                .settle(self.settled.id, outcome(&self.settled.result), &ctx);
+            let anothers = self.superseded || flight.is_some_and(|flight| flight.owner != owner);
+            let record = match anothers {
+                true => self.late(world.now),
+                false => {
+                    let outcome = outcome(&self.settled.result);
+                    held.group.settle(self.settled.id, outcome, &ctx)
+                }
+            };
             match record.became {
                 Became::Heard | Became::PartlyHeard => {
                     self.waits.extend(waits);
@@ -176,6 +223,18 @@ impl Ending<'_> {
                 | Became::Late => {}
             }
             self.records.push((record, alerts.unwrap_or_default()));
+        }
+    }
+
+    /// Whoever sent it again, or took the lane over, will say how that ended.
+    fn late(&self, now: Timestamp) -> EngineRecord {
+        EngineRecord {
+            at: now,
+            lane: None,
+            id: self.settled.id,
+            attempt: 0,
+            content: None,
+            became: Became::Late,
         }
     }
 
