@@ -138,7 +138,7 @@ impl Phone {
     }
 
     pub(crate) fn all_heard_within(&self, limit: Duration) {
-        let last = self.0.iter().filter(|read| read.new > 0).next_back();
+        let last = self.0.iter().rfind(|read| read.new > 0);
         let last = last.map(|read| read.at).unwrap();
         assert!(last <= limit, "the last news came at {last:?}");
     }
