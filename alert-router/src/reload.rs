@@ -1,9 +1,8 @@
 //! Reload: read, check and build everything first, then swap. A bad file leaves the old config
 //! running and says so.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
@@ -20,6 +19,7 @@ pub struct Reloader {
     plan: watch::Sender<Arc<Plan>>,
     metrics: Arc<Metrics>,
     one_at_a_time: Mutex<()>,
+    refused: Mutex<Option<String>>,
 }
 
 /// Why the old config stays.
@@ -43,7 +43,8 @@ impl Reloader {
             materials,
             plan,
             metrics,
-            one_at_a_time: Mutex::new(()),
+            one_at_a_time: Mutex::default(),
+            refused: Mutex::default(),
         }
     }
 
@@ -54,18 +55,28 @@ impl Reloader {
     ///
     /// Everything that is wrong with the new config: then nothing changed.
     pub fn reload(&self) -> Result<Changes, ReloadError> {
-        let _one = self
-            .one_at_a_time
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _one = lock(&self.one_at_a_time);
         let result = self.build();
         let outcome = if result.is_ok() { "done" } else { "refused" };
         self.metrics.reloads.with_label_values(&[outcome]).inc();
         self.metrics.config_ok.set(i64::from(result.is_ok()));
+        *lock(&self.refused) = result.as_ref().err().map(ToString::to_string);
         let plan = result?;
         let changes = Changes::between(self.plan.borrow().config(), plan.config());
         self.plan.send_replace(Arc::new(plan));
         Ok(changes)
+    }
+
+    /// Why the last reload was refused; `None` if it took effect, or if there was none.
+    #[must_use]
+    pub fn refused(&self) -> Option<String> {
+        lock(&self.refused).clone()
+    }
+
+    /// The file that is read; `None`: the built-in inbox.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     fn build(&self) -> Result<Plan, ReloadError> {
@@ -79,10 +90,15 @@ impl Reloader {
 /// # Errors
 ///
 /// Everything that is wrong with it.
-pub fn read(file: Option<&std::path::Path>, flags: &Flags) -> Result<Config, ReloadError> {
+pub fn read(file: Option<&Path>, flags: &Flags) -> Result<Config, ReloadError> {
     let config = match file {
         Some(file) => Config::load(file, flags),
         None => Config::default_inbox(flags),
     };
     config.map_err(|error| ReloadError(error.to_string()))
+}
+
+/// What is kept under these locks is whole at every moment, so a panic elsewhere spoils nothing.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -16,7 +16,7 @@ use crate::dead_letter;
 use crate::history::Event;
 use crate::receiver;
 use crate::step::groups::group_key;
-use crate::store::{HistoryQuery, Position, StoreError, Unit, Write};
+use crate::store::{HistoryQuery, Kind, Position, Scan, StoreError, Unit, Write};
 use crate::webhook::payload::{BodyLimits, parse};
 
 /// Rows that one answer holds.
@@ -72,7 +72,13 @@ pub(super) async fn ready(State(web): State<Web>) -> Response {
     if !*web.ready.borrow() {
         return (StatusCode::SERVICE_UNAVAILABLE, "starting or stopping\n").into_response();
     }
-    match web.store.load(Vec::new()).await {
+    // A cache cannot answer this one, so the store itself does.
+    let one = Scan {
+        kind: Kind::Source,
+        after: Bytes::new(),
+        limit: 1,
+    };
+    match web.store.scan(one).await {
         Ok(_) => "ready\n".into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
     }
@@ -86,6 +92,40 @@ pub(super) async fn reload(State(web): State<Web>) -> Result<Json<serde_json::Va
     Ok(Json(
         serde_json::json!({ "status": "reloaded", "applied": changes.applied, "after_restart": changes.after_restart }),
     ))
+}
+
+/// What this server is, and whether its config is the one in the file.
+#[derive(Serialize)]
+pub(super) struct Status {
+    version: &'static str,
+    url: String,
+    ready: bool,
+    config: ConfigStatus,
+}
+
+#[derive(Serialize)]
+struct ConfigStatus {
+    /// `null` without a file.
+    file: Option<String>,
+    /// Whether the last reload took effect.
+    ok: bool,
+    /// Why it did not.
+    error: Option<String>,
+}
+
+pub(super) async fn status(State(web): State<Web>) -> Json<Status> {
+    let error = web.reloader.refused();
+    let file = web.reloader.file().map(|file| file.display().to_string());
+    Json(Status {
+        version: env!("CARGO_PKG_VERSION"),
+        url: web.url.to_string(),
+        ready: *web.ready.borrow(),
+        config: ConfigStatus {
+            file,
+            ok: error.is_none(),
+            error,
+        },
+    })
 }
 
 pub(super) async fn groups(State(web): State<Web>) -> Result<Json<Vec<view::GroupCard>>, Refusal> {

@@ -63,6 +63,7 @@ pub fn router(web: Web) -> Router {
         .route("/metrics", get(api::metrics))
         .route("/-/reload", post(api::reload))
         .route("/api/v1/events", get(page::events))
+        .route("/api/v1/status", get(api::status))
         .route("/api/v1/groups", get(api::groups))
         .route("/api/v1/inbox", get(api::inbox))
         .route("/api/v1/history", get(api::history))

@@ -102,8 +102,10 @@ impl View {
         };
         let port = web.url.rsplit(':').next().unwrap_or_default().to_owned();
         let mut troubles = Vec::new();
-        if web.metrics.config_ok.get() == 0 {
-            troubles.push("the last reload was refused; the old config is in effect".to_owned());
+        if let Some(why) = web.reloader.refused() {
+            troubles.push(format!(
+                "the last reload was refused, and the old config is in effect: {why}"
+            ));
         }
         Ok(Self {
             version: env!("CARGO_PKG_VERSION"),

@@ -93,7 +93,8 @@ pub async fn post_source(
 }
 
 /// Says what to do to whoever comes with another method: often a redirect that changed it.
-pub async fn wrong_method() -> Response {
+pub async fn wrong_method(State(intake): State<Intake>) -> Response {
+    intake.metrics.count_request(RequestOutcome::Rejected);
     let hint = "post webhooks here with POST; a redirect on the way turns POST into GET, so point \
                 Alertmanager's `url` at the final address\n";
     (
@@ -141,7 +142,7 @@ async fn take(
         .map_err(Refusal::UnknownSource)?;
     let settings = plan.config().source(source);
     let limits = plan.body_limits();
-    let body = read(body, limits.body_bytes).await?;
+    let body = read(intake, body, limits.body_bytes).await?;
     let timer = intake.metrics.webhook_seconds.start_timer();
     let batch = match payload::parse(&body, &settings.ignore_labels, limits) {
         Ok(batch) => batch,
@@ -171,7 +172,7 @@ async fn take(
     })
 }
 
-async fn read(body: Body, limit: usize) -> Result<Bytes, Refusal> {
+async fn read(intake: &Intake, body: Body, limit: usize) -> Result<Bytes, Refusal> {
     // One byte more than allowed tells a body at the limit from one beyond it.
     let whole = tokio::time::timeout(BODY_WITHIN, axum::body::to_bytes(body, limit + 1)).await;
     match whole {
@@ -180,7 +181,14 @@ async fn read(body: Body, limit: usize) -> Result<Bytes, Refusal> {
         Ok(Err(error)) => {
             let error: Box<dyn std::error::Error + Send + Sync> = error.into_inner();
             if error.is::<http_body_util::LengthLimitError>() {
-                Err(Refusal::Rejected(Rejection::TooLarge { limit }))
+                let rejection = Rejection::TooLarge { limit };
+                // What is not read to its end cannot be kept, only counted.
+                intake
+                    .metrics
+                    .quarantined
+                    .with_label_values(&[rejection.reason()])
+                    .inc();
+                Err(Refusal::Rejected(rejection))
             } else {
                 Err(Refusal::TooSlow)
             }

@@ -1,0 +1,17 @@
+//! alert-router as an operator meets it: its real binary, started in a folder of its own, spoken to
+//! over HTTP, signals and the command line. `tests/FAILURES.md` says which failure each test proves.
+
+mod auth;
+mod commands;
+mod dedup;
+mod http;
+mod intake;
+mod quarantine;
+mod reload;
+mod router;
+mod sink;
+mod start;
+mod stop;
+mod store;
+mod troubles;
+mod wait;

@@ -1,0 +1,107 @@
+//! Channels that fail: who is told, and who is not told twice.
+
+use serde_json::json;
+
+use crate::router::{Folder, body, firing};
+use crate::sink::Sink;
+use crate::wait::until;
+
+/// Two receivers hear every alert; operators hear of our own troubles.
+fn config(sink: &Sink) -> String {
+    let [good, bad, ops] = ["/good", "/bad", "/ops"].map(|path| sink.url(path));
+    format!(
+        "operators: ops\n\
+         route:\n\
+         \x20 receiver: good\n\
+         \x20 group_by: [alertname]\n\
+         \x20 group_wait: 50ms\n\
+         \x20 group_interval: 100ms\n\
+         \x20 routes: [{{receiver: bad, continue: true}}, {{receiver: good}}]\n\
+         receivers:\n\
+         \x20 - {{name: good, webhook_configs: [{{url: \"{good}\"}}]}}\n\
+         \x20 - {{name: bad, webhook_configs: [{{url: \"{bad}\"}}]}}\n\
+         \x20 - {{name: ops, webhook_configs: [{{url: \"{ops}\"}}]}}\n"
+    )
+}
+
+#[tokio::test]
+async fn f59_a_channel_that_fails_makes_nobody_post_again_and_the_other_hears_once() {
+    let sink = Sink::start().await;
+    sink.answer("/bad", 500);
+    let folder = Folder::with(&config(&sink));
+    let router = folder.start().await;
+    let alert = body(&[firing(&[("alertname", "A")])]);
+    assert_eq!(router.post(&alert).await.status, 200);
+    let failures = "alert_router_delivery_failures_total{channel=\"webhook\",reason=\"http_status\",receiver=\"bad\"}";
+    router.until_metric(failures, 1.0).await;
+    // Somebody posts again all the same.
+    let again = router.post(&alert).await;
+    assert_eq!((again.status, &again.json()["changed"]), (200, &json!(0)));
+    router.take(&[firing(&[("alertname", "Marker")])]).await;
+    sink.until_heard("alertname", "+Marker").await;
+    until("the good channel hears the marker", async || {
+        let told = sink.at("/good");
+        (told.len() == 2).then_some(()).ok_or(format!("{told:?}"))
+    })
+    .await;
+    let told: Vec<_> = sink
+        .at("/good")
+        .iter()
+        .map(|told| told.says("alertname"))
+        .collect();
+    assert_eq!(told, [["+A"], ["+Marker"]]);
+}
+
+#[tokio::test]
+async fn f60_a_delivery_that_is_given_up_is_reported_elsewhere_and_counted() {
+    let sink = Sink::start().await;
+    sink.answer("/bad", 400);
+    let folder = Folder::with(&config(&sink));
+    let router = folder.start().await;
+    router.take(&[firing(&[("alertname", "A")])]).await;
+    sink.until_heard("alertname", "+DeliveryGivenUp").await;
+    assert_eq!(
+        sink.at("/bad").len(),
+        1,
+        "what can never succeed is tried once"
+    );
+    let notice = sink.at("/ops")[0].clone();
+    let alert = &notice.body["alerts"][0];
+    assert_eq!(alert["labels"]["receiver"], "bad");
+    let letter = router.list("dead-letters").await[0].clone();
+    let summary = alert["annotations"]["summary"].as_str().unwrap();
+    assert!(
+        summary.contains(letter["id"].as_str().unwrap()),
+        "{summary}"
+    );
+    assert_eq!(
+        router
+            .metric("alert_router_dead_letters_total{receiver=\"bad\"}")
+            .await,
+        1.0
+    );
+    let failures = "alert_router_delivery_failures_total{channel=\"webhook\",reason=\"http_status\",receiver=\"bad\"}";
+    assert_eq!(router.metric(failures).await, 1.0);
+}
+
+#[tokio::test]
+async fn f60_a_destination_that_refuses_our_credentials_is_reported_elsewhere_and_shown() {
+    let sink = Sink::start().await;
+    sink.answer("/bad", 401);
+    let folder = Folder::with(&config(&sink));
+    let router = folder.start().await;
+    router.take(&[firing(&[("alertname", "A")])]).await;
+    sink.until_heard("alertname", "+DestinationBlocked").await;
+    let notice = sink.at("/ops")[0].clone();
+    let summary = notice.body["alerts"][0]["annotations"]["summary"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        summary.contains("correct http_config.authorization"),
+        "{summary}"
+    );
+    assert_eq!(sink.at("/bad").len(), 1, "no login storm");
+    let failures = "alert_router_delivery_failures_total{channel=\"webhook\",reason=\"auth\",receiver=\"bad\"}";
+    assert_eq!(router.metric(failures).await, 1.0);
+}
