@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Changes, Config, Flags, StorePlace};
+use crate::dead_letter::Resender;
 use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::quarantine::Quarantine;
@@ -134,12 +135,14 @@ impl App {
             clock: Arc::clone(&clock),
             sources: KnownSources::default(),
         };
+        let resender = Resender::new(Arc::clone(&store), Arc::clone(&metrics), Arc::clone(&clock));
         telemetry.collect(metrics.registry().clone());
         let router = web::router(Web {
             intake,
             store,
             step: handle,
             quarantine,
+            resender,
             metrics,
             changes: changed,
             url: Arc::clone(&url),

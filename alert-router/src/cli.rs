@@ -1,6 +1,7 @@
 //! The command line.
 
 mod commands;
+mod kept;
 
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use alert_router::app::{App, Options};
 use alert_router::config::{Flags, StorePlace};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use kept::{DeadLetters, Quarantine};
 use telemetry_lib::{LogFormat as Format, Telemetry};
 
 /// Takes Alertmanager webhooks, dedupes and groups them, and tells people by e-mail or WeCom:
@@ -37,7 +39,8 @@ const EXAMPLES: &str = "Examples:
   alert-router --config alert-router.yaml
   alert-router check --config alert-router.yaml           every problem with its line and the fix
   alert-router route-test --config alert-router.yaml severity=critical service=orders
-  alert-router send-test --config alert-router.yaml --receiver oncall";
+  alert-router send-test --config alert-router.yaml --receiver oncall
+  alert-router dead-letters list                          what was given up, and why";
 
 #[derive(Clone, Copy, ValueEnum)]
 enum LogFormat {
@@ -114,31 +117,17 @@ enum Command {
         #[command(subcommand)]
         what: DeadLetters,
     },
+    /// Bodies and alerts that could not be read.
+    Quarantine {
+        #[command(flatten)]
+        file: FileArguments,
+        #[command(subcommand)]
+        what: Quarantine,
+    },
     /// Prints shell completions.
     Completions {
         /// For which shell.
         shell: clap_complete::Shell,
-    },
-}
-
-#[derive(Subcommand)]
-enum DeadLetters {
-    /// One line each.
-    List,
-    /// Everything about one: the provider's answer, what to do, what would have been sent.
-    Show {
-        /// Its id.
-        id: String,
-    },
-    /// Ends the cool-down: the receiver hears the present truth at once, and the letter goes.
-    Replay {
-        /// Its id.
-        id: String,
-    },
-    /// Removes it: nobody hears of it any more.
-    Drop {
-        /// Its id.
-        id: String,
     },
 }
 
@@ -156,7 +145,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Some(Command::Check(file)) => commands::check(&file),
         Some(Command::RouteTest { file, labels }) => commands::route_test(&file, &labels),
         Some(Command::SendTest { file, receiver }) => commands::send_test(&file, &receiver).await,
-        Some(Command::DeadLetters { file, what }) => commands::dead_letters(&file, what).await,
+        Some(Command::DeadLetters { file, what }) => kept::dead_letters(&file, what).await,
+        Some(Command::Quarantine { file, what }) => kept::quarantine(&file, what).await,
         Some(Command::Completions { shell }) => {
             use clap::CommandFactory;
             let mut command = Arguments::command();

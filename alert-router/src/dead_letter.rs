@@ -1,9 +1,14 @@
 //! Deliveries that were given up, kept with all that a person needs to judge and replay them.
 
+mod resend;
+
+pub use resend::{ResendError, Resender};
+
 use alert_engine::{DeliveryId, GroupId, LaneKey, Timestamp};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::id;
 use crate::store::{Doc, DocKey, Kind, Scan, Store, StoreError, Write};
 use crate::turn::deliver::Settled;
 
@@ -30,7 +35,8 @@ pub struct DeadLetter {
     pub fix: Option<String>,
     /// The lanes that it spoke for: group and lane, in hex.
     pub lanes: Vec<(String, String)>,
-    /// What would have been sent, as stored.
+    /// What would have been sent, as stored. Lists leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rendered: Option<serde_json::Value>,
 }
 
@@ -59,17 +65,30 @@ pub(crate) fn write(settled: &Settled, stored: Option<&Doc>, now: Timestamp) -> 
         lanes: settled.lanes.iter().map(lane).collect(),
         rendered: stored.and_then(|doc| serde_json::from_slice(&doc.bytes).ok()),
     };
-    let bytes = serde_json::to_vec(&letter)
-        .expect("strings and numbers always serialise")
-        .into();
     Write::Keep {
         key: letter_key(settled.id),
         wake_at: None,
-        bytes,
+        bytes: letter.bytes(),
     }
 }
 
-/// The dead letters, at most 200.
+impl DeadLetter {
+    /// The lanes that it spoke for; what is no id is left out.
+    pub(crate) fn lanes(&self) -> Vec<(GroupId, LaneKey)> {
+        let read = |(group, lane): &(String, String)| {
+            Some((GroupId(id::read(group)?), LaneKey(id::read(lane)?)))
+        };
+        self.lanes.iter().filter_map(read).collect()
+    }
+
+    fn bytes(&self) -> Bytes {
+        serde_json::to_vec(self)
+            .expect("strings and numbers always serialise")
+            .into()
+    }
+}
+
+/// The dead letters, without what would have been sent: at most 200.
 ///
 /// # Errors
 ///
@@ -81,9 +100,12 @@ pub async fn list(store: &dyn Store) -> Result<Vec<DeadLetter>, StoreError> {
         limit: 200,
     };
     let docs = store.scan(scan).await?.docs.into_iter().flatten();
-    Ok(docs
-        .filter_map(|doc| serde_json::from_slice(&doc.bytes).ok())
-        .collect())
+    let read = |doc: Doc| serde_json::from_slice(&doc.bytes).ok();
+    let without_text = |mut letter: DeadLetter| {
+        letter.rendered = None;
+        letter
+    };
+    Ok(docs.filter_map(read).map(without_text).collect())
 }
 
 /// One dead letter, with its document.
@@ -103,4 +125,16 @@ pub async fn find(
         .flatten()
         .next();
     Ok(doc.and_then(|doc| Some((serde_json::from_slice(&doc.bytes).ok()?, doc))))
+}
+
+/// The dead letter of this id as people type it.
+///
+/// # Errors
+///
+/// If the store does not answer.
+pub async fn named(store: &dyn Store, id: &str) -> Result<Option<DeadLetter>, StoreError> {
+    match id::read(id) {
+        Some(id) => Ok(find(store, DeliveryId(id)).await?.map(|(letter, _)| letter)),
+        None => Ok(None),
+    }
 }

@@ -62,6 +62,15 @@ pub enum Event {
         /// Which.
         delivery: Delivery,
     },
+    /// A person had a given up delivery sent again as it was, and it was confirmed. What its
+    /// people are known to have heard did not change.
+    Resent {
+        /// Which.
+        delivery: Delivery,
+        /// How many recipients refused it for good.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        refused: u32,
+    },
     /// After a config change alerts went on in another group, with what was heard of them.
     Moved {
         /// Which.
@@ -224,6 +233,7 @@ impl Event {
         match self {
             Self::Observed(observed) => observed.lists().any(|list| list.may_hold(alert)),
             Self::Told { delivery, .. }
+            | Self::Resent { delivery, .. }
             | Self::Failed { delivery, .. }
             | Self::HeldBack { delivery, .. }
             | Self::GaveUp { delivery, .. }
@@ -243,6 +253,7 @@ impl Event {
     fn cut(mut self) -> Self {
         match &mut self {
             Self::Told { delivery, .. }
+            | Self::Resent { delivery, .. }
             | Self::Failed { delivery, .. }
             | Self::HeldBack { delivery, .. }
             | Self::GaveUp { delivery, .. }

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod dead_letter;
 pub mod history;
+mod id;
 pub mod message;
 pub mod metrics;
 pub mod plan;

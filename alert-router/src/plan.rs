@@ -157,6 +157,11 @@ impl Plan {
         own.or_else(|| self.outlets.get(&lane)).cloned()
     }
 
+    /// What reaches a destination, whatever the route.
+    pub(crate) fn outlet_to(&self, lane: LaneKey) -> Option<Arc<Outlet>> {
+        self.outlets.get(&lane).cloned()
+    }
+
     /// All destinations.
     pub(crate) fn outlets(&self) -> impl Iterator<Item = (LaneKey, &Outlet)> {
         self.outlets.iter().map(|(lane, outlet)| (*lane, &**outlet))

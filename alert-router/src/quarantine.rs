@@ -10,8 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::id;
 use crate::metrics::Metrics;
-use crate::store::{Committed, DocKey, Kind, Revision, Scan, Store, StoreError, Unit, Write};
+use crate::store::{Committed, Doc, DocKey, Kind, Revision, Scan, Store, StoreError, Unit, Write};
 
 /// At most so many bodies are kept; more are only counted.
 const KEPT: usize = 1_000;
@@ -39,7 +40,8 @@ pub struct Quarantined {
     pub reason: String,
     /// Why it was refused, and what to change.
     pub why: String,
-    /// Its bytes in base64, cut at 256 KiB.
+    /// Its bytes in base64, cut at 256 KiB. Lists leave it out.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub body: String,
     /// How many bytes it had.
     pub bytes: usize,
@@ -96,12 +98,8 @@ impl Quarantine {
             bytes: body.len(),
         };
         let bytes = serde_json::to_vec(&kept).expect("strings and numbers always serialise");
-        let key = DocKey {
-            kind: Kind::Quarantine,
-            id: Bytes::copy_from_slice(&id.0),
-        };
         let write = Write::Put {
-            key,
+            key: key(id),
             expected: Revision::NONE,
             wake_at: None,
             bytes: bytes.into(),
@@ -120,20 +118,116 @@ impl Quarantine {
         Ok(())
     }
 
-    /// The bodies that are held, at most 200.
+    /// The bodies that are held, without the bytes: at most 200.
     ///
     /// # Errors
     ///
     /// If the store does not answer.
     pub async fn list(&self) -> Result<Vec<Quarantined>, StoreError> {
-        let scan = Scan {
-            kind: Kind::Quarantine,
-            after: Bytes::new(),
-            limit: 200,
+        list(&*self.store).await
+    }
+
+    /// One body; `None` if there is none of this id.
+    ///
+    /// # Errors
+    ///
+    /// If the store does not answer.
+    pub async fn find(&self, id: BodyHash) -> Result<Option<Quarantined>, StoreError> {
+        find(&*self.store, id).await
+    }
+
+    /// Removes a body; says whether it was there.
+    ///
+    /// # Errors
+    ///
+    /// If the store does not answer.
+    pub async fn drop(&self, id: BodyHash) -> Result<bool, StoreError> {
+        let Some(doc) = load(&*self.store, id).await? else {
+            return Ok(false);
         };
-        let docs = self.store.scan(scan).await?.docs.into_iter().flatten();
-        Ok(docs
-            .filter_map(|doc| serde_json::from_slice(&doc.bytes).ok())
-            .collect())
+        let write = Write::Delete {
+            key: doc.key,
+            expected: doc.revision,
+        };
+        let unit = Unit {
+            writes: vec![write],
+            history: Vec::new(),
+        };
+        let done = self.store.commit(vec![unit]).await?;
+        let gone = matches!(done.first(), Some(Committed::Done(_)));
+        if gone {
+            self.held.fetch_sub(1, Ordering::Relaxed);
+        }
+        Ok(gone)
+    }
+}
+
+impl Quarantined {
+    /// Its bytes, as far as they were kept; `None` if they are damaged.
+    #[must_use]
+    pub fn bytes(&self) -> Option<Bytes> {
+        STANDARD.decode(&self.body).ok().map(Bytes::from)
+    }
+
+    /// Whether every byte was kept.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.bytes <= KEPT_BYTES
+    }
+}
+
+/// The bodies that are held, without the bytes: at most 200.
+///
+/// # Errors
+///
+/// If the store does not answer.
+pub async fn list(store: &dyn Store) -> Result<Vec<Quarantined>, StoreError> {
+    let scan = Scan {
+        kind: Kind::Quarantine,
+        after: Bytes::new(),
+        limit: 200,
+    };
+    let docs = store.scan(scan).await?.docs.into_iter().flatten();
+    let without_bytes = |mut kept: Quarantined| {
+        kept.body.clear();
+        kept
+    };
+    Ok(docs.filter_map(read).map(without_bytes).collect())
+}
+
+/// One body; `None` if there is none of this id.
+///
+/// # Errors
+///
+/// If the store does not answer.
+pub async fn find(store: &dyn Store, id: BodyHash) -> Result<Option<Quarantined>, StoreError> {
+    Ok(load(store, id).await?.and_then(read))
+}
+
+/// The body of this id as people type it.
+///
+/// # Errors
+///
+/// If the store does not answer.
+pub async fn named(store: &dyn Store, id: &str) -> Result<Option<Quarantined>, StoreError> {
+    match id::read(id) {
+        Some(id) => find(store, BodyHash(id)).await,
+        None => Ok(None),
+    }
+}
+
+async fn load(store: &dyn Store, id: BodyHash) -> Result<Option<Doc>, StoreError> {
+    let found = store.load(vec![key(id)]).await?.docs;
+    Ok(found.into_iter().flatten().next())
+}
+
+fn read(doc: Doc) -> Option<Quarantined> {
+    serde_json::from_slice(&doc.bytes).ok()
+}
+
+fn key(id: BodyHash) -> DocKey {
+    DocKey {
+        kind: Kind::Quarantine,
+        id: Bytes::copy_from_slice(&id.0),
     }
 }

@@ -1,5 +1,7 @@
 //! What commands do beside the server: try a config, send a test, talk to a running server.
 
+pub mod text;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

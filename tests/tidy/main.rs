@@ -1,6 +1,7 @@
 //! House rules as tests: what a reviewer should never have to say.
 
 mod dependencies;
+mod failures;
 mod rooms;
 mod size;
 

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use alert_engine::{AlertKey, Became, Change, ConfigHash, GroupId, LaneKey, Note, Record, Verdict};
+use alert_engine::{
+    AlertKey, Became, Change, ConfigHash, DeliveryId, GroupId, LaneKey, Note, Record, Verdict,
+};
 
 use super::{Alerts, Delivery, Event, Observed, Why};
 
@@ -40,6 +42,23 @@ impl Event {
             edited: that(Change::Detail),
         };
         (!changes.is_empty()).then_some(Self::Observed(observed))
+    }
+
+    /// A given up delivery was sent again as it was.
+    #[must_use]
+    pub fn resent(id: DeliveryId, carried: Carried) -> Self {
+        let refused = carried.refused;
+        let delivery = Delivery {
+            id: id.to_string(),
+            attempt: 1,
+            receiver: carried.receiver,
+            channel: carried.channel,
+            destination: carried.destination,
+            reason: None,
+            alerts: carried.alerts,
+            answer: carried.answer,
+        };
+        Self::Resent { delivery, refused }
     }
 
     /// A delivery ended.

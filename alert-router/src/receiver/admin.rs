@@ -13,8 +13,19 @@ use reqwest::Url;
 use super::http::{Call, HttpClient};
 use crate::config::{Credential, Trust};
 
-/// For one command.
-const DEADLINE: Duration = Duration::from_secs(20);
+/// Two hundred rows, or one message of the largest kind, with room to spare.
+const LONGEST: usize = 16 << 20;
+
+/// What a command asks a running server for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// How.
+    pub method: Method,
+    /// Path and query.
+    pub path: String,
+    /// How long the answer may take.
+    pub within: Duration,
+}
 
 /// Why a running server did not do what a command asked.
 #[derive(Debug, thiserror::Error)]
@@ -37,31 +48,31 @@ pub enum AdminError {
     },
 }
 
-/// Asks the server at `address` (host and port) for `path`; returns the answer's text.
+/// Asks the server at `address` (host and port); returns the answer's text.
 ///
 /// # Errors
 ///
 /// If it cannot be asked, or refuses.
 pub async fn ask_server(
     address: &str,
-    method: Method,
-    path: &str,
+    question: &Question,
     credential: Option<&Credential>,
 ) -> Result<String, AdminError> {
     let unreachable = |why: String| AdminError::Unreachable {
         address: address.to_owned(),
         why,
     };
-    let url = Url::parse(&format!("http://{address}{path}"));
+    let url = Url::parse(&format!("http://{address}{}", question.path));
     let url = url.map_err(|error| unreachable(error.to_string()))?;
     let client = HttpClient::new(None, &Trust::default());
     let client = client.map_err(|error| unreachable(error.to_string()))?;
+    let client = client.reading(LONGEST);
     let call = Call {
-        method,
+        method: question.method.clone(),
         url,
         headers: headers(credential),
         body: Bytes::new(),
-        deadline: DEADLINE,
+        deadline: question.within,
     };
     let answer = client
         .call(call)

@@ -22,7 +22,10 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// A client with its own connections, proxy and roots. Cloning shares them.
 #[derive(Clone)]
-pub(super) struct HttpClient(reqwest::Client);
+pub(super) struct HttpClient {
+    client: reqwest::Client,
+    longest: usize,
+}
 
 /// One request. The URL may hold secrets, so this has no `Debug`.
 pub(super) struct Call {
@@ -59,8 +62,8 @@ pub(super) enum HttpError {
     #[error("{host} answered with a redirect ({status}), which is not followed")]
     Redirect { host: String, status: StatusCode },
     /// It arrived, but whoever answered is hardly the provider.
-    #[error("{host} answered with more than {MAX_ANSWER} bytes")]
-    TooLong { host: String },
+    #[error("{host} answered with more than {longest} bytes")]
+    TooLong { host: String, longest: usize },
 }
 
 /// Why a receiver cannot be built from its settings.
@@ -116,9 +119,16 @@ impl HttpClient {
             builder = builder.proxy(proxy.no_proxy(loopback));
         }
         let client = builder.build();
-        client
-            .map(Self)
-            .map_err(|error| BuildError::Client(causes(error)))
+        let client = client.map_err(|error| BuildError::Client(causes(error)))?;
+        Ok(Self {
+            client,
+            longest: MAX_ANSWER,
+        })
+    }
+
+    /// The same client for a server that answers with up to so many bytes.
+    pub(super) fn reading(self, longest: usize) -> Self {
+        Self { longest, ..self }
     }
 
     /// Sends one request and reads the whole answer, within the call's deadline.
@@ -131,7 +141,7 @@ impl HttpClient {
     }
 
     async fn exchange(&self, host: &str, call: Call) -> Result<Answer, HttpError> {
-        let request = self.0.request(call.method, call.url);
+        let request = self.client.request(call.method, call.url);
         let sent = request.headers(call.headers).body(call.body).send().await;
         let mut response = sent.map_err(|error| broken(host, error))?;
         let status = response.status();
@@ -142,9 +152,9 @@ impl HttpClient {
         let retry_after = retry_after(response.headers());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|e| broken(host, e))? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                let host = host.to_owned();
-                return Err(HttpError::TooLong { host });
+            if body.len() + chunk.len() > self.longest {
+                let (host, longest) = (host.to_owned(), self.longest);
+                return Err(HttpError::TooLong { host, longest });
             }
             body.extend_from_slice(&chunk);
         }

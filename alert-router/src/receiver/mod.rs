@@ -18,7 +18,7 @@ mod conformance;
 #[cfg(test)]
 pub(crate) mod scripted;
 
-pub use admin::{AdminError, ask_server};
+pub use admin::{AdminError, Question, ask_server};
 pub(crate) use build::Builder;
 pub use build::Materials;
 pub use email::{Accounts, Email};

@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
-use alert_engine::{DeliveryId, GroupId, LaneKey, SourceName};
+use alert_engine::{GroupId, SourceName};
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
 use super::{Web, view};
-use crate::dead_letter;
 use crate::history::Event;
+use crate::id;
 use crate::receiver;
 use crate::step::groups::group_key;
-use crate::store::{HistoryQuery, Kind, Position, Scan, StoreError, Unit, Write};
+use crate::store::{HistoryQuery, Kind, Position, Scan, StoreError};
 use crate::webhook::payload::{BodyLimits, parse};
 
 /// Rows that one answer holds.
@@ -27,6 +27,10 @@ pub(super) enum Refusal {
     Store(StoreError),
     NotFound(&'static str),
     Wrong(String),
+    /// Understood, but it cannot be done with this one.
+    Unable(String),
+    /// Somebody else's server failed.
+    Elsewhere(String),
     Busy(String),
 }
 
@@ -36,6 +40,8 @@ impl IntoResponse for Refusal {
             Self::Store(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
             Self::NotFound(what) => (StatusCode::NOT_FOUND, what.to_owned()),
             Self::Wrong(why) => (StatusCode::BAD_REQUEST, why),
+            Self::Unable(why) => (StatusCode::UNPROCESSABLE_ENTITY, why),
+            Self::Elsewhere(why) => (StatusCode::BAD_GATEWAY, why),
             Self::Busy(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
         };
         (code, Json(serde_json::json!({ "error": error }))).into_response()
@@ -165,7 +171,7 @@ pub(super) async fn history(
     Query(filter): Query<HistoryFilter>,
 ) -> Result<Json<HistoryPage>, Refusal> {
     let about = match filter.group.as_deref() {
-        Some(group) => Some(group_key(GroupId(id(group)?))),
+        Some(group) => Some(group_key(GroupId(read_id(group)?))),
         None => None,
     };
     let query = HistoryQuery {
@@ -176,7 +182,7 @@ pub(super) async fn history(
     let page = web.store.history(query).await?;
     let line = |record: crate::store::Record| {
         let events = crate::history::read(&record).ok()?;
-        let group = hex(&record.about.id);
+        let group = id::show(&record.about.id);
         Some(HistoryLine {
             at_ms: record.at.as_millis(),
             group,
@@ -188,60 +194,6 @@ pub(super) async fn history(
         records,
         next: page.next.map(|position| position.0),
     }))
-}
-
-pub(super) async fn quarantine(
-    State(web): State<Web>,
-) -> Result<Json<Vec<crate::quarantine::Quarantined>>, Refusal> {
-    Ok(Json(web.quarantine.list().await?))
-}
-
-pub(super) async fn dead_letters(
-    State(web): State<Web>,
-) -> Result<Json<Vec<dead_letter::DeadLetter>>, Refusal> {
-    Ok(Json(dead_letter::list(&*web.store).await?))
-}
-
-pub(super) async fn dead_letter(
-    State(web): State<Web>,
-    Path(letter): Path<String>,
-) -> Result<Json<dead_letter::DeadLetter>, Refusal> {
-    Ok(Json(find(&web, &letter).await?.0))
-}
-
-pub(super) async fn drop_dead_letter(
-    State(web): State<Web>,
-    Path(letter): Path<String>,
-) -> Result<StatusCode, Refusal> {
-    let (_, doc) = find(&web, &letter).await?;
-    let write = Write::Delete {
-        key: doc.key,
-        expected: doc.revision,
-    };
-    web.store
-        .commit(vec![Unit {
-            writes: vec![write],
-            history: Vec::new(),
-        }])
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// The lanes of a dead letter say the present truth at once; the letter goes.
-pub(super) async fn replay(
-    State(web): State<Web>,
-    Path(letter): Path<String>,
-) -> Result<StatusCode, Refusal> {
-    let (found, _) = find(&web, &letter).await?;
-    let mut lanes = Vec::new();
-    for (group, lane) in &found.lanes {
-        lanes.push((GroupId(id(group)?), LaneKey(id(lane)?)));
-    }
-    web.step
-        .replay(lanes)
-        .await
-        .map_err(|busy| Refusal::Busy(busy.to_string()))?;
-    drop_dead_letter(State(web), Path(letter)).await
 }
 
 /// A new alert of the source `test` each time, which ends by nothing but the next config's mercy:
@@ -274,28 +226,16 @@ pub(super) async fn not_found() -> Refusal {
     Refusal::NotFound("no such page; the start page is /, webhooks go to /webhook")
 }
 
-async fn find(
-    web: &Web,
-    letter: &str,
-) -> Result<(dead_letter::DeadLetter, crate::store::Doc), Refusal> {
-    let found = dead_letter::find(&*web.store, DeliveryId(id(letter)?)).await?;
-    found.ok_or(Refusal::NotFound(
-        "no dead letter has this id; list them with dead-letters list",
-    ))
-}
-
-fn id(text: &str) -> Result<[u8; 16], Refusal> {
+/// The bytes of an id in a path or query.
+pub(super) fn read_id(text: &str) -> Result<[u8; 16], Refusal> {
     let wrong = || Refusal::Wrong(format!("{text:?} is not an id: 32 hex digits"));
-    if text.len() != 32 || !text.is_ascii() {
-        return Err(wrong());
-    }
-    let mut bytes = [0; 16];
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).map_err(|_| wrong())?;
-    }
-    Ok(bytes)
+    id::read(text).ok_or_else(wrong)
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// What programs read about this API.
+pub(super) async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/yaml")], OPENAPI).into_response()
 }
+
+/// The description of everything below `/api/v1/`; a test holds it against the routes and answers.
+pub(super) const OPENAPI: &str = include_str!("../../openapi.yaml");

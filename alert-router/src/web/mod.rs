@@ -2,7 +2,9 @@
 
 mod api;
 mod guard;
+mod kept;
 mod page;
+mod routes;
 mod view;
 
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use axum::routing::{any, get, post};
 use telemetry_lib::Telemetry;
 use tokio::sync::watch;
 
+use crate::dead_letter::Resender;
 use crate::metrics::Metrics;
 use crate::quarantine::Quarantine;
 use crate::reload::Reloader;
@@ -29,8 +32,10 @@ pub struct Web {
     pub store: Arc<dyn Store>,
     /// Asks for what is in memory, and changes things.
     pub step: StepHandle,
-    /// Lists unreadable bodies.
+    /// Holds unreadable bodies.
     pub quarantine: Quarantine,
+    /// Sends dead letters again as they were.
+    pub resender: Resender,
     /// Exposes metrics.
     pub metrics: Arc<Metrics>,
     /// Says that something changed, for open pages.
@@ -62,19 +67,7 @@ pub fn router(web: Web) -> Router {
         .route("/view", get(page::view))
         .route("/metrics", get(api::metrics))
         .route("/-/reload", post(api::reload))
-        .route("/api/v1/events", get(page::events))
-        .route("/api/v1/status", get(api::status))
-        .route("/api/v1/groups", get(api::groups))
-        .route("/api/v1/inbox", get(api::inbox))
-        .route("/api/v1/history", get(api::history))
-        .route("/api/v1/quarantine", get(api::quarantine))
-        .route("/api/v1/dead-letters", get(api::dead_letters))
-        .route(
-            "/api/v1/dead-letters/{id}",
-            get(api::dead_letter).delete(api::drop_dead_letter),
-        )
-        .route("/api/v1/dead-letters/{id}/replay", post(api::replay))
-        .route("/api/v1/test-alert", post(api::test_alert))
+        .merge(routes::api())
         .fallback(any(api::not_found))
         .layer(middleware::from_fn_with_state(
             web.intake.plan.clone(),

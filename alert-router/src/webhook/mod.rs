@@ -3,8 +3,10 @@
 
 pub(crate) mod auth;
 pub mod payload;
+mod replay;
 mod sources;
 
+pub(crate) use replay::{ReplayError, replay};
 pub use sources::KnownSources;
 
 use std::sync::Arc;
@@ -52,7 +54,7 @@ pub struct Intake {
 
 /// How a request ended, for people who look at the answer.
 #[derive(Serialize)]
-struct Answer {
+pub(crate) struct Answer {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -148,9 +150,23 @@ async fn take(
         Ok(batch) => batch,
         Err(rejection) => return Err(reject(intake, source, rejection, &body).await),
     };
+    let answer = take_batch(intake, source, batch).await?;
+    timer.observe_duration();
+    Ok(answer)
+}
+
+/// Takes in what could be read, and keeps the alerts that could not.
+async fn take_batch(intake: &Intake, source: &SourceName, batch: Batch) -> Result<Answer, Refusal> {
     count_alerts(&intake.metrics, source, &batch);
     for refused in &batch.refused {
-        quarantine(intake, source, "alert", refused.why.clone(), &refused.raw).await?;
+        quarantine(
+            intake,
+            source,
+            replay::ALERT,
+            refused.why.clone(),
+            &refused.raw,
+        )
+        .await?;
     }
     let refused = batch.refused.iter().map(RefusedLine::from).collect();
     let taken = if batch.alerts.is_empty() {
@@ -161,7 +177,6 @@ async fn take(
         observed
             .map_err(|_| Refusal::Unavailable(format!("no answer within {ANSWER_WITHIN:?}")))??
     };
-    timer.observe_duration();
     let Taken { changed, unchanged } = taken;
     Ok(Answer {
         status: "accepted",

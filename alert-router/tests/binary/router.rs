@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -115,8 +116,8 @@ impl Router {
         let mut child = command.spawn().expect("the router starts");
         let said = Arc::new(Mutex::new(String::new()));
         let (tell, mut told) = watch::channel(None);
-        gather(child.stdout.take().expect("it is piped"), &said, |_| {});
-        gather(
+        let out = gather(child.stdout.take().expect("it is piped"), &said, |_| {});
+        let errors = gather(
             child.stderr.take().expect("it is piped"),
             &said,
             move |line| {
@@ -125,7 +126,7 @@ impl Router {
                 }
             },
         );
-        let (pid, ended) = watch_over(child);
+        let (pid, ended) = watch_over(child, [out, errors]);
         let address = tokio::time::timeout(DEADLINE, told.wait_for(Option::is_some)).await;
         let address = match address {
             Ok(Ok(address)) => address.clone().expect("it was waited for"),
@@ -278,7 +279,7 @@ fn gather(
     pipe: impl Read + Send + 'static,
     said: &Arc<Mutex<String>>,
     mut also: impl FnMut(&str) + Send + 'static,
-) {
+) -> JoinHandle<()> {
     let said = Arc::clone(said);
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
@@ -287,15 +288,22 @@ fn gather(
                 .push_str(&format!("{line}\n"));
             also(&line);
         }
-    });
+    })
 }
 
 /// A thread that waits for the child, so that nobody else has to.
-fn watch_over(mut child: Child) -> (Pid, oneshot::Receiver<ExitStatus>) {
+fn watch_over(
+    mut child: Child,
+    readers: [JoinHandle<()>; 2],
+) -> (Pid, oneshot::Receiver<ExitStatus>) {
     let pid = Pid::from_child(&child);
     let (end, ended) = oneshot::channel();
     std::thread::spawn(move || {
         let status = child.wait().expect("the child is ours to wait for");
+        // Its last words come before the news of its end.
+        for reader in readers {
+            reader.join().expect("reading does not panic");
+        }
         // Nobody may be left to ask.
         let _unasked = end.send(status);
     });

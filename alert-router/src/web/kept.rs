@@ -1,0 +1,172 @@
+//! What waits for a person: deliveries that were given up, and bodies that could not be read.
+
+use alert_engine::{BodyHash, DeliveryId};
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::Web;
+use super::api::{Refusal, read_id};
+use crate::dead_letter::{self, DeadLetter, ResendError};
+use crate::quarantine::Quarantined;
+use crate::receiver::Receipt;
+use crate::store::{Doc, Unit, Write};
+use crate::webhook::{self, ReplayError};
+
+const NO_LETTER: &str = "no dead letter has this id; list them with dead-letters list";
+const NO_BODY: &str = "nothing in quarantine has this id; list it with quarantine list";
+
+pub(super) async fn dead_letters(State(web): State<Web>) -> Result<Json<Vec<DeadLetter>>, Refusal> {
+    Ok(Json(dead_letter::list(&*web.store).await?))
+}
+
+pub(super) async fn dead_letter(
+    State(web): State<Web>,
+    Path(letter): Path<String>,
+) -> Result<Json<DeadLetter>, Refusal> {
+    Ok(Json(find(&web, &letter).await?.0))
+}
+
+pub(super) async fn drop_dead_letter(
+    State(web): State<Web>,
+    Path(letter): Path<String>,
+) -> Result<StatusCode, Refusal> {
+    let (_, doc) = find(&web, &letter).await?;
+    remove(&web, doc).await
+}
+
+/// How to replay.
+#[derive(Deserialize)]
+pub(super) struct Manner {
+    /// The stored bytes again, instead of the present truth.
+    #[serde(default)]
+    as_sent: bool,
+}
+
+/// How a letter that was sent again arrived.
+#[derive(Serialize)]
+struct Resent {
+    status: &'static str,
+    answer: String,
+    refused: Vec<Refused>,
+}
+
+#[derive(Serialize)]
+struct Refused {
+    recipient: String,
+    reason: String,
+}
+
+/// The lanes of a dead letter say the present truth at once; the letter goes. Or, as it was sent:
+/// its bytes leave again, and the letter goes once that is confirmed.
+pub(super) async fn replay_dead_letter(
+    State(web): State<Web>,
+    Path(letter): Path<String>,
+    Query(manner): Query<Manner>,
+) -> Result<Response, Refusal> {
+    if manner.as_sent {
+        let plan = web.intake.plan.borrow().clone();
+        let id = DeliveryId(read_id(&letter)?);
+        let receipt = web.resender.resend(plan, id).await?;
+        return Ok(Json(Resent::from(receipt)).into_response());
+    }
+    let (found, doc) = find(&web, &letter).await?;
+    let replayed = web.step.replay(found.lanes()).await;
+    replayed.map_err(|busy| Refusal::Busy(busy.to_string()))?;
+    Ok(remove(&web, doc).await?.into_response())
+}
+
+async fn find(web: &Web, letter: &str) -> Result<(DeadLetter, Doc), Refusal> {
+    let found = dead_letter::find(&*web.store, DeliveryId(read_id(letter)?)).await?;
+    found.ok_or(Refusal::NotFound(NO_LETTER))
+}
+
+async fn remove(web: &Web, doc: Doc) -> Result<StatusCode, Refusal> {
+    let write = Write::Delete {
+        key: doc.key,
+        expected: doc.revision,
+    };
+    let unit = Unit {
+        writes: vec![write],
+        history: Vec::new(),
+    };
+    // A conflict means that somebody else was faster.
+    web.store.commit(vec![unit]).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl From<Receipt> for Resent {
+    fn from(receipt: Receipt) -> Self {
+        let refused = receipt.refused.into_iter().map(|refused| Refused {
+            recipient: refused.recipient,
+            reason: refused.reason,
+        });
+        Self {
+            status: "delivered",
+            answer: receipt.answer,
+            refused: refused.collect(),
+        }
+    }
+}
+
+impl From<ResendError> for Refusal {
+    fn from(error: ResendError) -> Self {
+        let why = error.to_string();
+        match error {
+            ResendError::Unknown => Self::NotFound(NO_LETTER),
+            ResendError::UnderWay | ResendError::CutOff => Self::Busy(why),
+            ResendError::NothingRendered | ResendError::NoDestination => Self::Unable(why),
+            ResendError::Failed(_) => Self::Elsewhere(why),
+            ResendError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+pub(super) async fn quarantine(State(web): State<Web>) -> Result<Json<Vec<Quarantined>>, Refusal> {
+    Ok(Json(web.quarantine.list().await?))
+}
+
+pub(super) async fn quarantined(
+    State(web): State<Web>,
+    Path(body): Path<String>,
+) -> Result<Json<Quarantined>, Refusal> {
+    Ok(Json(find_body(&web, &body).await?.1))
+}
+
+pub(super) async fn drop_quarantined(
+    State(web): State<Web>,
+    Path(body): Path<String>,
+) -> Result<StatusCode, Refusal> {
+    let (id, _) = find_body(&web, &body).await?;
+    web.quarantine.drop(id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes a body in as if it came now; it leaves quarantine once that is durable.
+pub(super) async fn replay_quarantined(
+    State(web): State<Web>,
+    Path(body): Path<String>,
+) -> Result<Json<webhook::Answer>, Refusal> {
+    let (id, kept) = find_body(&web, &body).await?;
+    let answer = webhook::replay(&web.intake, &kept).await?;
+    web.quarantine.drop(id).await?;
+    Ok(Json(answer))
+}
+
+async fn find_body(web: &Web, body: &str) -> Result<(BodyHash, Quarantined), Refusal> {
+    let id = BodyHash(read_id(body)?);
+    let found = web.quarantine.find(id).await?;
+    Ok((id, found.ok_or(Refusal::NotFound(NO_BODY))?))
+}
+
+impl From<ReplayError> for Refusal {
+    fn from(error: ReplayError) -> Self {
+        let why = error.to_string();
+        match error {
+            ReplayError::Cut(_) | ReplayError::Unreadable(_) => Self::Unable(why),
+            ReplayError::Unavailable(_) => Self::Busy(why),
+        }
+    }
+}
