@@ -28,7 +28,7 @@ async fn post(router: &Router, path: &str, authorization: Option<&str>, body: &s
     let answer = router
         .call("POST", path, &headers, body.as_bytes())
         .await
-        .unwrap();
+        .expect("it answers");
     if answer.status == 401 {
         assert!(answer.body.len() < 300, "a refusal is short: {answer:?}");
         assert!(

@@ -119,9 +119,9 @@ async fn what_is_kept() {
 }
 
 fn time(kept: &serde_json::Value) -> String {
-    let millis = kept["at_ms"].as_i64().unwrap();
+    let millis = kept["at_ms"].as_i64().expect("milliseconds");
     jiff::Timestamp::from_millisecond(millis)
-        .unwrap()
+        .expect("an instant")
         .to_string()
 }
 
