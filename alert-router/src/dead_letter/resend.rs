@@ -104,6 +104,8 @@ impl Resender {
             outlet: Arc::clone(&outlet),
             delivery: Ok(delivery.clone()),
             id,
+            // No lane waits for its end.
+            number: 0,
             lanes: lanes.clone(),
         };
         let settled = deliver(outgoing, Arc::clone(&self.metrics)).await;
