@@ -13,6 +13,7 @@ use opentelemetry::propagation::Injector;
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, KeyValue};
 
+use crate::clock::Moment;
 use crate::engine::{MessageFields, MessageKind, OpenSpan};
 use crate::propagation::Propagators;
 use crate::work;
@@ -51,7 +52,9 @@ pub enum Origin {
 /// Dropping it ends it without an outcome.
 #[must_use = "run the work in it"]
 pub struct Message {
-    span: OpenSpan,
+    /// Taken by whoever runs work in it.
+    span: Option<OpenSpan>,
+    opened: Moment,
     propagators: Propagators,
 }
 
@@ -69,7 +72,11 @@ impl Message {
         };
         if !spans {
             let span = OpenSpan::carried(parent);
-            return Self { span, propagators };
+            return Self {
+                span: Some(span),
+                opened: Moment::now(),
+                propagators,
+            };
         }
         let count = links.as_ref().map(Vec::len);
         let senders = links.into_iter().flatten();
@@ -83,18 +90,25 @@ impl Message {
             destination,
         };
         let senders = senders.filter(|sender| sender.is_valid());
+        let opened = Moment::now();
         let mut span = OpenSpan::message(parent, senders, fields);
         if let Some(count) = count {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
             span.set(KeyValue::new("messaging.batch.message_count", count));
         }
-        Self { span, propagators }
+        Self {
+            span: Some(span),
+            opened,
+            propagators,
+        }
     }
 
     /// Writes the span's context into the headers of a message; see
     /// [`propagation`](crate::propagation) for carriers.
     pub fn inject(&self, carrier: &mut dyn Injector) {
-        self.propagators.inject(self.span.context(), carrier);
+        if let Some(span) = &self.span {
+            self.propagators.inject(span.context(), carrier);
+        }
     }
 
     /// Runs `work` in the span and ends it with the outcome. Dropped before its end it counts as
@@ -103,8 +117,8 @@ impl Message {
     /// # Errors
     ///
     /// What `work` returns; the name of the error's type is recorded, never its text.
-    pub async fn run<T, E>(self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        work::run(self.span, |_, _| {}, work).await
+    pub async fn run<T, E>(mut self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        work::run(self.take(), |_, _| {}, work).await
     }
 
     /// [`run`](Self::run) without `async`.
@@ -112,8 +126,22 @@ impl Message {
     /// # Errors
     ///
     /// What `work` returns.
-    pub fn in_scope<T, E>(self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        work::run_here(self.span, |_, _| {}, work)
+    pub fn in_scope<T, E>(mut self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        work::run_here(self.take(), |_, _| {}, work)
+    }
+
+    fn take(&mut self) -> OpenSpan {
+        self.span
+            .take()
+            .expect("only `run`, `in_scope` and `drop` take it, and each consumes the message")
+    }
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        if let Some(mut span) = self.span.take() {
+            span.end(self.opened.elapsed());
+        }
     }
 }
 
