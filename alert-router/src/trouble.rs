@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alert_engine::{SourceName, Timestamp};
+use alert_engine::{LaneKey, SourceName, Timestamp};
 use bytes::Bytes;
 
 use crate::turn::deliver::Settled;
@@ -141,8 +141,20 @@ fn about(alertname: &str, settled: &Settled) -> BTreeMap<&'static str, String> {
         ("alertname", alertname.to_owned()),
         ("channel", destination.channel.to_owned()),
         ("destination", destination.label.clone()),
+        (DESTINATION_ID, destination_id(destination.key)),
         ("severity", "warning".to_owned()),
     ])
+}
+
+/// Tells destinations apart that look alike once their secrets are hidden: two webhooks of one
+/// server, two robots.
+pub(crate) const DESTINATION_ID: &str = "destination_id";
+
+/// The value of the label [`DESTINATION_ID`].
+pub(crate) fn destination_id(destination: LaneKey) -> String {
+    let mut id = destination.to_string();
+    id.truncate(8);
+    id
 }
 
 fn explain(settled: &Settled) -> String {

@@ -1,21 +1,20 @@
 //! Who hears of our own troubles: the receiver that the config names, and never through the
 //! destination that a trouble is about.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use alert_engine::{
-    GroupBy, Labels, LaneKey, MatchOp, Matcher, Matchers, Opens, RouteId, RouteSpec, RouteTree,
-    Timing,
+    GroupBy, Labels, LaneKey, MatchOp, Matcher, Opens, RouteId, RouteSpec, RouteTree, Timing,
 };
 
-use super::{Outlet, PolicyBuilder, RoutePlan};
+use super::{PolicyBuilder, RoutePlan};
+use crate::trouble::{DESTINATION_ID, destination_id};
 
 /// The routes of our own troubles.
 pub(super) struct Operators {
     pub(super) tree: RouteTree,
     /// Routes for troubles about a destination that operators are told through.
-    /// Two that look alike to people are both avoided.
-    about: BTreeMap<RouteId, BTreeSet<LaneKey>>,
+    about: BTreeMap<RouteId, LaneKey>,
 }
 
 impl Operators {
@@ -27,24 +26,25 @@ impl Operators {
             timing: Some(Timing::Settled),
             ..RouteSpec::default()
         };
-        let outlets = policies.reach(receiver);
-        let destinations: BTreeSet<_> = outlets.values().map(|outlet| labels(outlet)).collect();
-        root.routes = destinations.into_iter().map(route_about).collect();
+        let destinations = policies.reach(receiver);
+        root.routes = destinations.keys().map(|key| route_about(*key)).collect();
         let tree = RouteTree::new(&root).expect("the root has a receiver and takes everything");
-        let mut about: BTreeMap<RouteId, BTreeSet<LaneKey>> = BTreeMap::new();
-        for (lane, outlet) in &outlets {
-            for route in tree.find(&Labels::from_iter(labels(outlet))) {
-                about.entry(route.id).or_default().insert(*lane);
-            }
+        let about = destinations.keys().flat_map(|destination| {
+            let labels = Labels::from_iter([(DESTINATION_ID, destination_id(*destination))]);
+            let routes = tree.find(&labels).into_iter();
+            routes.map(|route| (route.id, *destination))
+        });
+        Self {
+            about: about.collect(),
+            tree,
         }
-        Self { tree, about }
     }
 
     pub(super) fn plans(&self, policies: &PolicyBuilder<'_>) -> BTreeMap<RouteId, RoutePlan> {
         let plan = |route: &alert_engine::Route| {
             let mut plan = policies.route(route);
-            for lane in self.about.get(&route.id).into_iter().flatten() {
-                plan.avoid(*lane);
+            if let Some(destination) = self.about.get(&route.id) {
+                plan.avoid(*destination);
             }
             (route.id, plan)
         };
@@ -66,21 +66,11 @@ impl RoutePlan {
     }
 }
 
-/// The labels that a trouble about this destination has.
-fn labels(outlet: &Outlet) -> [(&'static str, String); 2] {
-    let destination = outlet.receiver.destination();
-    [
-        ("channel", destination.channel.to_owned()),
-        ("destination", destination.label.clone()),
-    ]
-}
-
-fn route_about(labels: [(&'static str, String); 2]) -> RouteSpec {
-    let equals = |(name, value): (&str, String)| {
-        Matcher::new(name, MatchOp::Equal, &value).expect("equality takes every text")
-    };
+fn route_about(destination: LaneKey) -> RouteSpec {
+    let id = destination_id(destination);
+    let about = Matcher::new(DESTINATION_ID, MatchOp::Equal, &id);
     RouteSpec {
-        matchers: labels.map(equals).into_iter().collect::<Matchers>(),
+        matchers: about.into_iter().collect(),
         ..RouteSpec::default()
     }
 }
