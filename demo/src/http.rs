@@ -3,15 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::body::HttpBody;
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Method, Request};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{self, Client as Legacy};
 use hyper_util::rt::TokioExecutor;
-use telemetry_lib::{HttpClient, Telemetry};
-use tower::{Layer, Service, ServiceExt};
+use tower::ServiceExt;
 
 /// More than any page of the demo.
 const MAX_BODY: usize = 8 << 20;
@@ -19,12 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Keeps connections open between requests; cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Client<S = Plain>(S);
-
-type Plain = Legacy<HttpConnector, Full<Bytes>>;
-
-/// A client whose requests are seen in traces and metrics, and carry the context.
-pub(crate) type TracedClient = Client<HttpClient<Plain>>;
+pub(crate) struct Client(Legacy<HttpConnector, Full<Bytes>>);
 
 /// What came back.
 #[derive(Clone, Debug)]
@@ -51,16 +44,6 @@ impl Client {
         Self(Legacy::builder(TokioExecutor::new()).build_http())
     }
 
-    pub(crate) fn traced(self, telemetry: &Telemetry) -> TracedClient {
-        Client(telemetry.http_client().layer(self.0))
-    }
-}
-
-impl<S, B> Client<S>
-where
-    S: Service<Request<Full<Bytes>>, Response = Response<B>, Error = legacy::Error> + Clone,
-    B: HttpBody<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
-{
     pub(crate) async fn get(&self, to: SocketAddr, path: &str) -> Result<Answer, CallError> {
         self.call(Method::GET, to, path).await
     }

@@ -1,4 +1,5 @@
-//! Customers: a steady stream of orders, a few of them wrong as real ones are.
+//! Customers: a steady stream of orders, a few of them wrong as real ones are, and some
+//! watched until they are delivered.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -33,6 +34,9 @@ pub(crate) async fn run(client: Client, shop: SocketAddr, per_second: u16) {
                 _ => format!("/orders/{item}"),
             };
             let _ = client.post(shop, &path).await;
+            if item % 25 == 0 {
+                let _ = client.get(shop, &format!("{path}/progress")).await;
+            }
         });
     }
 }

@@ -158,14 +158,21 @@ fn prometheus(ports: &Ports, files: &Files) -> Recipe {
 
 fn stock(ports: &Ports) -> Recipe {
     let links = [("metrics", url(ports.stock, "/metrics"))];
-    let role = "reserves goods; a queue feeds its worker";
+    let role = "reserves goods, asked over gRPC; a queue feeds its worker";
     service(ports, "stock", role, &links, ports.stock, &[])
 }
 
 fn shop(ports: &Ports) -> Recipe {
     let links = [("metrics", url(ports.shop, "/metrics"))];
     let calls = ["--calls".to_owned(), ports.stock.to_string()];
-    service(ports, "shop", "takes orders", &links, ports.shop, &calls)
+    service(
+        ports,
+        "shop",
+        "takes orders over HTTP",
+        &links,
+        ports.shop,
+        &calls,
+    )
 }
 
 fn service(

@@ -66,7 +66,7 @@ async fn traces_have_their_parents(demo: &Demo) {
 async fn metrics_are_there(demo: &Demo) {
     let expressions = [
         "sum(http_server_request_duration_seconds_count{service=\"shop\"})",
-        "sum(http_server_request_duration_seconds_count{service=\"stock\"})",
+        "sum(rpc_server_call_duration_seconds_count{service=\"stock\"})",
         // Counted by the Collector in the spans, under the name of the service that made them.
         "sum(traces_span_metrics_calls_total{service=\"stock\"})",
         "sum(otelcol_exporter_sent_spans)",

@@ -94,11 +94,17 @@ async fn follow(prometheus: &Prometheus, pipeline: &Pipeline, followed: &mut BTr
     }
 }
 
-/// Of the services' own histograms.
+/// Of the services' own histograms: the shop's requests, and the stock's calls.
 async fn exemplars(prometheus: &Prometheus) -> Vec<Exemplar> {
-    let histogram = "http_server_request_duration_seconds_bucket";
-    let found = prometheus.exemplars(histogram).await;
-    found.expect("Prometheus has exemplars")
+    let mut all = Vec::new();
+    for histogram in [
+        "http_server_request_duration_seconds_bucket",
+        "rpc_server_call_duration_seconds_bucket",
+    ] {
+        let found = prometheus.exemplars(histogram).await;
+        all.extend(found.expect("Prometheus has exemplars"));
+    }
+    all
 }
 
 /// Of the trace.

@@ -2,11 +2,11 @@
 
 use stack_tests::parts::{Span, Trace};
 
-/// Each of these spans is the parent of the next; the first has none. HTTP, then a queue.
+/// Each of these spans is the parent of the next; the first has none. HTTP, gRPC, then a queue.
 const WAY: [(&str, &str); 5] = [
     ("shop", "POST /orders/{item}"),
-    ("shop", "POST"),
-    ("stock", "POST /reserve/{item}"),
+    ("shop", "shop.Stock/Reserve"),
+    ("stock", "shop.Stock/Reserve"),
     ("stock", "send reservations"),
     ("stock", "process reservations"),
 ];

@@ -1,5 +1,6 @@
 //! The services of the demo. Each is a process; what it owes to telemetry-lib is two lines.
 
+mod rpc;
 mod shop;
 mod stock;
 mod switch;
@@ -51,7 +52,7 @@ pub(crate) async fn run(
     let report = match role {
         Role::Shop => {
             let calls = calls.ok_or("shop needs --calls")?;
-            let app = telemetry.instrument(shop::routes(&telemetry, calls));
+            let app = telemetry.instrument(shop::routes(&telemetry, calls)?);
             telemetry_lib::serve_gracefully(&telemetry, listener, app, grace).await?
         }
         Role::Stock => {

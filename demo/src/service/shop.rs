@@ -1,39 +1,92 @@
-//! The shop: what people talk to. An order asks the stock over HTTP; the client's layer puts the
-//! context into the request.
+//! The shop: what people talk to, over HTTP. It asks the stock over gRPC, and says in HTTP's words
+//! what went wrong there.
 
 use std::net::SocketAddr;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::routing::post;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
 use http::StatusCode;
 use telemetry_lib::Telemetry;
+use tonic::codegen::tokio_stream::StreamExt;
+use tonic::{Code, Status};
 
-use crate::http::{Client, TracedClient};
+use super::rpc::StockClient;
+use crate::Failure;
 
-#[derive(Clone)]
-struct Shop {
-    client: TracedClient,
-    stock: SocketAddr,
-}
-
-pub(super) fn routes(telemetry: &Telemetry, stock: SocketAddr) -> Router {
-    let shop = Shop {
-        client: Client::new().traced(telemetry),
-        stock,
-    };
-    Router::new()
+pub(super) fn routes(telemetry: &Telemetry, stock: SocketAddr) -> Result<Router, Failure> {
+    let stock = StockClient::new(telemetry, stock)?;
+    Ok(Router::new()
         .route("/orders/{item}", post(order))
-        .with_state(shop)
+        .route("/orders/{item}/progress", get(progress))
+        .with_state(stock))
 }
 
-async fn order(State(shop): State<Shop>, Path(item): Path<u32>) -> (StatusCode, String) {
-    let path = format!("/reserve/{item}");
-    match shop.client.post(shop.stock, &path).await {
-        Ok(answer) if answer.is_success() => (StatusCode::CREATED, format!("ordered {item}\n")),
-        Ok(_) | Err(_) => (
-            StatusCode::BAD_GATEWAY,
-            "the stock does not answer\n".into(),
+async fn order(State(stock): State<StockClient>, Path(item): Path<u32>) -> Response {
+    match stock.reserve(item).await {
+        Ok(()) => (StatusCode::CREATED, format!("ordered {item}\n")).into_response(),
+        Err(status) => refusal(&status),
+    }
+}
+
+/// A line for each step of the delivery, as the stock tells it: one stream is handed on as another.
+async fn progress(State(stock): State<StockClient>, Path(item): Path<u32>) -> Response {
+    match stock.watch(item).await {
+        Ok(steps) => {
+            let lines = steps.map(|step| step.map(|it| format!("{}\n", it.step)));
+            Body::from_stream(lines).into_response()
+        }
+        Err(status) => refusal(&status),
+    }
+}
+
+fn refusal(status: &Status) -> Response {
+    let (code, text) = in_http(status.code());
+    (code, text).into_response()
+}
+
+/// What the stock's failure is to the shop's customers: never their fault.
+fn in_http(code: Code) -> (StatusCode, &'static str) {
+    match code {
+        Code::Unavailable | Code::ResourceExhausted => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the stock cannot be reached, or has too much to do\n",
         ),
+        Code::DeadlineExceeded | Code::Cancelled => (
+            StatusCode::GATEWAY_TIMEOUT,
+            "the stock does not answer in time\n",
+        ),
+        Code::Ok
+        | Code::Unknown
+        | Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::Internal
+        | Code::DataLoss
+        | Code::Unauthenticated => (StatusCode::BAD_GATEWAY, "the stock failed\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_call_is_never_the_customers_fault_and_tells_dead_from_slow_from_broken() {
+        for number in 1..=16 {
+            let code = Code::from_i32(number);
+            assert!(in_http(code).0.is_server_error(), "{code:?}");
+        }
+        assert_eq!(in_http(Code::Internal).0, 502);
+        assert_eq!(in_http(Code::Unavailable).0, 503);
+        assert_eq!(in_http(Code::ResourceExhausted).0, 503);
+        assert_eq!(in_http(Code::DeadlineExceeded).0, 504);
     }
 }
