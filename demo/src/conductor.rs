@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::interval;
@@ -18,7 +18,8 @@ use crate::files::Files;
 use crate::http::Client;
 use crate::mailbox::Mailbox;
 use crate::page::{self, People, Shared};
-use crate::part::{Link, Part, Program, Recipe, State};
+use crate::part::{Link, Part, Program, Ready, Recipe, State};
+use crate::plan::Queue;
 use crate::ports::Ports;
 use crate::process::{Process, Stopped};
 use crate::service::Mode;
@@ -60,9 +61,10 @@ pub(crate) async fn up(up: Up) -> Result<(), Failure> {
         .as_ref()
         .map(tempfile::TempDir::path)
         .or(given.as_deref());
+    let queue = Queue::find();
     let files = {
         let mail = up.mail.as_deref().map(mail_config).transpose()?;
-        Files::write(folder.ok_or("no data folder")?, &ports, mail)?
+        Files::write(folder.ok_or("no data folder")?, &ports, queue, mail)?
     };
     say(&format!("data and logs: {}", files.text("")));
 
@@ -79,7 +81,7 @@ pub(crate) async fn up(up: Up) -> Result<(), Failure> {
     // To the end of the program: while it stops, alert-router still sends what is under way.
     let mailbox = people.mailbox.clone();
     tokio::spawn(async move { mailbox.serve(smtp).await });
-    let recipes = plan::recipes(&ports, &files);
+    let recipes = plan::recipes(&ports, &files, queue);
     let board = Board::new(recipes.iter().map(|recipe| recipe.part.clone()).collect());
     let mut running = Running::new();
     let worked = tokio::select! {
@@ -147,15 +149,20 @@ async fn work(
 
 /// Starts a process, or says why not.
 fn start(recipe: &Recipe, files: &Files, board: &Board, place: usize) -> Option<Process> {
-    let command = match &recipe.program {
-        Program::Own(arguments) => std::env::current_exe().ok().map(|own| (own, arguments)),
-        Program::Other(tool, arguments) => {
+    let other = match &recipe.program {
+        Program::Own(_) => None,
+        Program::OwnWith(tool, _) | Program::Other(tool, _) => {
             let Some(found) = tool.find() else {
                 set(board, place, State::Missing(*tool));
                 return None;
             };
-            Some((found, arguments))
+            Some(found)
         }
+    };
+    let own = std::env::current_exe().ok();
+    let command = match &recipe.program {
+        Program::Own(arguments) | Program::OwnWith(_, arguments) => own.zip(Some(arguments)),
+        Program::Other(_, arguments) => other.zip(Some(arguments)),
     };
     let (program, arguments) = command?;
     let mut command = vec![program.into_os_string()];
@@ -188,16 +195,11 @@ async fn while_starting(
         tick.tick().await;
         let mut still = Vec::new();
         for place in waiting {
-            let (at, path) = recipes[place].ready;
             let log = log_of(recipes[place].part.name, files);
             let process = running.iter_mut().find(|(of, _)| *of == place);
             if let Some(status) = process.and_then(|(_, process)| process.ended()) {
                 set(board, place, ended(&status.to_string(), &log));
-            } else if client
-                .get(at, path)
-                .await
-                .is_ok_and(|answer| answer.is_success())
-            {
+            } else if is_ready(recipes[place].ready, client).await {
                 set(board, place, State::Ready(begin.elapsed()));
             } else if begin.elapsed() > PATIENCE {
                 set(board, place, ended("no answer for 30 s", &log));
@@ -206,6 +208,16 @@ async fn while_starting(
             }
         }
         waiting = still;
+    }
+}
+
+async fn is_ready(ready: Ready, client: &Client) -> bool {
+    match ready {
+        Ready::Page(at, path) => {
+            let answer = client.get(at, path).await;
+            answer.is_ok_and(|answer| answer.is_success())
+        }
+        Ready::Port(at) => TcpStream::connect(at).await.is_ok(),
     }
 }
 

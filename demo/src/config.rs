@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use crate::Failure;
+use crate::plan::Queue;
 use crate::ports::Ports;
 
 /// The bot's key; the simulator makes it public and worthless.
@@ -35,9 +36,14 @@ pub(crate) fn prometheus(ports: &Ports) -> Result<String, Failure> {
 }
 
 /// The services, as Prometheus reads them from a file of its own.
-pub(crate) fn targets(ports: &Ports) -> String {
+pub(crate) fn targets(ports: &Ports, queue: Queue) -> String {
     let target = |service: &str, at: SocketAddr| json!({"targets": [at], "labels": {"service": service, "env": "demo"}});
-    let targets = json!([target("shop", ports.shop), target("stock", ports.stock)]);
+    let mut targets = vec![target("shop", ports.shop), target("stock", ports.stock)];
+    // Where there is no cache, it is not down.
+    if queue == Queue::Redis {
+        targets.push(target("cache", ports.cache));
+    }
+    let targets = Value::from(targets);
     format!("{targets:#}\n")
 }
 
@@ -135,6 +141,14 @@ mod tests {
         assert!(!config.contains("\"dev\""), "{config}");
         let pace = format!("\"scrape_interval\": \"{LOOK}\"");
         assert!(config.contains(&pace), "{config}");
+    }
+
+    #[test]
+    fn the_cache_is_only_looked_at_where_it_runs() {
+        let ports = Ports::free().unwrap();
+        let cache = ports.cache.to_string();
+        assert!(targets(&ports, Queue::Redis).contains(&cache));
+        assert!(!targets(&ports, Queue::InProcess).contains(&cache));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::Failure;
+use crate::plan::Queue;
 use crate::ports::Ports;
 use crate::{config, rules};
 
@@ -19,6 +20,7 @@ impl Files {
     pub(crate) fn write(
         folder: &Path,
         ports: &Ports,
+        queue: Queue,
         mail: Option<Value>,
     ) -> Result<Self, Failure> {
         let files = Self {
@@ -31,6 +33,7 @@ impl Files {
             "prometheus",
             "alertmanager",
             "jaeger",
+            "redis",
         ];
         for below in folders.into_iter().chain(["queue"]) {
             std::fs::create_dir_all(folder.join(below))?;
@@ -43,7 +46,7 @@ impl Files {
         for (name, text) in rules::files()? {
             write(&format!("rules/{name}"), &text)?;
         }
-        write("targets/services.yaml", &config::targets(ports))?;
+        write("targets/services.yaml", &config::targets(ports, queue))?;
         write("prometheus.yml", &config::prometheus(ports)?)?;
         write("alertmanager.yml", &config::alertmanager(ports))?;
         let store = files.text("alert-router.db");

@@ -36,7 +36,7 @@ use crate::service::{Mode, Role};
 /// What every command may fail with; it is printed for people.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Runs services, alert-router, Prometheus, Alertmanager, Collector and Jaeger on this machine,
+/// Runs services, Redis, alert-router, Prometheus, Alertmanager, Collector and Jaeger on this machine,
 /// and shows the way of an alert to people.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
@@ -96,6 +96,9 @@ enum Command {
         /// The address of the service that it calls.
         #[arg(long)]
         calls: Option<SocketAddr>,
+        /// The address of Redis; without it the stock queues in its own process.
+        #[arg(long)]
+        redis: Option<SocketAddr>,
         /// Between "not ready" and the last connection, in milliseconds: for load balancers.
         #[arg(long, default_value_t = 0)]
         drain_ms: u64,
@@ -151,8 +154,12 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
                 role,
                 listen,
                 calls,
+                redis,
                 drain_ms,
-            }) => service::run(role, listen, calls, Duration::from_millis(drain_ms)).await,
+            }) => {
+                let drain = Duration::from_millis(drain_ms);
+                service::run(role, listen, calls, redis, drain).await
+            }
             Some(Command::AlertRouter { config }) => service::alert_router(config).await,
             Some(Command::Leash { .. }) => Ok(()),
         }

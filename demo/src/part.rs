@@ -42,8 +42,16 @@ pub(crate) struct Recipe {
     pub(crate) part: Part,
     pub(crate) program: Program,
     pub(crate) vars: Vec<(String, String)>,
-    /// Answers with success when the part is ready.
-    pub(crate) ready: (SocketAddr, &'static str),
+    pub(crate) ready: Ready,
+}
+
+/// How to see that a part is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ready {
+    /// This page answers with success.
+    Page(SocketAddr, &'static str),
+    /// Connections are taken here.
+    Port(SocketAddr),
 }
 
 /// What to run, with its arguments.
@@ -51,6 +59,8 @@ pub(crate) struct Recipe {
 pub(crate) enum Program {
     /// This program again.
     Own(Vec<String>),
+    /// This program again, which is of no use where the other is missing.
+    OwnWith(Tool, Vec<String>),
     Other(Tool, Vec<String>),
 }
 

@@ -4,18 +4,36 @@
 use std::net::SocketAddr;
 
 use crate::files::Files;
-use crate::part::{Part, Program, Recipe, State};
+use crate::part::{Part, Program, Ready, Recipe, State};
 use crate::ports::Ports;
 use crate::tool::Tool;
 
+/// What the stock's reservations go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queue {
+    /// To the cache, a process of its own.
+    Redis,
+    /// Redis is not installed.
+    InProcess,
+}
+
+impl Queue {
+    /// What this machine has.
+    pub(crate) fn find() -> Self {
+        Tool::Redis.find().map_or(Self::InProcess, |_| Self::Redis)
+    }
+}
+
 /// All processes.
-pub(crate) fn recipes(ports: &Ports, files: &Files) -> Vec<Recipe> {
+pub(crate) fn recipes(ports: &Ports, files: &Files, queue: Queue) -> Vec<Recipe> {
     vec![
         jaeger(ports, files),
         collector(ports, files),
         alert_router(ports, files),
         alertmanager(ports, files),
-        stock(ports),
+        redis(ports, files),
+        cache(ports),
+        stock(ports, queue),
         shop(ports),
         prometheus(ports, files),
     ]
@@ -63,7 +81,7 @@ fn jaeger(ports: &Ports, files: &Files) -> Recipe {
             ("JAEGER_DATA_DIR", files.text("jaeger")),
             ("PROMETHEUS_URL", url(ports.prometheus, "")),
         ]),
-        ready: (ports.jaeger_health, "/status"),
+        ready: Ready::Page(ports.jaeger_health, "/status"),
     }
 }
 
@@ -92,7 +110,7 @@ fn collector(ports: &Ports, files: &Files) -> Recipe {
             ("SPAN_METRICS_FLUSH_INTERVAL", "5s".into()),
             ("DEPLOY_ENV", "demo".into()),
         ]),
-        ready: (ports.collector_health, "/healthz"),
+        ready: Ready::Page(ports.collector_health, "/healthz"),
     }
 }
 
@@ -109,7 +127,7 @@ fn alert_router(ports: &Ports, files: &Files) -> Recipe {
             files.text("alert-router.yaml"),
         ]),
         vars: vars(&[("OTEL_EXPORTER_OTLP_ENDPOINT", url(ports.otlp_http, ""))]),
-        ready: (ports.alert_router, "/-/ready"),
+        ready: Ready::Page(ports.alert_router, "/-/ready"),
     }
 }
 
@@ -127,7 +145,7 @@ fn alertmanager(ports: &Ports, files: &Files) -> Recipe {
         part: part("Alertmanager", "groups, inhibits and silences", &links),
         program: Program::Other(Tool::Alertmanager, arguments),
         vars: Vec::new(),
-        ready: (ports.alertmanager, "/-/ready"),
+        ready: Ready::Page(ports.alertmanager, "/-/ready"),
     }
 }
 
@@ -152,14 +170,61 @@ fn prometheus(ports: &Ports, files: &Files) -> Recipe {
         ),
         program: Program::Other(Tool::Prometheus, arguments),
         vars: Vec::new(),
-        ready: (ports.prometheus, "/-/ready"),
+        ready: Ready::Page(ports.prometheus, "/-/ready"),
     }
 }
 
-fn stock(ports: &Ports) -> Recipe {
+fn redis(ports: &Ports, files: &Files) -> Recipe {
+    let port = ports.redis.port().to_string();
+    let folder = files.text("redis");
+    // In memory only, and bounded: it ends with the demo, and refuses what does not fit.
+    let arguments = [
+        "--bind",
+        "127.0.0.1",
+        "--port",
+        &port,
+        "--dir",
+        &folder,
+        "--save",
+        "",
+        "--maxmemory",
+        "64mb",
+    ];
+    Recipe {
+        part: part("Redis", "keeps reservations, events and the cache", &[]),
+        program: Program::Other(Tool::Redis, arguments.map(str::to_owned).into()),
+        vars: Vec::new(),
+        ready: Ready::Port(ports.redis),
+    }
+}
+
+fn cache(ports: &Ports) -> Recipe {
+    let links = [
+        ("an item", url(ports.cache, "/items/7")),
+        ("metrics", url(ports.cache, "/metrics")),
+    ];
+    let role = "renews what it knows when an event comes; a job takes stock";
+    let redis = ["--redis".to_owned(), ports.redis.to_string()];
+    let mut recipe = service(ports, "cache", role, &links, ports.cache, &redis);
+    if let Program::Own(arguments) = recipe.program {
+        recipe.program = Program::OwnWith(Tool::Redis, arguments);
+    }
+    recipe
+}
+
+fn stock(ports: &Ports, queue: Queue) -> Recipe {
     let links = [("metrics", url(ports.stock, "/metrics"))];
-    let role = "reserves goods, asked over gRPC; a queue feeds its worker";
-    service(ports, "stock", role, &links, ports.stock, &[])
+    let (role, more) = match queue {
+        Queue::Redis => (
+            "reserves goods, asked over gRPC; tells the cache through Redis",
+            vec!["--redis".to_owned(), ports.redis.to_string()],
+        ),
+        Queue::InProcess => (
+            "reserves goods, asked over gRPC; without Redis its queue is in its own process",
+            Vec::new(),
+        ),
+    };
+    service(ports, "stock", role, &links, ports.stock, &more)
 }
 
 fn shop(ports: &Ports) -> Recipe {
@@ -193,6 +258,30 @@ fn service(
             ("OTEL_EXPORTER_OTLP_ENDPOINT", url(ports.otlp_http, "")),
             ("OTEL_SERVICE_NAME", name.into()),
         ]),
-        ready: (listen, "/readyz"),
+        ready: Ready::Page(listen, "/readyz"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_redis_the_stock_is_not_sent_there_and_says_so_and_the_cache_is_not_started() {
+        let ports = Ports::free().unwrap();
+        let stock = |queue| {
+            let recipe = stock(&ports, queue);
+            let Program::Own(arguments) = recipe.program else {
+                panic!("the stock is always of use");
+            };
+            (recipe.part.role, arguments.join(" "))
+        };
+        let redis = format!("--redis {}", ports.redis);
+        assert!(stock(Queue::Redis).1.contains(&redis));
+        let (role, arguments) = stock(Queue::InProcess);
+        assert!(!arguments.contains("--redis"), "{arguments}");
+        assert!(role.contains("without Redis"), "{role}");
+        let cache = cache(&ports).program;
+        assert!(matches!(cache, Program::OwnWith(Tool::Redis, _)));
     }
 }

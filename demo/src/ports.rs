@@ -10,6 +10,8 @@ pub(crate) struct Ports {
     pub(crate) page: SocketAddr,
     pub(crate) shop: SocketAddr,
     pub(crate) stock: SocketAddr,
+    pub(crate) cache: SocketAddr,
+    pub(crate) redis: SocketAddr,
     pub(crate) alert_router: SocketAddr,
     pub(crate) wecom: SocketAddr,
     pub(crate) smtp: SocketAddr,
@@ -42,6 +44,9 @@ impl Ports {
             page: at(8090),
             shop: at(8081),
             stock: at(8082),
+            cache: at(8083),
+            // Not Redis' own: Debian starts one there when it is installed.
+            redis: at(16379),
             alert_router: at(9095),
             wecom: at(9096),
             smtp: at(1025),
@@ -86,11 +91,13 @@ impl Ports {
     }
 
     /// All of them, under the names that people know.
-    pub(crate) fn all(&self) -> [(&'static str, SocketAddr); 18] {
+    pub(crate) fn all(&self) -> [(&'static str, SocketAddr); 20] {
         [
             ("start page", self.page),
             ("shop", self.shop),
             ("stock", self.stock),
+            ("cache", self.cache),
+            ("Redis", self.redis),
             ("alert-router", self.alert_router),
             ("WeCom simulator", self.wecom),
             ("mailbox, SMTP", self.smtp),
@@ -109,11 +116,13 @@ impl Ports {
         ]
     }
 
-    fn each(&mut self) -> [&mut SocketAddr; 18] {
+    fn each(&mut self) -> [&mut SocketAddr; 20] {
         [
             &mut self.page,
             &mut self.shop,
             &mut self.stock,
+            &mut self.cache,
+            &mut self.redis,
             &mut self.alert_router,
             &mut self.wecom,
             &mut self.smtp,
@@ -157,7 +166,7 @@ mod tests {
             let mut all: Vec<_> = ports.all().into_iter().map(|(_, a)| a.port()).collect();
             all.sort_unstable();
             all.dedup();
-            assert_eq!(all.len(), 18);
+            assert_eq!(all.len(), 20);
         }
     }
 }

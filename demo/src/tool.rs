@@ -10,6 +10,7 @@ pub(crate) enum Tool {
     Alertmanager,
     Collector,
     Jaeger,
+    Redis,
 }
 
 impl Tool {
@@ -26,6 +27,7 @@ impl Tool {
         match self {
             Self::Prometheus => "sudo apt-get install prometheus",
             Self::Alertmanager => "sudo apt-get install prometheus-alertmanager",
+            Self::Redis => "sudo apt-get install redis-server",
             Self::Collector | Self::Jaeger => "demo/parts/build.sh (about 10 minutes, needs Go)",
         }
     }
@@ -37,6 +39,7 @@ impl Tool {
             Self::Alertmanager => &["prometheus-alertmanager", "alertmanager"],
             Self::Collector => &["otelcol-toolkit"],
             Self::Jaeger => &["jaeger"],
+            Self::Redis => &["redis-server"],
         }
     }
 }

@@ -10,7 +10,7 @@ const ALERT: &str = "ServiceErrors";
 #[tokio::test(flavor = "multi_thread")]
 async fn traffic_is_seen_and_a_broken_service_heard_and_its_end_in_the_same_thread() {
     let test = "the chain of the demo";
-    let Some(_turn) = turn(test, &Program::ALL).await else {
+    let Some(_turn) = turn(test, &[&Program::ALL[..], &[Program::Redis]].concat()).await else {
         return;
     };
     let demo = Demo::start().await;
@@ -48,7 +48,7 @@ async fn traces_have_their_parents(demo: &Demo) {
         let orders = traces
             .iter()
             .filter(|trace| orders::number(trace).is_some());
-        let whole = orders.map(orders::is_whole);
+        let whole = orders.map(orders::is_whole_through_redis);
         // The newest may still be on their way.
         let whole: Vec<_> = whole.collect();
         match whole.iter().filter(|whole| whole.is_ok()).count() {
@@ -61,12 +61,23 @@ async fn traces_have_their_parents(demo: &Demo) {
         "first whole trace in Jaeger: {:.1?}",
         since.elapsed()
     ));
+    until("the trace of a watched delivery", async || {
+        let traces = demo.jaeger().traces("shop").await?;
+        let watched = traces.iter().map(orders::is_watched);
+        let (_, others): (Vec<_>, Vec<_>) = watched.partition(Result::is_ok);
+        match others.len() < traces.len() {
+            true => Ok(()),
+            false => Err(format!("none of {}", traces.len())),
+        }
+    })
+    .await;
 }
 
 async fn metrics_are_there(demo: &Demo) {
     let expressions = [
         "sum(http_server_request_duration_seconds_count{service=\"shop\"})",
         "sum(rpc_server_call_duration_seconds_count{service=\"stock\"})",
+        "sum(job_duration_seconds_count{service=\"cache\",job_name=\"stock_taking\",outcome=\"success\"})",
         // Counted by the Collector in the spans, under the name of the service that made them.
         "sum(traces_span_metrics_calls_total{service=\"stock\"})",
         "sum(otelcol_exporter_sent_spans)",

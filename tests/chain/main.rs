@@ -1,8 +1,10 @@
 //! The whole way of a span and of an alert on real parts, through the services of the demo: first the
 //! demo as a user starts it, then its services with a Collector and a Jaeger that can be broken. Times
-//! are printed (`MEASURED: …`) and never asserted.
+//! are printed (`MEASURED: …`) and never asserted. Without `redis-server` two things are NOT RUN: the alarm
+//! (the demo starts all that it has) and the cache; faults, exemplars and drains use the stock's own queue.
 
 mod alarm;
+mod cache;
 mod customers;
 mod demo;
 mod drain;

@@ -1,33 +1,68 @@
-//! What the trace of one order looks like: the way of the context through the services.
+//! What the traces of the services look like: the way of the context through them.
 
 use stack_tests::parts::{Span, Trace};
 
-/// Each of these spans is the parent of the next; the first has none. HTTP, gRPC, then a queue.
-const WAY: [(&str, &str); 5] = [
-    ("shop", "POST /orders/{item}"),
-    ("shop", "shop.Stock/Reserve"),
-    ("stock", "shop.Stock/Reserve"),
-    ("stock", "send reservations"),
-    ("stock", "process reservations"),
+/// Service and name of a span, and the place of its parent in the list; who has none is the first.
+type Way = [(&'static str, &'static str, Option<usize>)];
+
+/// An order: HTTP, gRPC, and a queue in the stock's process.
+const ORDER: &Way = &[
+    ("shop", "POST /orders/{item}", None),
+    ("shop", "shop.Stock/Reserve", Some(0)),
+    ("stock", "shop.Stock/Reserve", Some(1)),
+    ("stock", "send reservations", Some(2)),
+    ("stock", "process reservations", Some(3)),
+];
+/// The same with Redis: written, told, and the cache of a third process invalidated and rebuilt.
+const THROUGH_REDIS: &Way = &[
+    ("shop", "POST /orders/{item}", None),
+    ("shop", "shop.Stock/Reserve", Some(0)),
+    ("stock", "shop.Stock/Reserve", Some(1)),
+    ("stock", "send reservations", Some(2)),
+    ("cache", "process reservations", Some(3)),
+    ("cache", "invalidate", Some(4)),
+    ("cache", "rebuild", Some(4)),
+];
+/// A delivery that is watched: a stream of gRPC is handed on over HTTP.
+const WATCHED: &Way = &[
+    ("shop", "GET /orders/{item}/progress", None),
+    ("shop", "shop.Stock/Watch", Some(0)),
+    ("stock", "shop.Stock/Watch", Some(1)),
 ];
 /// Spans that each service makes for an order.
 pub(crate) const OF_SHOP: u64 = 2;
 pub(crate) const OF_STOCK: u64 = 3;
+/// With Redis.
+pub(crate) const OF_CACHE: u64 = 3;
 
 /// Whether all spans of an order are there, each below the right one.
 pub(crate) fn is_whole(trace: &Trace) -> Result<(), String> {
-    let mut parent: Option<&Span> = None;
-    for (service, name) in WAY {
+    goes(trace, ORDER)
+}
+
+/// As [`is_whole`], where there is a Redis.
+pub(crate) fn is_whole_through_redis(trace: &Trace) -> Result<(), String> {
+    goes(trace, THROUGH_REDIS)
+}
+
+/// Whether all spans of a watched delivery are there.
+pub(crate) fn is_watched(trace: &Trace) -> Result<(), String> {
+    goes(trace, WATCHED)
+}
+
+fn goes(trace: &Trace, way: &Way) -> Result<(), String> {
+    let mut found: Vec<&Span> = Vec::new();
+    for &(service, name, parent) in way {
         let is_it = |span: &&Span| span.service == service && span.name == name;
         let span = trace.spans.iter().find(is_it);
         let span = span.ok_or_else(|| format!("no {name} of {service} in {trace:#?}"))?;
-        if span.parent.as_ref() != parent.map(|parent| &parent.id) {
+        if span.parent.as_ref() != parent.map(|place| &found[place].id) {
             return Err(format!("{name} hangs below another span: {trace:#?}"));
         }
-        parent = Some(span);
+        found.push(span);
     }
     match trace.spans.len() {
-        found if found == WAY.len() => Ok(()),
+        found if found == way.len() => Ok(()),
         found => Err(format!("{found} spans: {trace:#?}")),
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Wishes {
     /// Further settings of both services, and of the stock alone.
     pub(crate) both: &'static [(&'static str, &'static str)],
     pub(crate) stock: &'static [(&'static str, &'static str)],
+    /// Where the stock writes; without it, it queues in its own process.
+    pub(crate) redis: Option<SocketAddr>,
 }
 
 /// A service of the demo.
@@ -51,6 +53,7 @@ impl Default for Wishes {
             baseline: "100",
             both: &[],
             stock: &[],
+            redis: None,
         }
     }
 }
@@ -62,7 +65,7 @@ impl Pipeline {
         let jaeger = Jaeger::start(at).await;
         let collector = Collector::start(at, &jaeger.otlp, wishes.baseline).await;
         let vars = [wishes.both, wishes.stock].concat();
-        let stock = Service::start(at, "stock", &collector, &vars, &[]).await;
+        let stock = Service::start(at, "stock", &collector, &vars, &to(wishes.redis)).await;
         let address = stock.url.trim_start_matches("http://").to_owned();
         let calls = ["--calls".to_owned(), address];
         let shop = Service::start(at, "shop", &collector, wishes.both, &calls).await;
@@ -73,6 +76,12 @@ impl Pipeline {
             jaeger,
             folder,
         }
+    }
+
+    /// The reader of the events in `redis`.
+    pub(crate) async fn cache(&self, redis: SocketAddr) -> Service {
+        let at = self.folder.path();
+        Service::start(at, "cache", &self.collector, &[], &to(Some(redis))).await
     }
 
     /// Another shop before the same stock, which gives out no exemplars and so marks no span.
@@ -102,6 +111,12 @@ impl Pipeline {
     }
 }
 
+/// The flag for a Redis.
+fn to(redis: Option<SocketAddr>) -> Vec<String> {
+    let flag = |at: SocketAddr| vec!["--redis".to_owned(), at.to_string()];
+    redis.map_or_else(Vec::new, flag)
+}
+
 impl Service {
     async fn start(
         folder: &Path,
@@ -124,6 +139,11 @@ impl Service {
             process: Process::start(name, command, folder, ready).await,
             url,
         }
+    }
+
+    /// Starts it as before, after [`Self::terminate`].
+    pub(crate) async fn start_again(&mut self) {
+        self.process.start_again().await;
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -1,8 +1,11 @@
 //! The services of the demo. Each is a process; what it owes to telemetry-lib is two lines.
 
+mod cache;
+mod queue;
 mod rpc;
 mod shop;
 mod stock;
+mod store;
 mod switch;
 
 use std::net::SocketAddr;
@@ -16,11 +19,12 @@ use clap::ValueEnum;
 use telemetry_lib::{Config, Grace, Report, Telemetry};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 
 pub(crate) use switch::Mode;
 
+use self::store::Store;
 use crate::Failure;
 
 /// Which service a process is.
@@ -28,8 +32,34 @@ use crate::Failure;
 pub(crate) enum Role {
     /// Takes orders from people and asks the stock.
     Shop,
-    /// Reserves goods, and restocks through a queue.
+    /// Reserves goods, and tells others through a queue.
     Stock,
+    /// Follows the queue in Redis, and keeps what people ask for at hand.
+    Cache,
+}
+
+/// What a service does besides answering.
+struct Background {
+    /// True when it shall end what it has begun, and begin nothing more.
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Default for Background {
+    fn default() -> Self {
+        Self {
+            stop: watch::Sender::new(false),
+            tasks: JoinSet::new(),
+        }
+    }
+}
+
+impl Background {
+    /// Tells it to end, and returns when it has.
+    async fn end(self) {
+        self.stop.send_replace(true);
+        self.tasks.join_all().await;
+    }
 }
 
 /// Serves until SIGTERM; then says that it is not ready for `drain`, and ends what is under way.
@@ -37,11 +67,13 @@ pub(crate) async fn run(
     role: Role,
     listen: SocketAddr,
     calls: Option<SocketAddr>,
+    redis: Option<SocketAddr>,
     drain: Duration,
 ) -> Result<(), Failure> {
     let name = match role {
         Role::Shop => "shop",
         Role::Stock => "stock",
+        Role::Cache => "cache",
     };
     let telemetry = telemetry_lib::init(Config::from_env(name))?;
     let listener = TcpListener::bind(listen).await?;
@@ -56,19 +88,28 @@ pub(crate) async fn run(
             telemetry_lib::serve_gracefully(&telemetry, listener, app, grace).await?
         }
         Role::Stock => {
-            let (routes, worker) = stock::routes(&telemetry);
+            let redis = redis.map(Store::at).transpose()?;
+            let (routes, background) = stock::routes(&telemetry, redis);
             let app = telemetry.instrument(routes);
-            serve_with(worker, &telemetry, listener, app, grace).await?
+            serve_with(background, &telemetry, listener, app, grace).await?
+        }
+        Role::Cache => {
+            let redis = redis.ok_or("cache needs --redis")?;
+            // A connection of its own for who waits at it.
+            let (store, events) = (Store::at(redis)?, Store::at(redis)?);
+            let (routes, background) = cache::routes(&telemetry, store, events);
+            let app = telemetry.instrument(routes);
+            serve_with(background, &telemetry, listener, app, grace).await?
         }
     };
     tracing::info!("{report}");
     Ok(())
 }
 
-/// As `serve_gracefully`, but spans are only flushed once the worker has emptied its queue: it ends
-/// when the last request that could fill it has ended.
+/// As `serve_gracefully`, but spans are only flushed once the work in the background has ended, which
+/// is told to when the last request that could make work has ended.
 async fn serve_with(
-    worker: JoinHandle<()>,
+    background: Background,
     telemetry: &Telemetry,
     listener: TcpListener,
     app: Router,
@@ -89,7 +130,8 @@ async fn serve_with(
     let served = async move {
         let served = axum::serve(listener, service).with_graceful_shutdown(drained);
         served.await?;
-        Ok::<(), Failure>(worker.await?)
+        background.end().await;
+        Ok::<(), Failure>(())
     };
     let overdue = async {
         stopping.notified().await;

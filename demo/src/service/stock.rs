@@ -1,48 +1,38 @@
-//! The stock: reserves goods, and hands each reservation to a worker through a bounded queue. The
-//! context travels with the entry, so the worker's span belongs to the same trace.
+//! The stock: reserves goods, tells how a delivery goes, and can be broken.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
-use http::{HeaderMap, StatusCode};
-use telemetry_lib::propagation::{self, HeaderCarrier, HeaderCarrierMut};
-use telemetry_lib::{Message, Operation, Origin, Telemetry};
+use http::StatusCode;
+use telemetry_lib::Telemetry;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tonic::Status;
 use tracing::Instrument;
 
+use super::Background;
+use super::queue::{Queue, Refused};
 use super::rpc::{self, Progress, Steps, StockServer};
+use super::store::Store;
 use super::switch::{Mode, Switch};
 
-/// Reservations that may wait for the worker; more are refused.
-const WAITING: usize = 1_000;
 /// What a delivery goes through, and how long each step takes: together less than the latency
 /// objective of 500 ms.
 const STEPS: [&str; 3] = ["packed", "on the way", "delivered"];
 const STEP: Duration = Duration::from_millis(80);
 
-/// An entry of the queue, with headers as a broker would carry them.
-struct Reserved {
-    item: u32,
-    headers: HeaderMap,
-}
-
 #[derive(Clone)]
 struct Stock {
     telemetry: Telemetry,
     switch: Switch,
-    queue: mpsc::Sender<Reserved>,
+    queue: Queue,
 }
 
-/// The gRPC methods, the same over HTTP for people with curl, the routes that break it, and the
-/// worker, which ends when the routes are gone and its queue is empty.
-pub(super) fn routes(telemetry: &Telemetry) -> (Router, JoinHandle<()>) {
-    let (queue, waiting) = mpsc::channel(WAITING);
-    let worker = tokio::spawn(work(telemetry.clone(), waiting));
+/// The gRPC methods, the same over HTTP for people with curl, the routes that break it, and what
+/// has to end after them.
+pub(super) fn routes(telemetry: &Telemetry, redis: Option<Store>) -> (Router, Background) {
+    let (queue, background) = Queue::new(telemetry, redis);
     let switch = Switch::default();
     let stock = Stock {
         telemetry: telemetry.clone(),
@@ -57,17 +47,20 @@ pub(super) fn routes(telemetry: &Telemetry) -> (Router, JoinHandle<()>) {
         .route("/trouble", get(now))
         .route("/trouble/{mode}", post(change))
         .with_state(switch);
-    (routes.merge(trouble), worker)
+    (routes.merge(trouble), background)
 }
 
 impl rpc::Stock for Stock {
     async fn reserve(self, item: u32) -> Result<(), Status> {
         self.suffer(item).await?;
-        let sending = reservations(&self.telemetry, Operation::Send, Origin::Current);
-        let mut headers = HeaderMap::new();
-        sending.inject(&mut HeaderCarrierMut(&mut headers));
-        let sent = sending.in_scope(|| self.queue.try_send(Reserved { item, headers }));
-        sent.map_err(|_| Status::resource_exhausted("too many reservations wait"))
+        let sent = self.queue.send(&self.telemetry, item).await;
+        sent.map_err(|refused| match refused {
+            Refused::Full => Status::resource_exhausted(refused.to_string()),
+            Refused::Redis(ref error) => {
+                tracing::warn!(item, %error, "{refused}");
+                Status::unavailable(refused.to_string())
+            }
+        })
     }
 
     async fn watch(self, item: u32) -> Result<Steps, Status> {
@@ -110,22 +103,6 @@ async fn reserve(State(stock): State<Stock>, Path(item): Path<u32>) -> (StatusCo
 
 fn line(status: &Status) -> String {
     format!("{}\n", status.message())
-}
-
-async fn work(telemetry: Telemetry, mut waiting: mpsc::Receiver<Reserved>) {
-    while let Some(Reserved { item, headers }) = waiting.recv().await {
-        let sender = Origin::Parent(propagation::extract(&HeaderCarrier(&headers)));
-        let message = reservations(&telemetry, Operation::Process, sender);
-        let packing = async {
-            tracing::debug!(item, "packed");
-            Ok::<_, Infallible>(())
-        };
-        let Ok(()) = message.run(packing).await;
-    }
-}
-
-fn reservations(telemetry: &Telemetry, operation: Operation, origin: Origin) -> Message {
-    telemetry.message(operation, "in_process", "reservations", origin)
 }
 
 async fn now(State(switch): State<Switch>) -> &'static str {

@@ -17,10 +17,12 @@ pub enum Program {
     Dovecot,
     /// Package `python3`.
     Python,
+    /// Package `redis-server`.
+    Redis,
 }
 
 impl Program {
-    /// All of them: a whole chain.
+    /// A whole chain, from metrics to a mailbox.
     pub const ALL: [Self; 5] = [
         Self::Prometheus,
         Self::Alertmanager,
@@ -51,6 +53,7 @@ impl Program {
             Self::Postfix => "postfix",
             Self::Dovecot => "dovecot",
             Self::Python => "python3",
+            Self::Redis => "redis-server",
         }
     }
 
@@ -61,13 +64,14 @@ impl Program {
             Self::Postfix => "postfix",
             Self::Dovecot => "dovecot-imapd",
             Self::Python => "python3",
+            Self::Redis => "redis-server",
         }
     }
 
     fn needs_root(self) -> bool {
         match self {
             Self::Postfix | Self::Dovecot => true,
-            Self::Prometheus | Self::Alertmanager | Self::Python => false,
+            Self::Prometheus | Self::Alertmanager | Self::Python | Self::Redis => false,
         }
     }
 }
