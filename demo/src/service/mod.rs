@@ -7,6 +7,8 @@ mod shop;
 mod stock;
 mod store;
 mod switch;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
