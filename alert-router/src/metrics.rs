@@ -1,11 +1,14 @@
 //! Every metric of this binary, declared once. Series of closed label sets stand at zero from the
 //! start; names that come from the config (receivers, sources) appear when they are first used.
 
+use alert_engine::Became;
 use prometheus::core::Collector;
 use prometheus::{
     GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
+
+use crate::step::words;
 
 /// A metric as declared, for docs, dashboards and rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,6 +195,23 @@ impl Metrics {
         self.webhook_requests
             .with_label_values(&[outcome.as_str()])
             .inc();
+    }
+
+    /// Lets the series of a receiver stand at zero, so that its first message is an increase.
+    pub(crate) fn begin_receiver(&self, receiver: &str, channel: &str) {
+        for verdict in words::VERDICTS.map(words::verdict) {
+            let heard = words::became(Became::Heard);
+            self.notifications
+                .with_label_values(&[receiver, channel, verdict, heard]);
+        }
+        for priority in ["high", "normal"] {
+            for heard in [&self.heard_from_start, &self.heard_from_intake] {
+                heard.with_label_values(&[receiver, priority]);
+            }
+        }
+        for counter in [&self.dead_letters, &self.recipients_refused] {
+            counter.with_label_values(&[receiver]);
+        }
     }
 
     /// All metrics as declared, in the order of declaration.

@@ -3,7 +3,7 @@
 use stack_tests::parts::{Program, Stopwatch, get_text, tell, until};
 
 use crate::demo::Demo;
-use crate::{orders, turn};
+use crate::{orders, panels, turn};
 
 const ALERT: &str = "ServiceErrors";
 
@@ -38,6 +38,7 @@ async fn traffic_is_seen_and_a_broken_service_heard_and_its_end_in_the_same_thre
         "programs that look at subjects, too"
     );
     own_mailbox_shows_the_same(&demo).await;
+    panels::return_data(&demo).await;
     demo.stop().await;
 }
 

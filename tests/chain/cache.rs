@@ -2,13 +2,13 @@
 //! goes on where it ended, also with what somebody took and did not finish.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 
 use stack_tests::parts::{
     Process, Program, Ready, Stopwatch, folder, free_port, get_text, tell, until,
 };
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Command;
 
 use crate::customers::{Customers, client};
 use crate::orders::{self, OF_CACHE};

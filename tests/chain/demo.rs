@@ -85,6 +85,24 @@ impl Demo {
         value.ok_or_else(|| format!("{expression}: {answer}"))
     }
 
+    /// All values of an expression in Prometheus; those that are no number are left out.
+    pub(crate) async fn values(&self, expression: &str) -> Result<Vec<f64>, String> {
+        let url = format!(
+            "http://{}/api/v1/query?query={}",
+            self.at("Prometheus"),
+            expression.replace('+', "%2B")
+        );
+        let answer = get_json(&url).await?;
+        let result = answer["data"]["result"].as_array();
+        let result = result.ok_or_else(|| format!("{expression}: {answer}"))?;
+        let value = |sample: &Value| sample["value"][1].as_str()?.parse::<f64>().ok();
+        Ok(result
+            .iter()
+            .filter_map(value)
+            .filter(|value| !value.is_nan())
+            .collect())
+    }
+
     /// Names and states of the alerts in Prometheus.
     pub(crate) async fn alerts(&self) -> Result<Vec<String>, String> {
         let url = format!("http://{}/api/v1/alerts", self.at("Prometheus"));

@@ -11,6 +11,7 @@ mod drain;
 mod exemplars;
 mod faults;
 mod orders;
+mod panels;
 mod pipeline;
 mod router;
 

@@ -164,6 +164,12 @@ async fn a_blocked_destination_shows_until_it_answers() {
         "destination_blocked{{channel=\"webhook\",destination=\"{destination}\",receiver=\"hook\"}}"
     );
     assert_eq!(bench.value(&blocked), Some(0.0));
+    let heard = "time_to_heard_seconds_count{priority=\"normal\",receiver=\"hook\"}";
+    assert_eq!(
+        bench.value(heard),
+        Some(0.0),
+        "the first one is an increase"
+    );
     bench.post("A").await;
     assert_eq!(bench.value(&blocked), Some(1.0));
     let waiting = "lanes_waiting{receiver=\"hook\",why=\"slot\"}";

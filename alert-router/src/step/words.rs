@@ -15,6 +15,16 @@ pub(crate) fn became(became: Became) -> &'static str {
     }
 }
 
+/// All reasons to speak.
+pub(crate) const VERDICTS: [Verdict; 6] = [
+    Verdict::First,
+    Verdict::NewAlerts,
+    Verdict::SomeResolved,
+    Verdict::AllResolved,
+    Verdict::Missed,
+    Verdict::Repeat,
+];
+
 /// Why a lane spoke.
 pub(crate) fn verdict(verdict: Verdict) -> &'static str {
     match verdict {

@@ -126,6 +126,8 @@ impl Step {
         self.metrics.blocked.reset();
         for (key, outlet) in plan.outlets() {
             show_circuit(&self.metrics, outlet, accounts.is_blocked(key));
+            let channel = outlet.receiver.destination().channel;
+            self.metrics.begin_receiver(&outlet.name, channel);
         }
         Ok(())
     }
