@@ -114,6 +114,9 @@ impl World<'_> {
                 ));
             }
         }
+        // A claim counts from the instant that its step was given. When the clock stepped since, it
+        // may have lapsed before the letter left.
+        let disturbed = self.clock_stepped_at.is_some_and(|at| at >= claimed);
         let call = Call {
             id,
             to,
@@ -121,7 +124,7 @@ impl World<'_> {
             router: self.mover,
             claimed,
             ending: None,
-            disturbed: false,
+            disturbed,
         };
         self.calls.insert(number, call);
         Ok(())

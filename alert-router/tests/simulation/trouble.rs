@@ -89,6 +89,7 @@ impl World<'_> {
         let to: Timestamp = if back { now - by } else { now + by };
         self.say(format!("the clock steps {by:?}, back: {back}"));
         self.common.clock.set(to);
+        self.clock_stepped_at = Some(self.now);
         self.facts.disturb();
         self.people.clock_stepped();
         for call in self.calls.values_mut() {
