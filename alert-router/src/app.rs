@@ -120,10 +120,7 @@ impl App {
             changes,
         };
         let (step, handle) = Step::open(deps).await?;
-        let Options {
-            config: file,
-            flags,
-        } = options;
+        let (file, flags) = (options.config, options.flags);
         let reloader = Reloader::new(file, flags, materials, plans, Arc::clone(&metrics));
         let reloader = Arc::new(reloader);
         let quarantine = Quarantine::open(Arc::clone(&store), Arc::clone(&metrics)).await?;
