@@ -77,6 +77,7 @@ impl World<'_> {
     pub(crate) fn reload(&mut self, number: usize, variant: usize) {
         self.say(format!("router {number} gets config {variant}"));
         self.facts.disturb();
+        self.reloaded = true;
         let plan = self.plans.get(variant);
         self.routers[number].reload(variant, plan);
     }

@@ -45,6 +45,8 @@ pub(crate) struct World<'a> {
     pub(crate) calls: BTreeMap<u64, Call>,
     /// When the step began that claimed a delivery last: its claim does not lapse earlier.
     pub(crate) claimed_at: BTreeMap<String, Duration>,
+    /// Some router changed its config.
+    pub(crate) reloaded: bool,
     /// When the clock stepped last.
     pub(crate) clock_stepped_at: Option<Duration>,
     /// The router that moved last: what is sent next is its doing.
@@ -98,6 +100,7 @@ impl<'a> World<'a> {
             later: Vec::new(),
             calls: BTreeMap::new(),
             claimed_at: BTreeMap::new(),
+            reloaded: false,
             clock_stepped_at: None,
             mover: 0,
             trace: Vec::new(),
