@@ -8,7 +8,7 @@ use stack_tests::{names_in, read};
 use crate::demo::Demo;
 
 /// Panels that are empty when all is well, or as long as something rare has not happened.
-const EMPTY_IS_WELL: [&str; 13] = [
+const EMPTY_IS_WELL: [&str; 14] = [
     "Left by the client",
     "Budgets that burn",
     "Spans refused",
@@ -24,10 +24,12 @@ const EMPTY_IS_WELL: [&str; 13] = [
     "Errors: slow burn",
     "Slow requests: slow burn",
     "Alerts",
+    // The demo's services ask each other over gRPC.
+    "HTTP requests made (p95)",
 ];
 
 /// Panels that the demo's customers, its breaking and its end must move.
-const MOVED: [&str; 16] = [
+const MOVED: [&str; 18] = [
     "Requests",
     "Errors",
     "Requests by route",
@@ -35,6 +37,8 @@ const MOVED: [&str; 16] = [
     "Duration by route (p95)",
     "Calls to others",
     "Callers",
+    "gRPC calls answered",
+    "Duration of gRPC calls answered (p95)",
     "Jobs by outcome",
     "Spans exported",
     "Spans in and out",
