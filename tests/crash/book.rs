@@ -21,6 +21,8 @@ pub(crate) struct Book {
     /// Per place: what was acknowledged as firing and was not said to be over.
     firing: BTreeMap<Place, VecDeque<String>>,
     acknowledged: BTreeMap<String, Promise>,
+    /// What may have been taken or not: it is posted again, as Alertmanager does.
+    open: Vec<Batch>,
     named: u64,
     rooms_left: usize,
 }
@@ -46,6 +48,7 @@ impl Book {
             rooms: Place::rooms().collect(),
             firing: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
+            open: Vec::new(),
             named: 0,
             rooms_left: 0,
         }
@@ -56,8 +59,13 @@ impl Book {
         self.rooms_left = ROOMS_PER_ROUND;
     }
 
-    /// News for a few places: alerts that begin, and old ones that are over.
+    /// What was not acknowledged, or else news for a few places: alerts that begin, and old ones that
+    /// are over.
     pub(crate) fn batch(&mut self, ledger: &Ledger) -> Batch {
+        self.open.pop().unwrap_or_else(|| self.all_news(ledger))
+    }
+
+    fn all_news(&mut self, ledger: &Ledger) -> Batch {
         let mut alerts = Vec::new();
         while self.rooms_left > 0 {
             self.rooms_left -= 1;
@@ -83,7 +91,12 @@ impl Book {
         alerts.push((name(self.named), promise));
     }
 
-    /// The router has taken it. What it did not take, or may have, is promised nothing.
+    /// Nobody knows whether the router has taken it, and it has promised nothing.
+    pub(crate) fn keep(&mut self, batch: Batch) {
+        self.open.push(batch);
+    }
+
+    /// The router has taken it.
     pub(crate) fn acknowledge(&mut self, batch: Batch) {
         for (name, promise) in batch.alerts {
             if !promise.over {

@@ -70,11 +70,15 @@ async fn send(mut client: Client, shared: Arc<Shared>) {
             shared.book.lock().expect("no panic").batch(&ledger)
         };
         // An error is a router that died: what it took of this is not known, and not promised.
-        if matches!(client.post(&batch.body(now())).await, Ok(true)) {
-            shared.book.lock().expect("no panic").acknowledge(batch);
-            let mut first = shared.first.lock().expect("no panic");
-            first.get_or_insert_with(instant);
+        let taken = matches!(client.post(&batch.body(now())).await, Ok(true));
+        let mut book = shared.book.lock().expect("no panic");
+        if !taken {
+            book.keep(batch);
+            continue;
         }
+        book.acknowledge(batch);
+        let mut first = shared.first.lock().expect("no panic");
+        first.get_or_insert_with(instant);
     }
 }
 

@@ -100,6 +100,10 @@ pub(crate) fn router_config(providers: SocketAddr) -> Value {
         json!({"matchers": [format!("to=\"{name}\"")], "receiver": name})
     };
     json!({
+        // What is over is remembered so long. With the default of 5 minutes a group of a long run
+        // grows past 500 alerts, and messages tell of the rest as a count: then nobody can check by
+        // name who has heard of what.
+        "sources": {"default": {"doubt": "1s"}},
         "route": {
             "receiver": "hook-0",
             "group_by": ["to"],
