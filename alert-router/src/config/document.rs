@@ -20,7 +20,7 @@ use super::{
 };
 
 /// A config is smaller.
-const MAX_BYTES: usize = 4 << 20;
+pub(super) const MAX_BYTES: usize = 4 << 20;
 
 pub(super) fn parse(
     file: &Path,
@@ -32,6 +32,8 @@ pub(super) fn parse(
         file: file.to_owned(),
         problems,
     };
+    // Editors on Windows write a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let value = value(text).map_err(|problem| refuse(vec![problem]))?;
     let cx = Context {
         outside,
@@ -94,11 +96,12 @@ fn value(text: &str) -> Result<Value, Problem> {
     let yaml_error = |error: serde_yaml::Error| {
         let line = error.location().map_or(0, |at| at.line());
         let what = format!("no valid YAML: {error}");
-        problem(
-            line,
-            what,
-            "correct the indentation, quotes or brackets there",
-        )
+        let fix = if what.contains("more than one document") {
+            "keep one: remove the line --- and what is above or below it"
+        } else {
+            "correct the indentation, quotes or brackets there"
+        };
+        problem(line, what, fix)
     };
     duplicate::refuse(text).map_err(|flaw| match flaw {
         Flaw::Twice(key, at) => {
@@ -139,6 +142,7 @@ fn config(f: &mut Fields<'_>, flags: &Flags) -> Option<Config> {
     let listen = f.read("listen", |n| n.parse(address::listen));
     let store = f.read("store", |n| n.parse(server::place));
     let external_url = f.read("external_url", |n| n.parse(address::base_url));
+    f.refuse_empty(&["auth"], source::NO_CREDENTIAL);
     let auth = f.read("auth", |n| n.fields(auth));
     let locale = server::locale(f, &usual.locale);
     let (smtp, wecom) = f

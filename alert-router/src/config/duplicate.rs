@@ -86,6 +86,11 @@ impl<'de> Visitor<'de> for Walk<'_> {
         Ok(())
     }
 
+    /// A file without a value.
+    fn visit_none<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
         while elements.next_element_seed(self)?.is_some() {}
         Ok(())

@@ -97,6 +97,14 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Refuses keys that stand there without a value: what protects must not be absent by a slip.
+    pub(super) fn refuse_empty(&self, keys: &[&str], fix: &str) {
+        let empty = |key: &&&str| self.map.get(**key).is_some_and(|value| value.is_null());
+        for key in keys.iter().filter(empty) {
+            self.error_at(key, ("it is empty", fix));
+        }
+    }
+
     pub(super) fn error(&self, complaint: impl Into<Complaint>) {
         self.cx.error(&self.path, complaint);
     }
@@ -163,6 +171,11 @@ impl<T> Given<T> {
             present: self.present,
             value: self.value.map(change),
         }
+    }
+
+    /// The value as it stands, for a check that changes nothing.
+    pub(super) fn peek(&self) -> Option<&T> {
+        self.value.as_ref()
     }
 
     /// The value, if there is a correct one.

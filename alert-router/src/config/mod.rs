@@ -23,7 +23,7 @@ mod webhook;
 mod wecom;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
+use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -105,7 +105,7 @@ impl Config {
     pub fn load(file: &Path, flags: &Flags) -> Result<Self, ConfigError> {
         let outside = Outside {
             env: &|name| std::env::var(name).ok(),
-            read: &|path| std::fs::read_to_string(path),
+            read: &read_bounded,
         };
         let text = (outside.read)(file).map_err(|error| ConfigError {
             file: file.to_owned(),
@@ -224,6 +224,19 @@ impl Config {
             warnings: Vec::new(),
         }
     }
+}
+
+/// The content of a file, unless it is larger than any config: a device or a log ends here, and
+/// not when memory does.
+fn read_bounded(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    file.take(document::MAX_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() > document::MAX_BYTES {
+        return Err(io::Error::other("it is larger than 4 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::other("it is no UTF-8 text"))
 }
 
 /// What goes before others unless the file says otherwise.

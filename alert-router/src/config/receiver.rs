@@ -188,6 +188,9 @@ impl Fallback {
 pub(super) fn read(node: &Node<'_>, names: &Names, defaults: &Defaults) -> Vec<Receiver> {
     let mut receivers: Vec<Receiver> = Vec::new();
     let mut nodes = Vec::new();
+    if node.elements().is_some_and(|all| all.is_empty()) {
+        node.error(("there is no receiver", "add at least one"));
+    }
     for node in node.list() {
         let Some(receiver) = Receiver::read(&node, names, defaults) else {
             continue;

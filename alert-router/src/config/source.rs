@@ -53,6 +53,10 @@ pub(super) static PLAIN: Source = Source {
     stale_after: None,
 };
 
+/// What to do about a credential that is a key without a value.
+pub(super) const NO_CREDENTIAL: &str =
+    "write its value, or remove the key: then nothing is asked for";
+
 impl Source {
     fn read(f: &mut Fields<'_>) -> Option<Self> {
         let credential = Credential::read(f).optional();
@@ -77,9 +81,14 @@ impl Source {
 impl Credential {
     /// Reads `bearer_token` or `basic_auth` from a mapping that may hold other keys too.
     pub(super) fn read(f: &mut Fields<'_>) -> Given<Self> {
-        let token = f
-            .secret("bearer_token", "bearer_token_file")
-            .map(Self::Bearer);
+        let keys = ["bearer_token", "bearer_token_file", "basic_auth"];
+        f.refuse_empty(&keys, NO_CREDENTIAL);
+        let token = f.secret("bearer_token", "bearer_token_file");
+        if token.peek().is_some_and(|token| !fits_a_header(token)) {
+            let what = "the bearer token has characters that no HTTP header carries";
+            f.error((what, "write it in printable ASCII, on one line"));
+        }
+        let token = token.map(Self::Bearer);
         let basic = f.given("basic_auth", webhook::basic_auth);
         if token.is_present() && basic.is_present() {
             let what = "both bearer_token and basic_auth";
@@ -87,6 +96,12 @@ impl Credential {
         }
         token.or(&basic.map(|(username, password)| Self::Basic { username, password }))
     }
+}
+
+/// Whether a sender can show this token at all.
+fn fits_a_header(token: &Secret) -> bool {
+    let printable = |c: char| c.is_ascii_graphic() || c == ' ';
+    token.expose().chars().all(printable)
 }
 
 /// Reads `sources`.
@@ -142,7 +157,7 @@ fn name(text: &str) -> Result<SourceName, Complaint> {
         let what = format!("{text:?} is no name for a source");
         return Err(Complaint::new(
             what,
-            "use up to 64 letters, digits, dots and dashes",
+            "use up to 64 letters, digits, dots, dashes and underscores",
         ));
     }
     let name = SourceName::new(text);

@@ -15,6 +15,8 @@ const WRONG: &[&str] = &[
     "time_zone: Asia/Shangai #!\n",
     "language: de #!\n",
     "auth: {} #!\n",
+    "auth: #!\n",
+    "auth: {bearer_token: \"令牌\"} #!\n",
     "auth: {bearer_token: x, token: y} #!\n",
     "auth: {bearer_token: \"${NOWHERE}\"} #!\n",
     "inhibit_rules: [] #!\n",
@@ -46,6 +48,7 @@ const WRONG: &[&str] = &[
     "route:\n  receiver: ops\n  routes:\n    - match: [a] #!\n",
     "route:\n  receiver: ops\n  routes:\n    - mute_time_intervals: [night] #!\n",
     // receivers
+    "receivers: [] #!\n",
     "receivers: {ops: x} #!\n",
     "receivers:\n  - name: ops\n  - email_configs: [] #!\n",
     "receivers:\n  - name: ops\n  - name: ops #!\n",
@@ -58,6 +61,7 @@ const WRONG: &[&str] = &[
     "receivers:\n  - name: ops\n    wecom_configs:\n      - format: text\n        bot:\n          key: a b #!\n",
     // sources
     "sources: [prod] #!\n",
+    "sources:\n  prod:\n    bearer_token: #!\n",
     "sources:\n  prod:\n    ignore_label: [a] #!\n",
     "sources:\n  prod:\n    ignore_labels: replica #!\n",
     "sources:\n  prod:\n    doubt: soon #!\n",
@@ -244,6 +248,23 @@ fn every_mistake_of_a_channel_is_reported_once_and_shows_no_secret() {
         said.push_str(&format!("{kind}: {entry}\n  {}\n", error.problems[0]));
     }
     insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_text_that_is_no_single_document_says_which_way_out() {
+    let fix = |text: &str| parse(text).unwrap_err().problems.remove(0).fix;
+    for empty in ["", "# nothing\n", "\u{feff}", "---\n"] {
+        assert!(fix(empty).contains("write at least route"), "{empty:?}");
+    }
+    let whole = complete("");
+    assert!(fix(&format!("{whole}\n---\n{whole}")).starts_with("keep one"));
+    parse(&format!("\u{feff}{whole}")).unwrap();
+}
+
+#[test]
+fn a_file_without_end_is_refused_before_memory_is_full() {
+    let error = Config::load(Path::new("/dev/zero"), &Flags::default()).unwrap_err();
+    assert!(error.to_string().contains("larger than 4 MiB"), "{error}");
 }
 
 #[test]
