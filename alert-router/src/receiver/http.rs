@@ -63,7 +63,12 @@ pub(super) enum HttpError {
     Redirect { host: String, status: StatusCode },
     /// It arrived, but whoever answered is hardly the provider.
     #[error("{host} answered with more than {longest} bytes")]
-    TooLong { host: String, longest: usize },
+    TooLong {
+        host: String,
+        longest: usize,
+        /// Status, and the beginning of the body: enough where only the status counts.
+        start: Answer,
+    },
 }
 
 /// Why a receiver cannot be built from its settings.
@@ -150,19 +155,22 @@ impl HttpClient {
             return Err(HttpError::Redirect { host, status });
         }
         let retry_after = retry_after(response.headers());
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| broken(host, e))? {
-            if body.len() + chunk.len() > self.longest {
-                let (host, longest) = (host.to_owned(), self.longest);
-                return Err(HttpError::TooLong { host, longest });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer {
+        let mut answer = Answer {
             status,
             retry_after,
-            body,
-        })
+            body: Vec::new(),
+        };
+        while let Some(chunk) = response.chunk().await.map_err(|e| broken(host, e))? {
+            if answer.body.len() + chunk.len() > self.longest {
+                return Err(HttpError::TooLong {
+                    host: host.to_owned(),
+                    longest: self.longest,
+                    start: answer,
+                });
+            }
+            answer.body.extend_from_slice(&chunk);
+        }
+        Ok(answer)
     }
 }
 

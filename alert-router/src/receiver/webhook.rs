@@ -75,7 +75,11 @@ impl Webhook {
                 body: part.body.clone(),
                 deadline: self.limits.deadline,
             });
-            let answer = answer.await.map_err(|error| unanswered(&error))?;
+            let answer = match answer.await {
+                // Only the status counts, as upstream, and pages of errors are long.
+                Err(HttpError::TooLong { start, .. }) => start,
+                answer => answer.map_err(|error| unanswered(&error))?,
+            };
             if !answer.status.is_success() {
                 return Err(self.refused(&answer));
             }

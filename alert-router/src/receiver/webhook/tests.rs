@@ -232,11 +232,18 @@ async fn an_answer_becomes_an_outcome() {
             .await
             .starts_with("Failed { retry_after: None } | the connection to 127.0.0.1 broke")
     );
-    let long = Reply::Ok("x".repeat(70_000));
-    assert_eq!(
-        outcome(long).await,
-        "Failed { retry_after: None } | 127.0.0.1 answered with more than 65536 bytes"
-    );
+}
+
+#[tokio::test]
+async fn an_endless_answer_counts_by_its_status() {
+    let long = |head| Reply::Http(head, "x".repeat(1 << 20));
+    assert_eq!(outcome(long("200 OK")).await, "delivered");
+    let answer = outcome(long("404 Not Found")).await;
+    assert!(answer.starts_with("Refused | HTTP status 404"), "{answer}");
+    let answer = outcome(long("401 Who")).await;
+    assert!(answer.starts_with("Blocked"), "{answer}");
+    let longest_shown = 2_000;
+    assert!(answer.len() < longest_shown, "{}", answer.len());
 }
 
 #[tokio::test]
