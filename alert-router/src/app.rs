@@ -190,8 +190,7 @@ impl App {
         };
         let (stop_step, step_stopping) = watch::channel(false);
         let work = tokio::spawn(step.run(clock, stopped(step_stopping), DRAIN));
-        let server = axum::serve(listener, router).with_graceful_shutdown(stopped(stopping));
-        let server = tokio::spawn(async move { server.await });
+        let server = tokio::spawn(web::serve(listener, router, stopped(stopping)));
         ready.send_replace(true);
         tracing::info!(url = %url, "listening; open the address in a browser, post webhooks to /webhook");
         let mut asked = std::pin::pin!(asked_to_stop()?);

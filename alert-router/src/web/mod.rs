@@ -5,7 +5,10 @@ mod guard;
 mod kept;
 mod page;
 mod routes;
+mod serve;
 mod view;
+
+pub use serve::serve;
 
 use std::sync::Arc;
 
