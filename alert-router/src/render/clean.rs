@@ -24,6 +24,13 @@ pub(super) fn clean_lines(text: &str) -> String {
     cut(lines.collect::<Vec<_>>().join("\n").trim(), LONGEST)
 }
 
+/// Foreign text for the eye, whole and with its lines: controls become blanks, marks that reorder
+/// what is read go.
+pub(crate) fn visible(text: &str) -> String {
+    let blank = |c: char| if is_control(c) && c != '\n' { ' ' } else { c };
+    text.chars().filter(|c| !is_trick(*c)).map(blank).collect()
+}
+
 /// At most `longest` characters, with an ellipsis for what is missing.
 pub(crate) fn cut(text: &str, longest: usize) -> String {
     if text.chars().count() <= longest {

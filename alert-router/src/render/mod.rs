@@ -20,7 +20,7 @@ pub(crate) mod samples;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use clean::{clean, cut};
+pub(crate) use clean::{clean, cut, visible};
 pub use renderer::{Rendered, Renderer, TemplateError};
 pub use view::{AlertView, CountedView, Counts, GroupView, Kind, Links, Pair, State, View};
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use alert_engine::{GroupId, SourceName};
 use axum::Json;
 use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -27,6 +28,8 @@ pub(super) enum Refusal {
     Store(StoreError),
     NotFound(&'static str),
     Wrong(String),
+    /// The path is right, the method is not.
+    Method,
     /// Understood, but it cannot be done with this one.
     Unable(String),
     /// Somebody else's server failed.
@@ -40,6 +43,10 @@ impl IntoResponse for Refusal {
             Self::Store(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
             Self::NotFound(what) => (StatusCode::NOT_FOUND, what.to_owned()),
             Self::Wrong(why) => (StatusCode::BAD_REQUEST, why),
+            Self::Method => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this path does not take this method: see /api/v1/openapi.yaml".to_owned(),
+            ),
             Self::Unable(why) => (StatusCode::UNPROCESSABLE_ENTITY, why),
             Self::Elsewhere(why) => (StatusCode::BAD_GATEWAY, why),
             Self::Busy(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
@@ -54,13 +61,16 @@ impl From<StoreError> for Refusal {
     }
 }
 
+impl From<QueryRejection> for Refusal {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::Wrong(rejection.body_text())
+    }
+}
+
 /// What Prometheus scrapes, in the format that it prefers.
-pub(super) async fn metrics(
-    State(web): State<Web>,
-    method: Method,
-    headers: HeaderMap,
-) -> Response {
-    match web.telemetry.answer(&method, "/metrics", &headers) {
+pub(super) async fn metrics(State(web): State<Web>, headers: HeaderMap) -> Response {
+    // HEAD comes here too; axum leaves the body out then.
+    match web.telemetry.answer(&Method::GET, "/metrics", &headers) {
         Some(answer) => answer.map(Body::from),
         None => {
             Refusal::NotFound("metrics are switched off by OTEL_METRICS_EXPORTER").into_response()
@@ -168,8 +178,9 @@ struct HistoryLine {
 
 pub(super) async fn history(
     State(web): State<Web>,
-    Query(filter): Query<HistoryFilter>,
+    filter: Result<Query<HistoryFilter>, QueryRejection>,
 ) -> Result<Json<HistoryPage>, Refusal> {
+    let Query(filter) = filter?;
     let about = match filter.group.as_deref() {
         Some(group) => Some(group_key(GroupId(read_id(group)?))),
         None => None,
@@ -220,6 +231,10 @@ pub(super) async fn test_alert(State(web): State<Web>) -> Result<StatusCode, Ref
     taken
         .map(|_| StatusCode::ACCEPTED)
         .map_err(|busy| Refusal::Busy(busy.to_string()))
+}
+
+pub(super) async fn wrong_method() -> Refusal {
+    Refusal::Method
 }
 
 pub(super) async fn not_found() -> Refusal {

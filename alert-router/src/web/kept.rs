@@ -2,6 +2,7 @@
 
 use alert_engine::{BodyHash, DeliveryId};
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -64,8 +65,9 @@ struct Refused {
 pub(super) async fn replay_dead_letter(
     State(web): State<Web>,
     Path(letter): Path<String>,
-    Query(manner): Query<Manner>,
+    manner: Result<Query<Manner>, QueryRejection>,
 ) -> Result<Response, Refusal> {
+    let Query(manner) = manner?;
     if manner.as_sent {
         let plan = web.intake.plan.borrow().clone();
         let id = DeliveryId(read_id(&letter)?);

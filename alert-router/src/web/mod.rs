@@ -71,6 +71,7 @@ pub fn router(web: Web) -> Router {
         .route("/metrics", get(api::metrics))
         .route("/-/reload", post(api::reload))
         .merge(routes::api())
+        .method_not_allowed_fallback(api::wrong_method)
         .fallback(any(api::not_found))
         .layer(middleware::from_fn_with_state(
             web.intake.plan.clone(),

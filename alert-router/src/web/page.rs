@@ -13,10 +13,15 @@ use minijinja::{AutoEscape, Environment};
 
 use super::Web;
 use super::view::View;
+use crate::render::visible;
 
 static PAGES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut pages = Environment::new();
     pages.set_auto_escape_callback(|_| AutoEscape::Html);
+    pages.set_formatter(|out, state, value| match value.as_str() {
+        Some(text) => minijinja::escape_formatter(out, state, &visible(text).into()),
+        None => minijinja::escape_formatter(out, state, value),
+    });
     for (name, text) in [
         ("page.html", include_str!("page.html")),
         ("view.html", include_str!("view.html")),
@@ -110,5 +115,19 @@ mod tests {
         assert!(!page.contains("<script>alert"), "{page}");
         assert!(page.contains("&lt;script&gt;alert"));
         insta::assert_snapshot!(render("view.html", &view::samples::hostile()).unwrap());
+    }
+
+    #[test]
+    fn controls_and_marks_that_turn_the_text_around_stay_off_the_page() {
+        let page = render("view.html", &view::samples::tricky()).unwrap();
+        let tricks = ['\u{0}', '\u{1b}', '\u{85}', '\u{202e}', '\u{2066}'];
+        assert!(!page.contains(tricks), "{page:?}");
+        assert!(page.contains("first\nsecond"), "lines stay: {page:?}");
+    }
+
+    #[test]
+    fn groups_that_are_not_shown_are_counted() {
+        let page = render("view.html", &view::samples::crowded()).unwrap();
+        assert!(page.contains("and 50 more open groups"), "{page}");
     }
 }

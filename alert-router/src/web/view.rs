@@ -30,6 +30,8 @@ pub(super) struct View {
     version: &'static str,
     troubles: Vec<String>,
     groups: Vec<GroupCard>,
+    /// Open groups that are not among them.
+    more_groups: u64,
     messages: Vec<MessageCard>,
     dead_letters: Vec<LetterCard>,
     url: String,
@@ -107,10 +109,12 @@ impl View {
                 "the last reload was refused, and the old config is in effect: {why}"
             ));
         }
+        let groups = groups(web, &plan).await?;
         Ok(Self {
             version: env!("CARGO_PKG_VERSION"),
             troubles,
-            groups: groups(web, &plan).await?,
+            more_groups: more_groups(web, groups.len()).await?,
+            groups,
             messages,
             dead_letters: letters.into_iter().map(letter).collect(),
             url: web.url.to_string(),
@@ -142,6 +146,16 @@ pub(super) async fn groups(web: &Web, plan: &Plan) -> Result<Vec<GroupCard>, Sto
     }
     cards.sort_by_key(|card| std::cmp::Reverse(card.firing > 0));
     Ok(cards)
+}
+
+/// How many open groups there are beside the shown ones.
+async fn more_groups(web: &Web, shown: usize) -> Result<u64, StoreError> {
+    if shown < GROUPS {
+        return Ok(0);
+    }
+    let docs = web.store.depth().await?.docs;
+    let groups = docs.iter().find(|(kind, _)| *kind == Kind::Group);
+    Ok(groups.map_or(0, |(_, count)| count.saturating_sub(shown as u64)))
 }
 
 async fn texts(
@@ -332,6 +346,7 @@ pub(super) mod samples {
             version: "0.0.0",
             troubles: Vec::new(),
             groups: Vec::new(),
+            more_groups: 0,
             messages: Vec::new(),
             dead_letters: Vec::new(),
             url: "http://127.0.0.1:9095".to_owned(),
@@ -379,6 +394,27 @@ pub(super) mod samples {
             groups: vec![group],
             messages: vec![message],
             ..empty()
+        }
+    }
+
+    pub(in crate::web) fn tricky() -> View {
+        let message = MessageCard {
+            title: "a\u{0}b\u{1b}[31m\u{85}\u{202e}c\u{2066}".to_owned(),
+            at: String::new(),
+            receiver: "ops".to_owned(),
+            text: "first\nsecond".to_owned(),
+            firing: true,
+        };
+        View {
+            messages: vec![message],
+            ..empty()
+        }
+    }
+
+    pub(in crate::web) fn crowded() -> View {
+        View {
+            more_groups: 50,
+            ..hostile()
         }
     }
 }
