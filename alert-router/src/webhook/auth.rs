@@ -1,9 +1,10 @@
-//! Whether a request shows the credential that its source asks for.
+//! Whether a request shows the credential that its source asks for, and whether a page of somebody
+//! else sends it.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HOST, ORIGIN};
 
 use crate::config::Credential;
 
@@ -39,6 +40,24 @@ fn same(given: &[u8], wanted: &[u8]) -> bool {
         .zip(wanted)
         .fold(0, |all, (a, b)| all | (a ^ b));
     given.len() == wanted.len() && differs == 0
+}
+
+/// What a browser is told whose person did not mean it.
+pub(crate) const FOREIGN: &str = "this request comes from a page of another site";
+
+/// Whether a browser says that a page of another site sends this.
+#[must_use]
+pub(crate) fn is_foreign(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()) else {
+        return false;
+    };
+    let host = headers
+        .get(HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
+    origin
+        .split_once("://")
+        .is_none_or(|(_, from)| from != host)
 }
 
 #[cfg(test)]
@@ -79,5 +98,22 @@ mod tests {
         for (credential, header, passes) in cases {
             assert_eq!(check(credential, header), passes, "{header:?}");
         }
+    }
+
+    #[test]
+    fn a_page_of_another_site_changes_nothing_here() {
+        let check = |origin: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, "127.0.0.1:9095".parse().unwrap());
+            if let Some(origin) = origin {
+                headers.insert(ORIGIN, origin.parse().unwrap());
+            }
+            is_foreign(&headers)
+        };
+        assert!(!check(None));
+        assert!(!check(Some("http://127.0.0.1:9095")));
+        assert!(check(Some("http://evil.example")));
+        assert!(check(Some("http://127.0.0.1:9096")));
+        assert!(check(Some("null")));
     }
 }

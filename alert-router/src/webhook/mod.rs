@@ -73,9 +73,13 @@ struct RefusedLine {
 /// Why a request was not taken.
 enum Refusal {
     Unauthorized,
+    /// A page of another site, in the browser of somebody who may post.
+    Foreign,
     UnknownSource(String),
     Rejected(Rejection),
     TooSlow,
+    /// The connection broke, or what comes is no HTTP.
+    BrokeOff,
     Unavailable(String),
 }
 
@@ -117,8 +121,12 @@ async fn post(
     let outcome = match &result {
         Ok(_) => RequestOutcome::Accepted,
         Err(Refusal::Unauthorized) => RequestOutcome::Unauthorized,
-        Err(Refusal::Rejected(_) | Refusal::UnknownSource(_)) => RequestOutcome::Rejected,
-        Err(Refusal::TooSlow | Refusal::Unavailable(_)) => RequestOutcome::Unavailable,
+        Err(Refusal::Rejected(_) | Refusal::UnknownSource(_) | Refusal::Foreign) => {
+            RequestOutcome::Rejected
+        }
+        Err(Refusal::TooSlow | Refusal::BrokeOff | Refusal::Unavailable(_)) => {
+            RequestOutcome::Unavailable
+        }
     };
     intake.metrics.count_request(outcome);
     match result {
@@ -133,6 +141,9 @@ async fn take(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Answer, Refusal> {
+    if auth::is_foreign(headers) {
+        return Err(Refusal::Foreign);
+    }
     let plan = intake.plan.borrow().clone();
     let wanted = plan.config().credential(source);
     if wanted.is_some_and(|wanted| !auth::shows(wanted, headers)) {
@@ -159,14 +170,7 @@ async fn take(
 async fn take_batch(intake: &Intake, source: &SourceName, batch: Batch) -> Result<Answer, Refusal> {
     count_alerts(&intake.metrics, source, &batch);
     for refused in &batch.refused {
-        quarantine(
-            intake,
-            source,
-            replay::ALERT,
-            refused.why.clone(),
-            &refused.raw,
-        )
-        .await?;
+        quarantine(intake, source, replay::ALERT, refused.why.clone(), &refused.raw).await?;
     }
     let refused = batch.refused.iter().map(RefusedLine::from).collect();
     let taken = if batch.alerts.is_empty() {
@@ -205,7 +209,7 @@ async fn read(intake: &Intake, body: Body, limit: usize) -> Result<Bytes, Refusa
                     .inc();
                 Err(Refusal::Rejected(rejection))
             } else {
-                Err(Refusal::TooSlow)
+                Err(Refusal::BrokeOff)
             }
         }
     }
@@ -284,12 +288,18 @@ impl IntoResponse for Refusal {
                 "unauthorized",
                 "this source asks for a credential: set `http_config.authorization` or `basic_auth` in Alertmanager's webhook_configs".to_owned(),
             ),
+            Self::Foreign => (StatusCode::FORBIDDEN, "rejected", auth::FOREIGN.to_owned()),
             Self::UnknownSource(why) => (StatusCode::NOT_FOUND, "rejected", why),
             Self::Rejected(rejection) => (rejection_code(&rejection), "rejected", rejection.to_string()),
             Self::TooSlow => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
                 format!("the body did not arrive whole within {BODY_WITHIN:?}"),
+            ),
+            Self::BrokeOff => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "the body broke off: its connection closed, or its chunks are malformed".to_owned(),
             ),
             Self::Unavailable(why) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", why),
         };

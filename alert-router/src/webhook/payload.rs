@@ -135,7 +135,7 @@ pub enum Rejection {
     NoAlerts,
     /// More alerts than the limit.
     #[error(
-        "the body has {found} alerts, more than {limit}: set `max_alerts` in Alertmanager's webhook_configs or raise `limits.alerts` here"
+        "the body has {found} alerts, more than {limit}: set `max_alerts` in Alertmanager's webhook_configs or raise `limits.alerts_per_request` here"
     )]
     TooManyAlerts {
         /// How many it has.
@@ -245,7 +245,7 @@ fn read_alert(
 ) -> Result<SeenAlert, String> {
     if text.len() > limits.alert_bytes {
         return Err(format!(
-            "{} bytes, more than {}",
+            "{} bytes, more than {}: shorten its annotations",
             text.len(),
             limits.alert_bytes
         ));
@@ -255,7 +255,7 @@ fn read_alert(
     for (what, pairs) in [("labels", &wire.labels), ("annotations", &annotations)] {
         if pairs.0.len() > limits.labels {
             return Err(format!(
-                "{} {what}, more than {}",
+                "{} {what}, more than {}: drop some, or raise `limits.labels_per_alert` here",
                 pairs.0.len(),
                 limits.labels
             ));
@@ -329,7 +329,7 @@ fn instant(text: &str, field: &str) -> Result<Option<Timestamp>, String> {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "a JSON object with `alerts`")]
 struct WireBody<'a> {
     #[serde(borrow)]
     version: Option<Text<'a>>,
@@ -360,7 +360,7 @@ impl WireBody<'_> {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "an alert as a JSON object")]
 struct WireAlert<'a> {
     status: WireStatus,
     #[serde(borrow)]

@@ -59,7 +59,9 @@ impl Refusal {
         match self {
             Self::Unavailable(why) | Self::UnknownSource(why) => why,
             Self::Rejected(rejection) => rejection.to_string(),
-            Self::Unauthorized | Self::TooSlow => "the intake refused it".to_owned(),
+            Self::Unauthorized | Self::Foreign | Self::TooSlow | Self::BrokeOff => {
+                "the intake refused it".to_owned()
+            }
         }
     }
 }

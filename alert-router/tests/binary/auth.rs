@@ -161,10 +161,43 @@ async fn the_common_credential_guards_pages_api_and_sources_without_their_own() 
 async fn a_page_of_another_site_can_change_nothing() {
     let folder = Folder::new();
     let router = folder.start().await;
-    for path in ["/api/v1/test-alert", "/-/reload"] {
-        let headers = [("Origin", "http://evil.example.com")];
-        let answer = router.call("POST", path, &headers, b"").await.unwrap();
+    let alert = body(&[firing(&[("alertname", "Forged")])]);
+    for (path, body) in [
+        ("/api/v1/test-alert", ""),
+        ("/-/reload", ""),
+        // A browser sends text/plain anywhere without asking.
+        ("/webhook", &alert),
+        ("/webhook/prod", &alert),
+    ] {
+        let headers = [
+            ("Origin", "http://evil.example.com"),
+            ("Content-Type", "text/plain"),
+        ];
+        let answer = router.call("POST", path, &headers, body.as_bytes()).await;
+        let answer = answer.unwrap();
         assert_eq!(answer.status, 403, "{path}");
+        assert!(answer.json()["error"].is_string(), "{path}: {answer:?}");
     }
     assert_eq!(router.list("groups").await.len(), 0);
+}
+
+#[tokio::test]
+async fn every_refusal_of_the_api_is_json_that_says_why() {
+    let folder = Folder::new();
+    let router = folder.start().await;
+    for (method, path, status) in [
+        ("GET", "/nowhere", 404),
+        ("PUT", "/api/v1/groups", 405),
+        ("GET", "/-/reload", 405),
+        ("GET", "/api/v1/history?before=-1", 400),
+        ("GET", "/api/v1/history?group=x", 400),
+        ("POST", "/api/v1/dead-letters/00/replay?as_sent=maybe", 400),
+    ] {
+        let answer = router.ask(method, path, "").await.unwrap();
+        assert_eq!(answer.status, status, "{method} {path}: {answer:?}");
+        let why = answer.json()["error"].as_str().map(str::len);
+        assert!(why > Some(10), "{method} {path}: {answer:?}");
+    }
+    let head = router.ask("HEAD", "/metrics", "").await.unwrap();
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
 }

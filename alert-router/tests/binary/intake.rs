@@ -98,7 +98,7 @@ fn refused() -> Vec<(&'static str, Vec<u8>, u16, &'static str)> {
             "20,000 alerts",
             body(&many).into_bytes(),
             422,
-            "limits.alerts",
+            "`limits.alerts_per_request`",
         ),
         ("a byte over 10 MiB", huge, 413, "limits.body_bytes"),
         ("40 MiB", endless, 413, "limits.body_bytes"),

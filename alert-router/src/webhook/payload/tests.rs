@@ -191,7 +191,7 @@ fn limits_hold_for_bodies_alerts_and_labels() {
     let wide = r#"{"status":"firing","labels":{"a":"1","b":"2","c":"3"},"startsAt":"2026-11-24T00:00:00Z"}"#;
     assert_eq!(
         check(body(wide)).unwrap().refused[0].why,
-        "3 labels, more than 2"
+        "3 labels, more than 2: drop some, or raise `limits.labels_per_alert` here"
     );
     let long = format!(
         r#"{{"status":"firing","labels":{{"a":"{}"}}}}"#,
