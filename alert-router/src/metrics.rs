@@ -9,6 +9,7 @@ use prometheus::{
 };
 
 use crate::step::words;
+use crate::webhook::{self, payload::Rejection};
 
 /// A metric as declared, for docs, dashboards and rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -244,6 +245,9 @@ impl Metrics {
         for effect in ["changed", "seen"] {
             self.alerts_observed.with_label_values(&[effect]);
         }
+        for reason in Rejection::REASONS.into_iter().chain([webhook::ALERT]) {
+            self.quarantined.with_label_values(&[reason]);
+        }
         for outcome in ["done", "conflict"] {
             self.commits.with_label_values(&[outcome]);
         }
@@ -274,5 +278,7 @@ mod tests {
         let text = Metrics::new().render();
         assert!(text.contains("alert_router_webhook_requests_total{outcome=\"unavailable\"} 0"));
         assert!(text.contains("alert_router_panics_total 0"));
+        assert!(text.contains("alert_router_quarantined_total{reason=\"alert\"} 0"));
+        assert!(text.contains("alert_router_quarantined_total{reason=\"version\"} 0"));
     }
 }

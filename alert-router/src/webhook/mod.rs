@@ -6,7 +6,7 @@ pub mod payload;
 mod replay;
 mod sources;
 
-pub(crate) use replay::{ReplayError, replay};
+pub(crate) use replay::{ALERT, ReplayError, replay};
 pub use sources::KnownSources;
 
 use std::sync::Arc;
@@ -170,7 +170,7 @@ async fn take(
 async fn take_batch(intake: &Intake, source: &SourceName, batch: Batch) -> Result<Answer, Refusal> {
     count_alerts(&intake.metrics, source, &batch);
     for refused in &batch.refused {
-        quarantine(intake, source, replay::ALERT, refused.why.clone(), &refused.raw).await?;
+        quarantine(intake, source, ALERT, refused.why.clone(), &refused.raw).await?;
     }
     let refused = batch.refused.iter().map(RefusedLine::from).collect();
     let taken = if batch.alerts.is_empty() {

@@ -146,6 +146,16 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// All words that [`reason`](Self::reason) may say.
+    pub(crate) const REASONS: [&'static str; 6] = [
+        "empty",
+        "too_large",
+        "unreadable",
+        "version",
+        "no_alerts",
+        "too_many_alerts",
+    ];
+
     /// A word for metrics.
     #[must_use]
     pub fn reason(&self) -> &'static str {

@@ -52,7 +52,7 @@ pub(crate) async fn replay(intake: &Intake, kept: &Quarantined) -> Result<Answer
 }
 
 /// The reason under which single alerts are kept.
-pub(super) const ALERT: &str = "alert";
+pub(crate) const ALERT: &str = "alert";
 
 impl Refusal {
     fn why(self) -> String {
