@@ -34,7 +34,10 @@ pub enum LockError {
         holder: Holder,
     },
     /// The lock file cannot be used.
-    #[error("cannot lock the data folder {}; it must be writable", folder.display())]
+    #[error(
+        "cannot lock the data folder {}: {source}; it must be writable for this user",
+        folder.display()
+    )]
     Io {
         /// The data folder.
         folder: PathBuf,

@@ -231,7 +231,7 @@ pub enum StoreError {
     #[error("the store is unavailable: {0}")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The disk is full: free space, then trying again makes sense.
-    #[error("no space left for the store in {place}")]
+    #[error("no space left for the store in {place}: free space on that disk")]
     Full {
         /// The folder or database.
         place: String,

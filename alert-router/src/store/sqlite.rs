@@ -65,7 +65,10 @@ pub enum OpenError {
     #[error(transparent)]
     Lock(#[from] LockError),
     /// The data folder cannot be made.
-    #[error("cannot create the data folder {}", folder.display())]
+    #[error(
+        "cannot create the data folder {}: {source}; make it yourself, or name another place \
+         with --store", folder.display()
+    )]
     Folder {
         /// The data folder.
         folder: PathBuf,
@@ -92,7 +95,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// No thread could be started.
-    #[error("cannot start a thread for the store")]
+    #[error("cannot start a thread for the store: {0}; raise the limit of threads (ulimit -u)")]
     Thread(#[source] io::Error),
     /// The file cannot be read or written.
     #[error(transparent)]

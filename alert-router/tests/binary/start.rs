@@ -99,6 +99,17 @@ async fn a_data_folder_in_use_is_refused_with_the_holders_pid_and_address() {
 }
 
 #[tokio::test]
+async fn a_data_folder_that_cannot_be_is_named_with_the_cause_and_what_to_do() {
+    let folder = Folder::new();
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let ended = folder.run(&["--store", "sqlite:file/x.db"]).await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    for part in ["data folder file", "os error", "--store"] {
+        assert!(ended.stderr.contains(part), "{part}: {ended:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_lock_that_a_killed_router_left_behind_stops_nobody() {
     let folder = Folder::new();
     folder.start().await.kill().await;
