@@ -4,6 +4,27 @@ use alert_engine::Labels;
 
 use super::*;
 
+#[test]
+fn the_reference_in_the_readme_is_a_config_without_a_warning() {
+    let readme = include_str!("../../../README.md");
+    let (_, rest) = readme.split_once("```yaml\n").unwrap();
+    let (text, _) = rest.split_once("```\n").unwrap();
+    let names = [
+        "token",
+        "smtp-password",
+        "bot-key",
+        "app-secret",
+        "token-prod-sh",
+    ];
+    let paths: Vec<String> = names.iter().map(|name| format!("/etc/ar/{name}")).collect();
+    let files: Vec<(&str, &str)> = paths.iter().map(|path| (path.as_str(), "0123")).collect();
+    let config = parse_with(text, &Flags::default(), &files).unwrap_or_else(|e| panic!("{e}"));
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+    // Where it says "default", it is the default.
+    assert_eq!(config.limits, Limits::default());
+    assert_eq!(config.priority, [urgent()]);
+}
+
 const FULL: &str = include_str!("../../../testdata/config/full.yaml");
 
 const FILES: &[(&str, &str)] = &[
