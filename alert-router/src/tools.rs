@@ -35,7 +35,11 @@ pub fn check(file: &Path, flags: &Flags) -> Report {
     let clock = SystemClock;
     match plan(config, clock) {
         Ok(plan) => {
-            let outlets: Vec<&Outlet> = plan.outlets().map(|(_, outlet)| outlet).collect();
+            // By receiver, in the order of the file: two may reach the same destination.
+            let receivers = plan.config().receivers.iter();
+            let outlets: Vec<Arc<Outlet>> = receivers
+                .flat_map(|receiver| plan.outlets_of(&receiver.name))
+                .collect();
             let built: Vec<Built<'_>> = outlets
                 .iter()
                 .map(|outlet| Built {
@@ -222,4 +226,31 @@ fn plan(config: Config, clock: SystemClock) -> Result<Plan, BuildError> {
         clock,
     };
     Plan::new(config, &materials)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn check_renders_for_every_receiver_in_the_order_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("alert-router.yaml");
+        let room = "wecom_configs: [{bot: {key: k}";
+        let text = format!(
+            "route: {{receiver: zh}}\nreceivers:\n\
+             - {{name: zh, language: zh, {room}}}]}}\n\
+             - {{name: en, {room}, format: text}}]}}\n\
+             - {{name: page, inbox_configs: [{{}}]}}\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let report = check(&file, &Flags::default());
+        assert!(report.good, "{}", report.text);
+        let lines = report.text.lines();
+        let rendered: Vec<&str> = lines
+            .filter(|line| line.contains("samples rendered"))
+            .filter_map(|line| Some(line.split_once(':')?.0))
+            .collect();
+        assert_eq!(rendered, ["zh", "en", "page"]);
+    }
 }
