@@ -212,6 +212,7 @@ impl BotPlace {
         let place = bot_url(url.optional()?.expose());
         let place = place.map_err(|complaint| f.error_at("webhook_url", complaint));
         let (key, base) = place.ok()?;
+        warn_if_readable(f, "webhook_url", &base);
         Some(Self {
             key,
             api_url: api_url.unwrap_or(base),
@@ -287,11 +288,26 @@ impl WecomApp {
 fn api_url(f: &mut Fields<'_>, key: &'static str) -> Given<Url> {
     let url = f.given(key, |n| n.parse(address::base_url));
     let odd = |url: &Url| !url.path().ends_with("/cgi-bin/");
-    if url.clone().optional().is_some_and(|url| odd(&url)) {
+    if url.peek().is_some_and(odd) {
         let fix = "add cgi-bin/ at its end, unless a proxy does";
         f.warn_at(key, ("the base of the API does not end in /cgi-bin/", fix));
     }
+    if let Some(url) = url.peek() {
+        warn_if_readable(f, key, url);
+    }
     url
+}
+
+/// Keys, secrets and tokens stand in the URLs of this API.
+fn warn_if_readable(f: &Fields<'_>, key: &str, url: &Url) {
+    let near = url.host_str().is_some_and(address::is_loopback);
+    if url.scheme() == "http" && !near {
+        let what = "the key travels in plain text";
+        f.warn_at(
+            key,
+            (what, "write https://, unless a proxy of yours adds it"),
+        );
+    }
 }
 
 fn vendor() -> Url {

@@ -226,6 +226,26 @@ fn a_base_without_cgi_bin_is_a_warning() {
     };
     assert_eq!(warned("https://proxy.test/cgi-bin"), 0);
     assert_eq!(warned("https://proxy.test/"), 1);
+    assert_eq!(
+        warned("http://proxy.test/cgi-bin"),
+        1,
+        "the key is readable"
+    );
+    assert_eq!(warned("http://127.0.0.1:9096/cgi-bin/"), 0);
+}
+
+#[test]
+fn a_robots_address_without_tls_is_a_warning() {
+    let warned = |scheme: &str| {
+        let url = format!("{scheme}://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=k3y");
+        let text = format!(
+            "receivers: [{{name: ops, wecom_configs: [{{bot: {{webhook_url: '{url}'}}}}]}}]"
+        );
+        let warnings = parse(&complete(&text)).unwrap().warnings;
+        assert!(!format!("{warnings:?}").contains("k3y"));
+        warnings.len()
+    };
+    assert_eq!((warned("http"), warned("https")), (1, 0));
 }
 
 #[test]
