@@ -111,6 +111,9 @@ impl Quarantine {
         match self.store.commit(vec![unit]).await?.first() {
             Some(Committed::Done(_)) => {
                 self.held.fetch_add(1, Ordering::Relaxed);
+                // Once for each that is kept, so a sender gone mad cannot fill the log either.
+                let source = source.as_str();
+                tracing::warn!(source, reason, id = %kept.id, why = %kept.why, "kept what could not be read; see it with `quarantine show`");
             }
             // Kept already: the same body came before.
             Some(Committed::Conflict(_)) | None => {}
