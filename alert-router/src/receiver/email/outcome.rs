@@ -11,9 +11,6 @@ use crate::receiver::{Failure, Progress, Receipt, RefusedRecipient, SendError};
 /// How long nobody tries a config that was refused: providers lock accounts that do.
 const PROBE: Duration = Duration::from_secs(15 * 60);
 
-/// As [`PROBE`], for a certificate, which costs the server nothing to show again.
-const PROBE_CERTIFICATE: Duration = Duration::from_secs(5 * 60);
-
 /// After the loss of the final answer, time for the server to finish what it may have begun.
 const SETTLE: Duration = Duration::from_secs(60);
 
@@ -172,16 +169,11 @@ pub(super) fn trouble_error(host: &str, trouble: Trouble) -> SendError {
                 None,
             )
         },
-        Trouble::Certificate { why } => SendError {
-            failure: Failure::Blocked {
-                probe_after: PROBE_CERTIFICATE,
-            },
-            ..blocked(
-                "certificate",
-                format!("{host} has no valid certificate: {why}"),
-                "renew the certificate, or name its authority in tls_config.ca_file",
-            )
-        },
+        Trouble::Certificate { why } => blocked(
+            "certificate",
+            format!("{host} has no valid certificate: {why}"),
+            "renew the certificate, or name its authority in tls_config.ca_file",
+        ),
         Trouble::NoStartTls => blocked(
             "no_tls",
             format!("{host} offers no STARTTLS, nothing was sent"),
