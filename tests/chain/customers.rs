@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stack_tests::parts::Stopwatch;
+use stack_tests::parts::{DEADLINE, Stopwatch};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
@@ -23,6 +23,8 @@ pub(crate) struct Order {
 /// A steady stream of orders.
 pub(crate) struct Customers {
     since: Stopwatch,
+    /// From one order to the next.
+    between: Duration,
     wanted: watch::Sender<bool>,
     /// How many orders have ended.
     ended: watch::Receiver<usize>,
@@ -36,9 +38,11 @@ impl Customers {
         let (wanted, stop) = watch::channel(true);
         let (count, ended) = watch::channel(0);
         let url = url.to_owned();
-        let all = tokio::spawn(order(url, per_second, since, stop, count));
+        let between = Duration::from_secs(1) / per_second;
+        let all = tokio::spawn(order(url, between, since, stop, count));
         Self {
             since,
+            between,
             wanted,
             ended,
             all,
@@ -55,7 +59,9 @@ impl Customers {
         let mut ended = self.ended.clone();
         let goal = *ended.borrow() + orders;
         let reached = ended.wait_for(|ended| *ended >= goal);
-        let reached = tokio::time::timeout(stack_tests::parts::DEADLINE, reached).await;
+        // So long it takes when all is well, and then the time that anything may take.
+        let due = self.between * u32::try_from(orders).expect("some orders");
+        let reached = tokio::time::timeout(due + DEADLINE, reached).await;
         reached.expect("orders end").expect("customers are there");
     }
 
@@ -68,14 +74,14 @@ impl Customers {
 
 async fn order(
     url: String,
-    per_second: u32,
+    between: Duration,
     since: Stopwatch,
     stop: watch::Receiver<bool>,
     count: watch::Sender<usize>,
 ) -> Vec<Order> {
     let client = client();
     let url = Arc::new(url);
-    let mut tick = interval(Duration::from_secs(1) / per_second);
+    let mut tick = interval(between);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut under_way = JoinSet::new();
     let mut orders: Vec<Option<Order>> = Vec::new();
