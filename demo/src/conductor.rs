@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -16,13 +17,14 @@ use wecom_sim::{Clock, Config, Sim};
 use crate::clock::Since;
 use crate::files::Files;
 use crate::http::Client;
+use crate::load::Customers;
 use crate::mailbox::Mailbox;
 use crate::page::{self, People, Shared};
-use crate::part::{Link, Part, Program, Ready, Recipe, State};
-use crate::plan::Queue;
+use crate::part::{self, Link, Part, Program, Ready, Recipe, State};
 use crate::ports::Ports;
 use crate::process::{Process, Stopped};
 use crate::service::Mode;
+use crate::tool::{Installed, Tool};
 use crate::{Failure, Up, load, plan};
 
 /// What a part has to become ready.
@@ -61,10 +63,10 @@ pub(crate) async fn up(up: Up) -> Result<(), Failure> {
         .as_ref()
         .map(tempfile::TempDir::path)
         .or(given.as_deref());
-    let queue = Queue::find();
+    let installed = Installed::find();
     let files = {
         let mail = up.mail.as_deref().map(mail_config).transpose()?;
-        Files::write(folder.ok_or("no data folder")?, &ports, queue, mail)?
+        Files::write(folder.ok_or("no data folder")?, &ports, &installed, mail)?
     };
     say(&format!("data and logs: {}", files.text("")));
 
@@ -81,11 +83,16 @@ pub(crate) async fn up(up: Up) -> Result<(), Failure> {
     // To the end of the program: while it stops, alert-router still sends what is under way.
     let mailbox = people.mailbox.clone();
     tokio::spawn(async move { mailbox.serve(smtp).await });
-    let recipes = plan::recipes(&ports, &files, queue);
+    let recipes = plan::recipes(&ports, &files, &installed);
     let board = Board::new(recipes.iter().map(|recipe| recipe.part.clone()).collect());
     let mut running = Running::new();
+    let customers = Customers {
+        shop: ports.shop,
+        per_second: up.rate,
+        look: installed.has(Tool::Redis),
+    };
     let worked = tokio::select! {
-        worked = work(&ports, &files, recipes, &board, &mut running, people, up.rate, begin) => worked,
+        worked = work(&ports, &files, recipes, &board, &mut running, people, customers, begin) => worked,
         () = stop => Ok(()),
     };
     stop_all(running, &board).await;
@@ -106,7 +113,7 @@ pub(crate) async fn tell(page: SocketAddr, mode: Option<Mode>) -> Result<(), Fai
     let answer = answer.map_err(|_| {
         format!("no demo at {page}: start one with `demo`, or say where it is with --page")
     })?;
-    if answer.status != 303 {
+    if answer.status != StatusCode::SEE_OTHER {
         return Err(String::from_utf8_lossy(&answer.body).trim().into());
     }
     say(mode.map_or("healed", |_| "broken; the alert comes within two minutes"));
@@ -124,7 +131,7 @@ async fn work(
     board: &Board,
     running: &mut Running,
     people: People,
-    rate: u16,
+    customers: Customers,
     begin: Since,
 ) -> Result<(), Failure> {
     let client = Client::new();
@@ -142,7 +149,7 @@ async fn work(
     announce(ports, board, begin);
     tokio::select! {
         served = axum::serve(listener, page::routes(shared)) => Ok(served?),
-        () = load::run(client.clone(), ports.shop, rate), if rate > 0 => Ok(()),
+        () = load::run(client.clone(), customers), if customers.per_second > 0 => Ok(()),
         () = watch_for_ends(running, board, files) => Ok(()),
     }
 }
@@ -278,6 +285,9 @@ fn announce(ports: &Ports, board: &Board, begin: Since) {
     }
     for Link { name, what, url } in page::own_pages(ports) {
         text.push_str(&format!("  {name:<13} {what:<16} {url}\n"));
+    }
+    if let Some(why) = part::no_alert(&board.borrow()) {
+        text.push_str(&format!("\n{why}\n"));
     }
     text.push_str(&format!(
         "\nstart page: http://{}/   break it there, or with: demo break\n",

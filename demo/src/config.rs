@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use crate::Failure;
-use crate::plan::Queue;
 use crate::ports::Ports;
+use crate::tool::{Installed, Tool};
 
 /// The bot's key; the simulator makes it public and worthless.
 const BOT_KEY: &str = "sim-bot-key";
@@ -17,14 +17,31 @@ const LOOK: &str = "2s";
 const PROMETHEUS: &str = include_str!("../../dashboards/prometheus.yml");
 const ALERTMANAGER: &str = include_str!("../../dashboards/alertmanager.yml");
 
-pub(crate) fn prometheus(ports: &Ports) -> Result<String, Failure> {
+/// The jobs of `prometheus.yml` whose target is a program of others, or comes from it.
+const JOBS: [(&str, Tool); 4] = [
+    ("span-metrics", Tool::Collector),
+    ("otel-collector", Tool::Collector),
+    ("jaeger", Tool::Jaeger),
+    ("alertmanager", Tool::Alertmanager),
+];
+
+pub(crate) fn prometheus(ports: &Ports, installed: &Installed) -> Result<String, Failure> {
     let mut config: Value = serde_yaml::from_str(&at_our_addresses(PROMETHEUS, ports))?;
     let global = &mut config["global"];
     global["scrape_interval"] = LOOK.into();
     global["evaluation_interval"] = LOOK.into();
-    global["external_labels"]["runbooks_url"] = format!("http://{}/runbooks", ports.page).into();
-    let jobs = config["scrape_configs"].as_array_mut();
-    for job in jobs.into_iter().flatten() {
+    let labels = &mut global["external_labels"];
+    labels["runbooks_url"] = format!("http://{}/runbooks", ports.page).into();
+    // The Jaeger that can be built here answers questions, and has no page.
+    labels["jaeger_url"] = format!("http://{}", ports.page).into();
+    let jobs = config["scrape_configs"].as_array_mut().ok_or("no jobs")?;
+    let is_there = |job: &Value| {
+        let needs = JOBS.iter().find(|(name, _)| job["job_name"] == *name);
+        needs.is_none_or(|(_, tool)| installed.has(*tool))
+    };
+    // Who is not there is not down.
+    jobs.retain(is_there);
+    for job in jobs {
         if let Some(files) = job.pointer_mut("/file_sd_configs/0") {
             files["refresh_interval"] = LOOK.into();
         }
@@ -36,11 +53,11 @@ pub(crate) fn prometheus(ports: &Ports) -> Result<String, Failure> {
 }
 
 /// The services, as Prometheus reads them from a file of its own.
-pub(crate) fn targets(ports: &Ports, queue: Queue) -> String {
+pub(crate) fn targets(ports: &Ports, installed: &Installed) -> String {
     let target = |service: &str, at: SocketAddr| json!({"targets": [at], "labels": {"service": service, "env": "demo"}});
     let mut targets = vec![target("shop", ports.shop), target("stock", ports.stock)];
     // Where there is no cache, it is not down.
-    if queue == Queue::Redis {
+    if installed.has(Tool::Redis) {
         targets.push(target("cache", ports.cache));
     }
     let targets = Value::from(targets);
@@ -126,7 +143,7 @@ mod tests {
     #[test]
     fn prometheus_looks_at_every_part_where_it_is() {
         let ports = Ports::free().unwrap();
-        let config = prometheus(&ports).unwrap();
+        let config = prometheus(&ports, &Installed::all_but(&[])).unwrap();
         for at in [
             ports.span_metrics,
             ports.collector_self,
@@ -144,11 +161,23 @@ mod tests {
     }
 
     #[test]
-    fn the_cache_is_only_looked_at_where_it_runs() {
+    fn who_is_not_installed_is_not_looked_at() {
         let ports = Ports::free().unwrap();
-        let cache = ports.cache.to_string();
-        assert!(targets(&ports, Queue::Redis).contains(&cache));
-        assert!(!targets(&ports, Queue::InProcess).contains(&cache));
+        let parts = [
+            (Tool::Collector, ports.collector_self),
+            (Tool::Collector, ports.span_metrics),
+            (Tool::Jaeger, ports.jaeger_self),
+            (Tool::Redis, ports.cache),
+        ];
+        for (tool, at) in parts {
+            let looks = |missing: &[Tool]| {
+                let installed = Installed::all_but(missing);
+                let jobs = prometheus(&ports, &installed).unwrap();
+                let looked_at = format!("\"{at}\"");
+                jobs.contains(&looked_at) || targets(&ports, &installed).contains(&looked_at)
+            };
+            assert!(looks(&[]) && !looks(&[tool]), "{tool:?} at {at}");
+        }
     }
 
     #[test]

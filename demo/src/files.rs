@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::Failure;
-use crate::plan::Queue;
 use crate::ports::Ports;
+use crate::tool::Installed;
 use crate::{config, rules};
 
 /// Where everything lies.
@@ -20,7 +20,7 @@ impl Files {
     pub(crate) fn write(
         folder: &Path,
         ports: &Ports,
-        queue: Queue,
+        installed: &Installed,
         mail: Option<Value>,
     ) -> Result<Self, Failure> {
         let files = Self {
@@ -46,8 +46,8 @@ impl Files {
         for (name, text) in rules::files()? {
             write(&format!("rules/{name}"), &text)?;
         }
-        write("targets/services.yaml", &config::targets(ports, queue))?;
-        write("prometheus.yml", &config::prometheus(ports)?)?;
+        write("targets/services.yaml", &config::targets(ports, installed))?;
+        write("prometheus.yml", &config::prometheus(ports, installed)?)?;
         write("alertmanager.yml", &config::alertmanager(ports))?;
         let store = files.text("alert-router.db");
         let router = config::alert_router(ports, &store, mail);

@@ -1,28 +1,36 @@
-//! The least HTTP client for programs on this machine: one answer, bounded in time and size.
+//! The least HTTP client for programs on this machine: one answer, bounded in time and size. A service
+//! has one whose requests are seen in its telemetry.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::body::HttpBody;
 use bytes::Bytes;
-use http::{Method, Request};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{self, Client as Legacy};
 use hyper_util::rt::TokioExecutor;
-use tower::ServiceExt;
+use telemetry_lib::{HttpClient, Telemetry};
+use tower::{Layer, Service, ServiceExt};
 
 /// More than any page of the demo.
 const MAX_BODY: usize = 8 << 20;
 const PATIENCE: Duration = Duration::from_secs(5);
 
+type Plain = Legacy<HttpConnector, Full<Bytes>>;
+
 /// Keeps connections open between requests; cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Client(Legacy<HttpConnector, Full<Bytes>>);
+pub(crate) struct Client<S = Plain>(S);
+
+/// A client whose requests have spans and metrics, and carry the context.
+pub(crate) type Observed = Client<HttpClient<Plain>>;
 
 /// What came back.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
-    pub(crate) status: u16,
+    pub(crate) status: StatusCode,
     pub(crate) body: Bytes,
 }
 
@@ -43,7 +51,19 @@ impl Client {
     pub(crate) fn new() -> Self {
         Self(Legacy::builder(TokioExecutor::new()).build_http())
     }
+}
 
+impl Observed {
+    pub(crate) fn observed(telemetry: &Telemetry) -> Self {
+        Self(telemetry.http_client().layer(Client::new().0))
+    }
+}
+
+impl<S, B> Client<S>
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<B>, Error = legacy::Error> + Clone,
+    B: HttpBody<Error: Into<axum::BoxError>>,
+{
     pub(crate) async fn get(&self, to: SocketAddr, path: &str) -> Result<Answer, CallError> {
         self.call(Method::GET, to, path).await
     }
@@ -60,7 +80,7 @@ impl Client {
             .body(Full::default())?;
         let exchange = async {
             let response = self.0.clone().oneshot(request).await?;
-            let status = response.status().as_u16();
+            let status = response.status();
             let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
             let body = body.map_err(CallError::Body)?.to_bytes();
             Ok(Answer { status, body })
@@ -72,7 +92,7 @@ impl Client {
 
 impl Answer {
     pub(crate) fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
+        self.status.is_success()
     }
 
     /// The body as JSON; null if it is none.

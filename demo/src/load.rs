@@ -1,5 +1,5 @@
-//! Customers: a steady stream of orders, a few of them wrong as real ones are, and some
-//! watched until they are delivered.
+//! Customers: a steady stream of orders, a few of them wrong as real ones are, and some watched until
+//! they are delivered; who has watched looks at the item.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,8 +12,22 @@ use crate::http::Client;
 /// Orders under way; when the shop is slower than that, customers wait.
 const UNDER_WAY: usize = 200;
 
+/// Who comes, and where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Customers {
+    pub(crate) shop: SocketAddr,
+    pub(crate) per_second: u16,
+    /// Whether the shop has items to look at.
+    pub(crate) look: bool,
+}
+
 /// Orders until it is dropped.
-pub(crate) async fn run(client: Client, shop: SocketAddr, per_second: u16) {
+pub(crate) async fn run(client: Client, customers: Customers) {
+    let Customers {
+        shop,
+        per_second,
+        look,
+    } = customers;
     if per_second == 0 {
         return;
     }
@@ -36,6 +50,9 @@ pub(crate) async fn run(client: Client, shop: SocketAddr, per_second: u16) {
             let _ = client.post(shop, &path).await;
             if item % 25 == 0 {
                 let _ = client.get(shop, &format!("{path}/progress")).await;
+                if look {
+                    let _ = client.get(shop, &format!("/items/{item}")).await;
+                }
             }
         });
     }

@@ -20,6 +20,7 @@ mod rules;
 mod runbook;
 mod service;
 mod tool;
+mod traces;
 mod trail;
 
 use std::ffi::OsString;
@@ -31,7 +32,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::service::{Mode, Role};
+use crate::service::{Mode, Others, Role};
 
 /// What every command may fail with; it is printed for people.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -93,12 +94,8 @@ enum Command {
         role: Role,
         #[arg(long)]
         listen: SocketAddr,
-        /// The address of the service that it calls.
-        #[arg(long)]
-        calls: Option<SocketAddr>,
-        /// The address of Redis; without it the stock queues in its own process.
-        #[arg(long)]
-        redis: Option<SocketAddr>,
+        #[command(flatten)]
+        others: Others,
         /// Between "not ready" and the last connection, in milliseconds: for load balancers.
         #[arg(long, default_value_t = 0)]
         drain_ms: u64,
@@ -153,12 +150,11 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Some(Command::Service {
                 role,
                 listen,
-                calls,
-                redis,
+                others,
                 drain_ms,
             }) => {
                 let drain = Duration::from_millis(drain_ms);
-                service::run(role, listen, calls, redis, drain).await
+                service::run(role, listen, others, drain).await
             }
             Some(Command::AlertRouter { config }) => service::alert_router(config).await,
             Some(Command::Leash { .. }) => Ok(()),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -14,11 +14,12 @@ use wecom_sim::Sim;
 
 use crate::http::Client;
 use crate::mailbox::{self, Mailbox};
-use crate::part::{Link, Part};
+use crate::part::{self, Link, Part};
 use crate::ports::Ports;
 use crate::runbook;
 use crate::service::Mode;
-use crate::trail::{self, Station};
+use crate::traces;
+use crate::trail::{self, News, Station};
 
 const POLICY: &str = "default-src 'none'; frame-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
@@ -77,6 +78,7 @@ pub(crate) fn routes(shared: Shared) -> Router {
         .route("/break/{mode}", post(break_as))
         .route("/heal", post(heal))
         .route("/runbooks/{name}", get(runbook::show))
+        .route("/search", get(search))
         .with_state(shared)
         .merge(mailbox::routes(mailbox))
         .layer(middleware::from_fn(guard))
@@ -106,15 +108,23 @@ fn is_ours(method: &Method, headers: &HeaderMap) -> bool {
     local && (*method == Method::GET || same_site)
 }
 
+/// How each page begins.
+pub(crate) fn head(title: &str) -> String {
+    format!(
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
+         <title>{title}</title><link rel=stylesheet href=/page.css>"
+    )
+}
+
 async fn whole(State(shared): State<Shared>) -> Html<String> {
     let view = view(State(shared)).await.0;
     Html(format!(
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
-         <title>Demo</title><link rel=stylesheet href=/page.css><script src=/page.js defer></script>\
+        "{}<script src=/page.js defer></script>\
          <h1>The way of an alert</h1><p>Press <i>break</i>: within two minutes people hear it by mail and on WeCom. Press <i>heal</i>: they hear that it is over.\
          <p><form method=post action=/break/errors><button>Break: errors</button></form>\
          <form method=post action=/break/latency><button>Break: latency</button></form>\
-         <form method=post action=/heal><button>Heal</button></form><div id=view>{view}</div></html>"
+         <form method=post action=/heal><button>Heal</button></form><div id=view>{view}</div></html>",
+        head("Demo")
     ))
 }
 
@@ -129,15 +139,34 @@ async fn view(State(Shared(sources)): State<Shared>) -> Html<String> {
         trail::stations(client, ports, &people.mailbox, &people.sim),
         client.get(ports.stock, "/trouble")
     );
-    let trouble = trouble.map_or("unknown: the stock does not answer".into(), |answer| {
-        String::from_utf8_lossy(&answer.body).into_owned()
-    });
+    let trouble =
+        trouble.map_or(
+            "unknown: the stock does not answer".into(),
+            |answer| match &*answer.body {
+                b"none" => "nothing".into(),
+                other => String::from_utf8_lossy(other).into_owned(),
+            },
+        );
     Html(render(
         &sources.board.borrow(),
         &stations,
         &trouble,
         &own_pages(ports),
     ))
+}
+
+/// The traces that Jaeger's own search would show for the same question.
+async fn search(State(Shared(sources)): State<Shared>, RawQuery(query): RawQuery) -> Response {
+    let query = query.unwrap_or_else(|| "service=shop".into());
+    let path = format!("/api/traces?{query}");
+    match sources.client.get(sources.ports.jaeger, &path).await {
+        Ok(answer) if answer.is_success() => Html(traces::page(&answer.json())).into_response(),
+        Ok(answer) => (StatusCode::BAD_GATEWAY, answer.body).into_response(),
+        Err(error) => {
+            let text = format!("Jaeger: {error}; the start page says whether it runs\n");
+            (StatusCode::BAD_GATEWAY, text).into_response()
+        }
+    }
 }
 
 async fn break_it(shared: State<Shared>) -> Response {
@@ -165,14 +194,19 @@ async fn switch(Shared(sources): &Shared, mode: &str) -> Response {
 }
 
 fn render(parts: &[Part], stations: &[Station], trouble: &str, own: &[Link]) -> String {
+    let why_not = part::no_alert(parts).map_or(String::new(), |why| {
+        format!("<p class=missing>{} See below.", escape(&why))
+    });
     let mut html = format!(
-        "<p>Broken now: <b>{}</b><h2>Where the last alert is</h2><ol>",
+        "{why_not}<p>Broken now: <b>{}</b><h2>Where the last alert is</h2><ol>",
         escape(trouble)
     );
-    for Station { name, alerts } in stations {
-        let (class, text) = match alerts.as_str() {
-            "" => ("", "nothing"),
-            text => ("lit", text),
+    for Station { name, news } in stations {
+        let (class, text) = match news {
+            News::None => ("", "nothing"),
+            News::Firing(text) => ("lit", text.as_str()),
+            News::Over(text) => ("over", text.as_str()),
+            News::Unknown => ("", "no answer"),
         };
         push(
             &mut html,
@@ -254,7 +288,6 @@ pub(crate) fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::part;
     use crate::tool::Tool;
 
     #[test]
@@ -267,7 +300,7 @@ mod tests {
         }];
         let stations = [Station {
             name: "WeCom",
-            alerts: "<script>alert('1')</script>".into(),
+            news: News::Firing("<script>alert('1')</script>".into()),
         }];
         let html = render(&parts, &stations, "<b>", &[]);
         assert!(!html.contains("<script>"), "{html}");

@@ -16,6 +16,25 @@ pub(crate) struct Part {
     pub(crate) state: State,
 }
 
+/// Those that an alert passes.
+const WAY: [&str; 3] = ["Prometheus", "Alertmanager", "alert-router"];
+
+/// Why no alert can come at the moment, whatever breaks.
+pub(crate) fn no_alert(parts: &[Part]) -> Option<String> {
+    let is_away = |part: &&Part| {
+        let away = matches!(part.state, State::Missing(_) | State::Failed(_));
+        away && WAY.contains(&part.name)
+    };
+    let away: Vec<&str> = parts.iter().filter(is_away).map(|part| part.name).collect();
+    match away.as_slice() {
+        [] => None,
+        away => Some(format!(
+            "No alert comes, whatever breaks, without {}.",
+            away.join(" and ")
+        )),
+    }
+}
+
 /// Something to look at.
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
@@ -84,5 +103,28 @@ impl State {
             Self::Ready(_) => "ready",
             Self::Failed(_) => "failed",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alert_comes_unless_someone_on_its_way_is_away() {
+        let part = |name, state| Part {
+            name,
+            role: "",
+            links: Vec::new(),
+            state,
+        };
+        let ready = State::Ready(Duration::ZERO);
+        let jaeger = part("Jaeger", State::Missing(Tool::Jaeger));
+        let router = part("alert-router", ready.clone());
+        let mut parts = [jaeger, part("Prometheus", ready), router];
+        assert_eq!(no_alert(&parts), None);
+        parts[1].state = State::Missing(Tool::Prometheus);
+        let why = "No alert comes, whatever breaks, without Prometheus.";
+        assert_eq!(no_alert(&parts).as_deref(), Some(why));
     }
 }

@@ -6,35 +6,19 @@ use std::net::SocketAddr;
 use crate::files::Files;
 use crate::part::{Part, Program, Ready, Recipe, State};
 use crate::ports::Ports;
-use crate::tool::Tool;
-
-/// What the stock's reservations go through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Queue {
-    /// To the cache, a process of its own.
-    Redis,
-    /// Redis is not installed.
-    InProcess,
-}
-
-impl Queue {
-    /// What this machine has.
-    pub(crate) fn find() -> Self {
-        Tool::Redis.find().map_or(Self::InProcess, |_| Self::Redis)
-    }
-}
+use crate::tool::{Installed, Tool};
 
 /// All processes.
-pub(crate) fn recipes(ports: &Ports, files: &Files, queue: Queue) -> Vec<Recipe> {
+pub(crate) fn recipes(ports: &Ports, files: &Files, installed: &Installed) -> Vec<Recipe> {
     vec![
         jaeger(ports, files),
         collector(ports, files),
-        alert_router(ports, files),
+        alert_router(ports, files, installed),
         alertmanager(ports, files),
         redis(ports, files),
-        cache(ports),
-        stock(ports, queue),
-        shop(ports),
+        cache(ports, installed),
+        stock(ports, installed),
+        shop(ports, installed),
         prometheus(ports, files),
     ]
 }
@@ -60,14 +44,14 @@ fn vars(all: &[(&str, String)]) -> Vec<(String, String)> {
 
 fn jaeger(ports: &Ports, files: &Files) -> Recipe {
     let links = [
-        ("search", url(ports.jaeger, "/search")),
+        ("traces", url(ports.page, "/search?service=shop")),
         (
-            "traces as JSON",
+            "the same as JSON",
             url(ports.jaeger, "/api/traces?service=shop&limit=5"),
         ),
     ];
     Recipe {
-        part: part("Jaeger", "keeps traces and shows them", &links),
+        part: part("Jaeger", "keeps traces; the demo shows them", &links),
         program: Program::Other(
             Tool::Jaeger,
             vec!["--config".into(), files.text("jaeger.yaml")],
@@ -114,7 +98,7 @@ fn collector(ports: &Ports, files: &Files) -> Recipe {
     }
 }
 
-fn alert_router(ports: &Ports, files: &Files) -> Recipe {
+fn alert_router(ports: &Ports, files: &Files, installed: &Installed) -> Recipe {
     let links = [
         ("groups and inbox", url(ports.alert_router, "/")),
         ("metrics", url(ports.alert_router, "/metrics")),
@@ -126,7 +110,7 @@ fn alert_router(ports: &Ports, files: &Files) -> Recipe {
             "--config".into(),
             files.text("alert-router.yaml"),
         ]),
-        vars: vars(&[("OTEL_EXPORTER_OTLP_ENDPOINT", url(ports.otlp_http, ""))]),
+        vars: vars(&[spans(ports, installed)]),
         ready: Ready::Page(ports.alert_router, "/-/ready"),
     }
 }
@@ -198,50 +182,49 @@ fn redis(ports: &Ports, files: &Files) -> Recipe {
     }
 }
 
-fn cache(ports: &Ports) -> Recipe {
+fn cache(ports: &Ports, installed: &Installed) -> Recipe {
     let links = [
         ("an item", url(ports.cache, "/items/7")),
         ("metrics", url(ports.cache, "/metrics")),
     ];
     let role = "renews what it knows when an event comes; a job takes stock";
     let redis = ["--redis".to_owned(), ports.redis.to_string()];
-    let mut recipe = service(ports, "cache", role, &links, ports.cache, &redis);
+    let mut recipe = service(ports, installed, "cache", role, &links, ports.cache, &redis);
     if let Program::Own(arguments) = recipe.program {
         recipe.program = Program::OwnWith(Tool::Redis, arguments);
     }
     recipe
 }
 
-fn stock(ports: &Ports, queue: Queue) -> Recipe {
+fn stock(ports: &Ports, installed: &Installed) -> Recipe {
     let links = [("metrics", url(ports.stock, "/metrics"))];
-    let (role, more) = match queue {
-        Queue::Redis => (
+    let (role, more) = match installed.has(Tool::Redis) {
+        true => (
             "reserves goods, asked over gRPC; tells the cache through Redis",
             vec!["--redis".to_owned(), ports.redis.to_string()],
         ),
-        Queue::InProcess => (
+        false => (
             "reserves goods, asked over gRPC; without Redis its queue is in its own process",
             Vec::new(),
         ),
     };
-    service(ports, "stock", role, &links, ports.stock, &more)
+    service(ports, installed, "stock", role, &links, ports.stock, &more)
 }
 
-fn shop(ports: &Ports) -> Recipe {
-    let links = [("metrics", url(ports.shop, "/metrics"))];
-    let calls = ["--calls".to_owned(), ports.stock.to_string()];
-    service(
-        ports,
-        "shop",
-        "takes orders over HTTP",
-        &links,
-        ports.shop,
-        &calls,
-    )
+fn shop(ports: &Ports, installed: &Installed) -> Recipe {
+    let mut links = vec![("metrics", url(ports.shop, "/metrics"))];
+    let mut others = vec!["--calls".to_owned(), ports.stock.to_string()];
+    if installed.has(Tool::Redis) {
+        links.insert(0, ("an item", url(ports.shop, "/items/7")));
+        others.extend(["--cache".to_owned(), ports.cache.to_string()]);
+    }
+    let role = "takes orders over HTTP, and shows items";
+    service(ports, installed, "shop", role, &links, ports.shop, &others)
 }
 
 fn service(
     ports: &Ports,
+    installed: &Installed,
     name: &'static str,
     role: &'static str,
     links: &[(&'static str, String)],
@@ -254,11 +237,16 @@ fn service(
     Recipe {
         part: part(name, role, links),
         program: Program::Own(arguments),
-        vars: vars(&[
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", url(ports.otlp_http, "")),
-            ("OTEL_SERVICE_NAME", name.into()),
-        ]),
+        vars: vars(&[spans(ports, installed), ("OTEL_SERVICE_NAME", name.into())]),
         ready: Ready::Page(listen, "/readyz"),
+    }
+}
+
+/// Where spans go: without a Collector there is nobody to wait for.
+fn spans(ports: &Ports, installed: &Installed) -> (&'static str, String) {
+    match installed.has(Tool::Collector) {
+        true => ("OTEL_EXPORTER_OTLP_ENDPOINT", url(ports.otlp_http, "")),
+        false => ("OTEL_TRACES_EXPORTER", "none".into()),
     }
 }
 
@@ -269,19 +257,28 @@ mod tests {
     #[test]
     fn without_redis_the_stock_is_not_sent_there_and_says_so_and_the_cache_is_not_started() {
         let ports = Ports::free().unwrap();
-        let stock = |queue| {
-            let recipe = stock(&ports, queue);
+        let stock = |missing: &[Tool]| {
+            let recipe = stock(&ports, &Installed::all_but(missing));
             let Program::Own(arguments) = recipe.program else {
                 panic!("the stock is always of use");
             };
             (recipe.part.role, arguments.join(" "))
         };
         let redis = format!("--redis {}", ports.redis);
-        assert!(stock(Queue::Redis).1.contains(&redis));
-        let (role, arguments) = stock(Queue::InProcess);
+        assert!(stock(&[]).1.contains(&redis));
+        let (role, arguments) = stock(&[Tool::Redis]);
         assert!(!arguments.contains("--redis"), "{arguments}");
         assert!(role.contains("without Redis"), "{role}");
-        let cache = cache(&ports).program;
+        let cache = cache(&ports, &Installed::all_but(&[])).program;
         assert!(matches!(cache, Program::OwnWith(Tool::Redis, _)));
+    }
+
+    #[test]
+    fn without_a_collector_no_span_is_sent_to_nobody() {
+        let ports = Ports::free().unwrap();
+        let vars = |missing: &[Tool]| shop(&ports, &Installed::all_but(missing)).vars;
+        let none = ("OTEL_TRACES_EXPORTER".to_owned(), "none".to_owned());
+        assert!(vars(&[Tool::Collector]).contains(&none));
+        assert!(!vars(&[]).contains(&none));
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct Ports {
 /// Ports that other programs hold.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "in use by other programs: {0}; stop them (another demo?), or start with --any-port, which takes free ports"
+    "in use by other programs: {0}; stop them (another demo? Debian starts what it installs: sudo systemctl disable --now prometheus prometheus-alertmanager), or start with --any-port, which takes free ports"
 )]
 pub(crate) struct InUse(String);
 

@@ -13,7 +13,37 @@ pub(crate) enum Tool {
     Redis,
 }
 
+/// Which of them this machine has. What needs a missing one does without, or is left out, and the start
+/// page says so: nothing looks for it, and no alert tells of what nobody has started.
+#[derive(Clone, Debug)]
+pub(crate) struct Installed(Vec<Tool>);
+
+impl Installed {
+    pub(crate) fn find() -> Self {
+        let there = Tool::ALL.into_iter().filter(|tool| tool.find().is_some());
+        Self(there.collect())
+    }
+
+    pub(crate) fn has(&self, tool: Tool) -> bool {
+        self.0.contains(&tool)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn all_but(missing: &[Tool]) -> Self {
+        let there = Tool::ALL.into_iter().filter(|tool| !missing.contains(tool));
+        Self(there.collect())
+    }
+}
+
 impl Tool {
+    const ALL: [Self; 5] = [
+        Self::Prometheus,
+        Self::Alertmanager,
+        Self::Collector,
+        Self::Jaeger,
+        Self::Redis,
+    ];
+
     /// Its path, if it is in a folder of the `PATH` or in the cache folder.
     pub(crate) fn find(self) -> Option<PathBuf> {
         let folders = folders(std::env::var_os("PATH"), cache()).into_iter();
@@ -28,7 +58,7 @@ impl Tool {
             Self::Prometheus => "sudo apt-get install prometheus",
             Self::Alertmanager => "sudo apt-get install prometheus-alertmanager",
             Self::Redis => "sudo apt-get install redis-server",
-            Self::Collector | Self::Jaeger => "demo/parts/build.sh (about 10 minutes, needs Go)",
+            Self::Collector | Self::Jaeger => "demo/parts/build.sh --fetch-go (about 10 minutes)",
         }
     }
 

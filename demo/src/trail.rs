@@ -3,7 +3,7 @@
 use serde_json::Value;
 use wecom_sim::Sim;
 
-use crate::http::Client;
+use crate::http::{Answer, CallError, Client};
 use crate::mailbox::Mailbox;
 use crate::ports::Ports;
 
@@ -11,8 +11,18 @@ use crate::ports::Ports;
 #[derive(Debug)]
 pub(crate) struct Station {
     pub(crate) name: &'static str,
-    /// Empty: nothing here.
-    pub(crate) alerts: String,
+    pub(crate) news: News,
+}
+
+/// What a station has of an alert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    None,
+    Firing(String),
+    /// The last that was heard: it is over.
+    Over(String),
+    /// The station does not answer.
+    Unknown,
 }
 
 /// All stations in the order of the way.
@@ -27,37 +37,53 @@ pub(crate) async fn stations(
         client.get(ports.alertmanager, "/api/v2/alerts"),
         client.get(ports.alert_router, "/api/v1/inbox"),
     );
-    let say = |answer: Result<crate::http::Answer, _>, read: fn(&Value) -> String| {
-        answer.map_or_else(
-            |_: crate::http::CallError| "no answer".into(),
-            |a| read(&a.json()),
-        )
+    let ask = |answer: Result<Answer, CallError>, read: fn(&Value) -> News| {
+        answer.map_or(News::Unknown, |answer| read(&answer.json()))
     };
-    let message = sim.messages().pop().map(|message| {
-        let text = message.text();
-        text.lines()
-            .find(|line| !line.trim().is_empty())
-            .unwrap_or_default()
-            .to_owned()
+    let on_phone = sim.messages().pop().map(|message| {
+        // Its marks are for the phone.
+        let text = message.text().replace("**", "");
+        let first = text.lines().find(|line| !line.trim().is_empty());
+        heard(first.unwrap_or_default(), &text)
     });
-    let mail = mailbox.mails().pop().map(|mail| mail.subject.clone());
+    let mailed = mailbox.mails().pop();
+    let mailed = mailed.map(|mail| heard(&mail.subject, &mail.text));
+    let station = |name, news| Station { name, news };
     [
         station(
             "Prometheus",
-            say(prometheus, |v| names(&v["data"]["alerts"], "state")),
+            ask(prometheus, |v| firing(&v["data"]["alerts"], "state")),
         ),
-        station("Alertmanager", say(alertmanager, |v| names(v, ""))),
+        station("Alertmanager", ask(alertmanager, |v| firing(v, ""))),
         station(
             "alert-router",
-            say(inbox, |v| v[0]["title"].as_str().unwrap_or_default().into()),
+            ask(inbox, |v| {
+                let word = |key: &str| v[0][key].as_str().unwrap_or_default();
+                heard(word("title"), word("text"))
+            }),
         ),
-        station("Mail", mail.unwrap_or_default()),
-        station("WeCom", message.unwrap_or_default()),
+        station("Mail", mailed.unwrap_or(News::None)),
+        station("WeCom", on_phone.unwrap_or(News::None)),
     ]
 }
 
-fn station(name: &'static str, alerts: String) -> Station {
-    Station { name, alerts }
+/// A message to people: what it is about, and its text, which says whether it is over.
+fn heard(about: &str, text: &str) -> News {
+    const OVER: &str = "RESOLVED";
+    let first = text.lines().find(|line| !line.trim().is_empty());
+    match first.is_some_and(|line| line.contains(OVER)) {
+        _ if about.is_empty() => News::None,
+        false => News::Firing(about.to_owned()),
+        true if about.contains(OVER) => News::Over(about.to_owned()),
+        true => News::Over(format!("{OVER} {about}")),
+    }
+}
+
+fn firing(alerts: &Value, state: &str) -> News {
+    match names(alerts, state) {
+        none if none.is_empty() => News::None,
+        names => News::Firing(names),
+    }
 }
 
 /// The alerts' names; the Watchdog, which always fires, is none.
@@ -95,5 +121,17 @@ mod tests {
         ]);
         assert_eq!(names(&alerts, "state"), "Errors (firing), Slow (pending)");
         assert_eq!(names(&json!("what"), "state"), "");
+    }
+
+    #[test]
+    fn a_message_tells_what_is_firing_and_what_is_over() {
+        let subject = "[critical] Errors";
+        let firing = heard(subject, "FIRING · critical\n");
+        assert_eq!(firing, News::Firing(subject.into()));
+        let over = heard(subject, "\nRESOLVED · critical\n");
+        assert_eq!(over, News::Over("RESOLVED [critical] Errors".into()));
+        let phone = "✅ RESOLVED · Errors";
+        assert_eq!(heard(phone, phone), News::Over(phone.into()));
+        assert_eq!(heard("", ""), News::None);
     }
 }

@@ -1,11 +1,13 @@
 //! From traffic to people: traces, metrics, then something breaks, people hear it, and its end.
 
-use stack_tests::parts::{Program, Stopwatch, get_text, tell, until};
+use stack_tests::parts::{Program, Stopwatch, Trace, get_text, tell, until};
 
 use crate::demo::Demo;
 use crate::{orders, panels, turn};
 
 const ALERT: &str = "ServiceErrors";
+/// Its error budget burns, too.
+const BUDGET: &str = "SloErrorsBurnFast";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn traffic_is_seen_and_a_broken_service_heard_and_its_end_in_the_same_thread() {
@@ -24,9 +26,12 @@ async fn traffic_is_seen_and_a_broken_service_heard_and_its_end_in_the_same_thre
     people_hear(&demo, "firing", 1, broken).await;
     links_lead_somewhere(&demo).await;
 
+    people_hear_of(&demo, BUDGET, "firing", broken).await;
+
     let healed = Stopwatch::start();
     demo.press("/heal");
     people_hear(&demo, "resolved", 2, healed).await;
+    people_hear_of(&demo, BUDGET, "resolved", healed).await;
     let mails = demo.mails(ALERT).await.expect("the mailbox opens");
     let last = mails.last().expect("there are two");
     assert!(
@@ -62,11 +67,15 @@ async fn traces_have_their_parents(demo: &Demo) {
         "first whole trace in Jaeger: {:.1?}",
         since.elapsed()
     ));
-    until("the trace of a watched delivery", async || {
+    one_is("a watched delivery", demo, orders::is_watched).await;
+    one_is("a look at an item", demo, orders::is_looked_at).await;
+}
+
+/// Waits until one of the shop's traces is as it should be.
+async fn one_is(what: &str, demo: &Demo, is_it: fn(&Trace) -> Result<(), String>) {
+    until(&format!("the trace of {what}"), async || {
         let traces = demo.jaeger().traces("shop").await?;
-        let watched = traces.iter().map(orders::is_watched);
-        let (_, others): (Vec<_>, Vec<_>) = watched.partition(Result::is_ok);
-        match others.len() < traces.len() {
+        match traces.iter().any(|trace| is_it(trace).is_ok()) {
             true => Ok(()),
             false => Err(format!("none of {}", traces.len())),
         }
@@ -77,6 +86,7 @@ async fn traces_have_their_parents(demo: &Demo) {
 async fn metrics_are_there(demo: &Demo) {
     let expressions = [
         "sum(http_server_request_duration_seconds_count{service=\"shop\"})",
+        "sum(http_client_request_duration_seconds_count{service=\"shop\"})",
         "sum(rpc_server_call_duration_seconds_count{service=\"stock\"})",
         "sum(job_duration_seconds_count{service=\"cache\",job_name=\"stock_taking\",outcome=\"success\"})",
         // Counted by the Collector in the spans, under the name of the service that made them.
@@ -123,13 +133,27 @@ async fn people_hear(demo: &Demo, status: &str, count: usize, since: Stopwatch) 
     tell(&format!("WeCom, {status}: {:.1?}", since.elapsed()));
 }
 
+/// Waits until the last mail about `alert` says so.
+async fn people_hear_of(demo: &Demo, alert: &str, status: &str, since: Stopwatch) {
+    let what = format!("a mail: {alert} is {status}");
+    until(&what, async || {
+        let mails = demo.mails(alert).await?;
+        match mails.last() {
+            Some(last) if last.status == status => Ok(()),
+            last => Err(format!("{last:?}")),
+        }
+    })
+    .await;
+    tell(&format!("mail, {alert} {status}: {:.1?}", since.elapsed()));
+}
+
 /// A mail and a message link the dashboard, the runbook and the traces; what the demo serves of
 /// these is there, and the traces are those of the failed requests.
 async fn links_lead_somewhere(demo: &Demo) {
     let mails = demo.mails(ALERT).await.expect("the mailbox opens");
     let phone = demo.phone(ALERT).await.expect("the simulator answers");
     let runbook = format!("http://{}/runbooks/{ALERT}.md", demo.at("start page"));
-    let search = format!("http://{}/search?service=", demo.at("Jaeger"));
+    let search = format!("http://{}/search?service=", demo.at("start page"));
     let html = mails[0].html.replace("&amp;", "&");
     for text in [&html, &phone[0]] {
         for link in [&runbook, &search, "/d/toolkit-service?"] {
@@ -149,6 +173,9 @@ async fn links_lead_somewhere(demo: &Demo) {
         }
     })
     .await;
+    let shown = get_text(&format!("http://{}/search?{query}", demo.at("start page"))).await;
+    let shown = shown.expect("the demo shows traces");
+    assert!(shown.contains("<tr class=\"failed\">"), "{shown}");
     for trace in found {
         let failed = |tag: Option<&String>| tag.is_some_and(|value| value == "true");
         let has_failed = trace

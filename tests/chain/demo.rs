@@ -15,8 +15,9 @@ use tempfile::TempDir;
 pub(crate) struct Demo {
     process: Process,
     addresses: Value,
-    mail: Mailserver,
-    _folder: TempDir,
+    /// Beside the demo's own mailbox.
+    mail: Option<Mailserver>,
+    folders: Vec<TempDir>,
 }
 
 impl Demo {
@@ -26,34 +27,51 @@ impl Demo {
         let mail = Mailserver::start(folder.path(), &["oncall"], &[]).await;
         let entry = folder.path().join("mail.json");
         std::fs::write(&entry, email_config(&mail).to_string()).expect("the folder is ours");
-        let data = folder.path().join("data");
         let mut command = Command::new(binary("demo"));
-        command
-            .arg("--any-port")
-            .arg("--data")
-            .arg(&data)
-            .arg("--mail")
-            .arg(&entry);
-        let addresses = data.join("addresses.json");
+        command.arg("--mail").arg(&entry);
         let since = Stopwatch::start();
-        let ready = Ready::File(addresses.clone());
-        let process = Process::start("demo", command, folder.path(), ready).await;
+        let mut demo = Self::run(command, folder).await;
+        demo.mail = Some(mail);
         tell(&format!(
             "all parts of the demo ready: {:.1?}",
             since.elapsed()
         ));
-        let demo = Self {
-            process,
-            addresses: read(&addresses),
-            mail,
-            _folder: folder,
-        };
-        let log = demo.process.log();
+        let log = demo.log();
         assert!(
             !log.contains("NOT RUN"),
             "a part of the demo is missing:\n{log}"
         );
         demo
+    }
+
+    /// Starts it on a machine that has no programs but those in `path`.
+    pub(crate) async fn start_where(path: TempDir) -> Self {
+        let folder = folder();
+        let mut command = Command::new(binary("demo"));
+        command
+            .env("PATH", path.path())
+            .env("XDG_CACHE_HOME", folder.path());
+        let mut demo = Self::run(command, folder).await;
+        demo.folders.push(path);
+        demo
+    }
+
+    async fn run(mut command: Command, folder: TempDir) -> Self {
+        let data = folder.path().join("data");
+        command.arg("--any-port").arg("--data").arg(&data);
+        let addresses = data.join("addresses.json");
+        let ready = Ready::File(addresses.clone());
+        Self {
+            process: Process::start("demo", command, folder.path(), ready).await,
+            addresses: read(&addresses),
+            mail: None,
+            folders: vec![folder],
+        }
+    }
+
+    /// What it has said so far.
+    pub(crate) fn log(&self) -> String {
+        self.process.log()
     }
 
     /// Where a part listens, by the name that the demo gives it.
@@ -114,7 +132,8 @@ impl Demo {
 
     /// The mails about `alert` in the real mailbox, oldest first.
     pub(crate) async fn mails(&self, alert: &str) -> Result<Vec<Mail>, String> {
-        let mut mails = self.mail.mails("oncall").await?;
+        let server = self.mail.as_ref().ok_or("no mail server")?;
+        let mut mails = server.mails("oncall").await?;
         mails.retain(|mail| mail.subject.contains(alert));
         Ok(mails)
     }

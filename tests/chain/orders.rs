@@ -29,6 +29,12 @@ const WATCHED: &Way = &[
     ("shop", "shop.Stock/Watch", Some(0)),
     ("stock", "shop.Stock/Watch", Some(1)),
 ];
+/// An item that is looked at: the shop asks the cache over HTTP.
+const LOOKED_AT: &Way = &[
+    ("shop", "GET /items/{item}", None),
+    ("shop", "GET", Some(0)),
+    ("cache", "GET /items/{item}", Some(1)),
+];
 /// Spans that each service makes for an order.
 pub(crate) const OF_SHOP: u64 = 2;
 pub(crate) const OF_STOCK: u64 = 3;
@@ -48,6 +54,11 @@ pub(crate) fn is_whole_through_redis(trace: &Trace) -> Result<(), String> {
 /// Whether all spans of a watched delivery are there.
 pub(crate) fn is_watched(trace: &Trace) -> Result<(), String> {
     goes(trace, WATCHED)
+}
+
+/// Whether all spans of a look at an item are there.
+pub(crate) fn is_looked_at(trace: &Trace) -> Result<(), String> {
+    goes(trace, LOOKED_AT)
 }
 
 fn goes(trace: &Trace, way: &Way) -> Result<(), String> {

@@ -11,7 +11,7 @@ use axum::routing::get;
 use http::{StatusCode, header};
 
 use super::{Mail, Mailbox};
-use crate::page::escape;
+use crate::page::{escape, head};
 
 /// For a mail's own HTML. Its links open in a window of their own, which is no child of the demo.
 const BODY_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; \
@@ -30,9 +30,9 @@ pub(crate) fn routes(mailbox: Mailbox) -> Router {
 
 async fn whole(State(mailbox): State<Mailbox>) -> Html<String> {
     Html(format!(
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
-         <title>Mailbox</title><link rel=stylesheet href=/page.css><script src=/mail/page.js defer></script>\
+        "{}<script src=/mail/page.js defer></script>\
          <body data-latest={}><p><a href=/>Start page</a><h1>Mailbox</h1>{}</html>",
+        head("Mailbox"),
         mailbox.latest(),
         render(&mailbox.mails())
     ))

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use alert_router::app::{App, Options};
 use axum::Router;
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use telemetry_lib::{Config, Grace, Report, Telemetry};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,6 +38,20 @@ pub(crate) enum Role {
     Stock,
     /// Follows the queue in Redis, and keeps what people ask for at hand.
     Cache,
+}
+
+/// Whom a service talks to.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Others {
+    /// The address of the service that it calls.
+    #[arg(long)]
+    calls: Option<SocketAddr>,
+    /// The address of the cache; without it the shop shows no items.
+    #[arg(long)]
+    cache: Option<SocketAddr>,
+    /// The address of Redis; without it the stock queues in its own process.
+    #[arg(long)]
+    redis: Option<SocketAddr>,
 }
 
 /// What a service does besides answering.
@@ -68,8 +82,11 @@ impl Background {
 pub(crate) async fn run(
     role: Role,
     listen: SocketAddr,
-    calls: Option<SocketAddr>,
-    redis: Option<SocketAddr>,
+    Others {
+        calls,
+        cache,
+        redis,
+    }: Others,
     drain: Duration,
 ) -> Result<(), Failure> {
     let name = match role {
@@ -86,7 +103,7 @@ pub(crate) async fn run(
     let report = match role {
         Role::Shop => {
             let calls = calls.ok_or("shop needs --calls")?;
-            let app = telemetry.instrument(shop::routes(&telemetry, calls)?);
+            let app = telemetry.instrument(shop::routes(&telemetry, calls, cache)?);
             telemetry_lib::serve_gracefully(&telemetry, listener, app, grace).await?
         }
         Role::Stock => {

@@ -1,5 +1,5 @@
-//! The shop: what people talk to, over HTTP. It asks the stock over gRPC, and says in HTTP's words
-//! what went wrong there.
+//! The shop: what people talk to, over HTTP. It asks the stock over gRPC and the cache over HTTP, and says
+//! in HTTP's words what went wrong there.
 
 use std::net::SocketAddr;
 
@@ -15,13 +15,32 @@ use tonic::{Code, Status};
 
 use super::rpc::StockClient;
 use crate::Failure;
+use crate::http::{CallError, Observed};
 
-pub(super) fn routes(telemetry: &Telemetry, stock: SocketAddr) -> Result<Router, Failure> {
+/// Without a `cache` the shop shows no items.
+pub(super) fn routes(
+    telemetry: &Telemetry,
+    stock: SocketAddr,
+    cache: Option<SocketAddr>,
+) -> Result<Router, Failure> {
     let stock = StockClient::new(telemetry, stock)?;
-    Ok(Router::new()
+    let mut routes = Router::new()
         .route("/orders/{item}", post(order))
         .route("/orders/{item}/progress", get(progress))
-        .with_state(stock))
+        .with_state(stock);
+    if let Some(at) = cache {
+        let client = Observed::observed(telemetry);
+        let items = Router::new().route("/items/{item}", get(item));
+        routes = routes.merge(items.with_state(Cache { client, at }));
+    }
+    Ok(routes)
+}
+
+/// Whom the shop asks about an item.
+#[derive(Clone)]
+struct Cache {
+    client: Observed,
+    at: SocketAddr,
 }
 
 async fn order(State(stock): State<StockClient>, Path(item): Path<u32>) -> Response {
@@ -39,6 +58,29 @@ async fn progress(State(stock): State<StockClient>, Path(item): Path<u32>) -> Re
             Body::from_stream(lines).into_response()
         }
         Err(status) => refusal(&status),
+    }
+}
+
+/// What the cache knows of an item; that it knows nothing is an answer, too.
+async fn item(State(cache): State<Cache>, Path(item): Path<u32>) -> Response {
+    let asked = cache.client.get(cache.at, &format!("/items/{item}")).await;
+    match asked {
+        Ok(answer) if answer.is_success() || answer.status == StatusCode::NOT_FOUND => {
+            (answer.status, answer.body).into_response()
+        }
+        Ok(_) | Err(CallError::Send(_)) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the cache cannot be asked; try again\n",
+        )
+            .into_response(),
+        Err(CallError::Late) => (
+            StatusCode::GATEWAY_TIMEOUT,
+            "the cache does not answer in time\n",
+        )
+            .into_response(),
+        Err(CallError::Address(_) | CallError::Body(_)) => {
+            (StatusCode::BAD_GATEWAY, "the cache failed\n").into_response()
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! Shop and stock over a real socket, in one process: what customers get when the stock is well, broken,
-//! late or gone.
+//! late or gone; and the shop with somebody in the place of its cache.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use axum::Router;
 use axum::body::Body;
-use http::{Method, Request};
+use axum::routing::get;
+use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt;
 use telemetry_lib::testing::{ReceivedSpan, TestTelemetry};
 use tokio::net::TcpListener;
@@ -35,7 +36,7 @@ impl Both {
         let at = listener.local_addr().unwrap();
         let server = axum::serve(listener, stock.clone());
         Self {
-            shop: shop::routes(handle, at).unwrap(),
+            shop: shop::routes(handle, at, None).unwrap(),
             stock,
             server: tokio::spawn(async move { server.await }),
             _background: background,
@@ -123,7 +124,49 @@ async fn a_stock_that_says_nothing_is_a_timeout() {
     let telemetry = TestTelemetry::start();
     // Connections end in its backlog.
     let silent = TcpListener::bind(LOOPBACK).await.unwrap();
-    let shop = shop::routes(telemetry.handle(), silent.local_addr().unwrap()).unwrap();
+    let shop = shop::routes(telemetry.handle(), silent.local_addr().unwrap(), None).unwrap();
     assert_eq!(order(&shop).await, 504);
+    let _sent = telemetry.spans().await;
+}
+
+/// A shop whose items somebody else knows.
+fn shop_with_cache(telemetry: &TestTelemetry, cache: SocketAddr) -> Router {
+    let handle = telemetry.handle();
+    handle.instrument(shop::routes(handle, LOOPBACK, Some(cache)).unwrap())
+}
+
+#[tokio::test]
+async fn an_item_is_what_the_cache_says_and_the_context_goes_there() {
+    let telemetry = TestTelemetry::start();
+    let cache = Router::new().route(
+        "/items/7",
+        get(async |headers: HeaderMap| {
+            let parent = headers["traceparent"].to_str().unwrap();
+            parent.split('-').nth(2).unwrap().to_owned()
+        }),
+    );
+    let listener = TcpListener::bind(LOOPBACK).await.unwrap();
+    let shop = shop_with_cache(&telemetry, listener.local_addr().unwrap());
+    tokio::spawn(async { axum::serve(listener, cache).await });
+    let (status, parent) = ask(&shop, Method::GET, "/items/7").await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        ask(&shop, Method::GET, "/items/8").await.0,
+        404,
+        "never ordered"
+    );
+    let spans = telemetry.spans().await;
+    let call = spans.iter().find(|span| span.span_id() == parent);
+    assert_eq!(call.map(ReceivedSpan::name), Some("GET"), "{spans:#?}");
+}
+
+#[tokio::test]
+async fn a_cache_that_is_gone_is_no_fault_of_the_customer() {
+    let telemetry = TestTelemetry::start();
+    let listener = TcpListener::bind(LOOPBACK).await.unwrap();
+    let at = listener.local_addr().unwrap();
+    drop(listener);
+    let shop = shop_with_cache(&telemetry, at);
+    assert_eq!(ask(&shop, Method::GET, "/items/7").await.0, 503);
     let _sent = telemetry.spans().await;
 }
