@@ -21,14 +21,23 @@ pub(crate) struct Facts {
 #[derive(Default)]
 struct Fact {
     standing: Option<Standing>,
-    /// Voices that some router may take for firing, with their start and the webhook that said so:
-    /// no end that was posted later was said yes to.
-    open: BTreeMap<usize, (i64, u64)>,
+    /// Voices, with their start, that some router may take for firing: no end was said yes to that
+    /// was posted when all webhooks that say so had been answered.
+    open: BTreeMap<(usize, i64), Open>,
     /// Starts that may belong to the present occurrence: all since it surely was over last.
     starts: BTreeSet<i64>,
     /// When it surely was over last.
     over: Option<Duration>,
     last_end: Option<i64>,
+}
+
+/// What says that a voice fires.
+#[derive(Default)]
+struct Open {
+    /// The webhooks that no router has answered yet.
+    under_way: BTreeSet<u64>,
+    /// The latest webhook of all when the last one of these was answered.
+    answered: u64,
 }
 
 /// It fires, a router said yes to that, and nobody posted an end since.
@@ -64,6 +73,19 @@ impl Facts {
                     fact.last_end = fact.last_end.max(Some(end));
                     self.ended(word.alert, now);
                 }
+            }
+        }
+    }
+
+    /// A router has answered it, or died: from now on nothing of it is taken in. The latest webhook
+    /// of all was `latest`.
+    pub(crate) fn answered(&mut self, post: &Post, latest: u64) {
+        for word in &post.says {
+            if let Voice::Firing { start } = word.said
+                && let Some(open) = self.alerts[word.alert].open.get_mut(&(word.voice, start))
+            {
+                open.under_way.remove(&post.number);
+                open.answered = latest;
             }
         }
     }
@@ -130,16 +152,16 @@ impl Fact {
         if self.open.is_empty() && was_over && self.is_news(start) {
             self.starts.clear();
         }
-        self.open.insert(voice, (start, post));
+        let open = self.open.entry((voice, start)).or_default();
+        open.under_way.insert(post);
         self.starts.insert(start);
     }
 
     fn is_over(&mut self, voice: usize, end: i64, post: u64, now: Duration) {
-        // A firing that was posted later may have been taken in later.
-        let closes = |(start, posted): &(i64, u64)| *start <= end && *posted <= post;
-        if self.open.get(&voice).is_some_and(closes) {
-            self.open.remove(&voice);
-        }
+        // A firing that was under way meanwhile may have been taken in later.
+        let closed = |open: &Open| open.under_way.is_empty() && open.answered < post;
+        self.open
+            .retain(|(of, start), open| *of != voice || *start > end || !closed(open));
         if self.open.is_empty() {
             self.over = Some(now);
         }

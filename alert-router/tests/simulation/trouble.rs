@@ -57,6 +57,9 @@ impl World<'_> {
             self.say(format!("router {number} dies"));
             self.disturb_calls_of(number);
             let unanswered = self.routers[number].die(&mut self.common);
+            for post in &unanswered {
+                self.facts.answered(post, self.posts);
+            }
             self.later.extend(unanswered);
         }
         self.look().await

@@ -39,7 +39,7 @@ pub(crate) struct World<'a> {
     pub(crate) people: People,
     /// Time that never steps, from the beginning.
     pub(crate) now: Duration,
-    posts: u64,
+    pub(crate) posts: u64,
     /// Webhooks that an Alertmanager sends again, or late.
     pub(crate) later: Vec<Post>,
     pub(crate) calls: BTreeMap<u64, Call>,
@@ -229,6 +229,7 @@ impl<'a> World<'a> {
                 "router {router} answers {status:?}: {:?}",
                 post.says
             ));
+            self.facts.answered(&post, self.posts);
             match status {
                 Some(200) => {
                     self.facts.taken(&post, &self.upstream, self.now);
