@@ -9,7 +9,8 @@ use crate::config::Config;
 use crate::plan::Plan;
 use crate::receiver::{BuildError, Materials, Receiver};
 use crate::step::Step;
-use crate::store::{Doc, Kind, codec};
+use crate::store::{Doc, DocKey, Kind, codec};
+use crate::turn::account;
 
 /// One step over what waits now, as the loop of a server does it when it is poked or its `wake`
 /// has come. Returns when to look again; `None`: when something comes.
@@ -40,4 +41,19 @@ pub fn group(doc: &Doc) -> Option<GroupState> {
     (doc.key.kind == Kind::Group)
         .then(|| codec::decode(&doc.bytes).ok())
         .flatten()
+}
+
+/// The destinations of a plan, as people see them, each with where its account is stored.
+pub fn accounts(plan: &Plan) -> impl Iterator<Item = (&str, DocKey)> {
+    let outlets = plan.outlets();
+    outlets.map(|(key, outlet)| {
+        let label = &outlet.receiver.destination().label;
+        (&**label, account::account_key(key))
+    })
+}
+
+/// Whether an account says that its destination takes nothing.
+#[must_use]
+pub fn is_blocked(account: &Doc) -> bool {
+    account::is_blocked(account)
 }

@@ -6,8 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use alert_engine::{LaneKey, SourceName, Timestamp};
 use bytes::Bytes;
 
+use crate::receiver::Destination;
 use crate::turn::deliver::Settled;
 use crate::webhook::payload::{Batch, BodyLimits, parse};
+
+const UNBLOCKED: &str = "the destination takes messages again";
 
 /// Something that an operator should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,25 +20,49 @@ pub(crate) struct Trouble {
     /// What happened, and what to do.
     summary: String,
     firing: bool,
+    /// Of a block: which circuit says whether it is so, and since when or until when.
+    circuit: Option<(LaneKey, Timestamp)>,
 }
 
 impl Trouble {
     /// A destination takes nothing until somebody changes something.
-    pub(crate) fn blocked(settled: &Settled) -> Self {
+    pub(crate) fn blocked(settled: &Settled, since: Timestamp) -> Self {
         Self {
             summary: explain(settled),
-            firing: true,
-            labels: about("DestinationBlocked", settled),
+            ..Self::still_blocked(settled.outlet.receiver.destination(), since)
         }
     }
 
-    /// It takes deliveries again.
-    pub(crate) fn unblocked(settled: &Settled) -> Self {
-        let labels = about("DestinationBlocked", settled);
+    /// A destination takes nothing, and the reason is not known any more.
+    pub(crate) fn still_blocked(destination: &Destination, since: Timestamp) -> Self {
         Self {
-            summary: "the destination takes messages again".to_owned(),
+            summary:
+                "the destination takes no messages: the last answer from it said that something \
+                      must be changed first; its history shows that answer"
+                    .to_owned(),
+            firing: true,
+            labels: about("DestinationBlocked", destination),
+            circuit: Some((destination.key, since)),
+        }
+    }
+
+    /// It takes deliveries again. The end is not before the beginning, or it would be that of an
+    /// earlier block.
+    pub(crate) fn unblocked(destination: &Destination, at: Timestamp) -> Self {
+        Self {
+            summary: UNBLOCKED.to_owned(),
             firing: false,
-            labels,
+            ..Self::still_blocked(destination, at)
+        }
+    }
+
+    /// The end of a block.
+    pub(crate) fn over(&self, now: Timestamp) -> Self {
+        Self {
+            summary: UNBLOCKED.to_owned(),
+            firing: false,
+            circuit: self.circuit.map(|(key, since)| (key, now.max(since))),
+            ..self.clone()
         }
     }
 
@@ -49,7 +76,8 @@ impl Trouble {
         Self {
             summary,
             firing: true,
-            labels: about("DeliveryGivenUp", settled),
+            labels: about("DeliveryGivenUp", settled.outlet.receiver.destination()),
+            circuit: None,
         }
     }
 
@@ -60,7 +88,8 @@ impl Trouble {
         Self {
             summary: summary.to_owned(),
             firing: false,
-            labels: about("DeliveryGivenUp", settled),
+            labels: about("DeliveryGivenUp", settled.outlet.receiver.destination()),
+            circuit: None,
         }
     }
 
@@ -83,7 +112,8 @@ impl Trouble {
         Self {
             summary,
             firing: true,
-            labels: about("RecipientsRefused", settled),
+            labels: about("RecipientsRefused", settled.outlet.receiver.destination()),
+            circuit: None,
         }
     }
 
@@ -103,11 +133,28 @@ impl Trouble {
             labels,
             summary,
             firing,
+            circuit: None,
         }
+    }
+
+    /// Whether it is so now, and not over.
+    pub(crate) fn fires(&self) -> bool {
+        self.firing
+    }
+
+    /// Whether it says that a destination takes nothing.
+    pub(crate) fn is_block(&self) -> bool {
+        self.firing && self.circuit.is_some()
+    }
+
+    /// The destination whose circuit says whether it is so.
+    pub(crate) fn destination(&self) -> Option<LaneKey> {
+        self.circuit.map(|(key, _)| key)
     }
 
     /// The trouble as a batch, as if an Alertmanager had posted it.
     pub(crate) fn batch(&self, now: Timestamp) -> Batch {
+        let now = self.circuit.map_or(now, |(_, at)| at);
         let at = jiff::Timestamp::from_millisecond(now.as_millis())
             .unwrap_or_default()
             .to_string();
@@ -135,8 +182,7 @@ impl Trouble {
 
 /// What it is about is the destination: a receiver may be renamed before the trouble is over, and
 /// two receivers may reach the same destination.
-fn about(alertname: &str, settled: &Settled) -> BTreeMap<&'static str, String> {
-    let destination = settled.outlet.receiver.destination();
+fn about(alertname: &str, destination: &Destination) -> BTreeMap<&'static str, String> {
     BTreeMap::from([
         ("alertname", alertname.to_owned()),
         ("channel", destination.channel.to_owned()),

@@ -85,9 +85,18 @@ impl Circuit {
     }
 
     /// A delivery ended in another way than blocked: whatever became of it, the destination
-    /// answers. Returns whether the circuit was open, to be told to the operators.
-    pub fn answered(&mut self) -> bool {
-        std::mem::take(self) != Self::Closed
+    /// answers. Returns since when the circuit was open, to be told to the operators.
+    pub fn answered(&mut self) -> Option<Timestamp> {
+        std::mem::take(self).open_since()
+    }
+
+    /// Since when the destination takes nothing.
+    #[must_use]
+    pub fn open_since(&self) -> Option<Timestamp> {
+        match *self {
+            Self::Closed => None,
+            Self::Open { since, .. } | Self::Probing { since, .. } => Some(since),
+        }
     }
 }
 
@@ -113,7 +122,8 @@ mod tests {
         assert!(!circuit.blocked(MINUTE, at(15)));
         assert_eq!(circuit.passage(at(29)), Passage::Shut { until: at(30) });
         circuit.sent(at(31), at(30));
-        assert!(circuit.answered());
+        assert_eq!(circuit.answered(), Some(at(0)));
+        assert_eq!(circuit.answered(), None);
         assert_eq!(circuit.passage(at(30)), Passage::Free);
     }
 

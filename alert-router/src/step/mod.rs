@@ -315,7 +315,8 @@ impl Step {
         if !work.requests.is_empty() {
             self.observe(work.requests).await;
         }
-        self.keep_untold(troubles);
+        let told = self.keep_untold(troubles);
+        self.look_again(told, now).await;
         work.ended.append(&mut self.unsettled);
         if !work.ended.is_empty() {
             self.settle(work.ended).await?;
@@ -328,7 +329,7 @@ impl Step {
             let _gone = answer.send(done);
         }
         if !self.circuits_shown {
-            self.show_circuits().await?;
+            self.show_circuits(now).await?;
             self.circuits_shown = true;
         }
         let more = self.walk().await?;
@@ -364,14 +365,17 @@ impl Step {
         self.troubles.drain(..).map(tell).collect()
     }
 
-    /// Troubles that could not be stored are told again with the next step.
-    fn keep_untold(&mut self, told: Vec<Told>) {
+    /// Troubles that could not be stored are told again with the next step; returns the others.
+    fn keep_untold(&mut self, told: Vec<Told>) -> Vec<Trouble> {
+        let mut stored = Vec::new();
         for (trouble, mut answered) in told {
-            let taken = matches!(answered.try_recv(), Ok(Ok(_)));
-            if !taken && !self.troubles.contains(&trouble) && self.troubles.len() < WAITING {
+            if matches!(answered.try_recv(), Ok(Ok(_))) {
+                stored.push(trouble);
+            } else if !self.troubles.contains(&trouble) && self.troubles.len() < WAITING {
                 self.troubles.push(trouble);
             }
         }
+        stored
     }
 
     /// Takes what else waits, up to the bound of one step.

@@ -375,3 +375,79 @@ async fn operators_never_hear_of_a_destination_through_itself() {
     assert_eq!(told(&broken), (0, 0));
     assert_eq!(broken.count("/a"), 2, "the alert, refused and then taken");
 }
+
+/// One destination that answers 401 so often, and operators elsewhere.
+struct Blocked {
+    bench: Bench,
+    _broken: Server,
+    operators: Server,
+}
+
+impl Blocked {
+    async fn new(refusals: usize) -> Self {
+        let broken = Server::start(move |n, _| match n < refusals {
+            true => Reply::Http("401 Unauthorized", String::new()),
+            false => Reply::Ok(String::new()),
+        })
+        .await;
+        let operators = Server::start(|_, _| Reply::Ok(String::new())).await;
+        let (a, b) = (broken.url("/a"), operators.url("/b"));
+        let config = format!(
+            "operators: ops\nreceivers:\n  - name: hook\n    webhook_configs: [{{url: '{a}'}}]\n  \
+             - name: ops\n    webhook_configs: [{{url: '{b}'}}]\n\
+             route: {{receiver: hook, group_wait: 0s, group_interval: 1s}}\n"
+        );
+        Self {
+            bench: Bench::new(&config).await,
+            _broken: broken,
+            operators,
+        }
+    }
+
+    /// As a router that died before it told of its troubles, and started again.
+    async fn forget_and_start(&mut self) {
+        self.bench.step.troubles.clear();
+        self.bench.step.circuits_shown = false;
+        for _ in 0..3 {
+            self.bench.pass(Duration::from_secs(10)).await;
+        }
+    }
+
+    /// What operators heard last of the block.
+    fn told(&self) -> Option<&'static str> {
+        let seen = self.operators.seen();
+        let last = seen
+            .iter()
+            .rfind(|it| it.body.contains("DestinationBlocked"))?;
+        let firing = last.body.contains("\"status\":\"firing\"");
+        Some(if firing { "firing" } else { "over" })
+    }
+}
+
+#[tokio::test]
+async fn a_block_whose_end_another_router_learned_before_it_was_stored_ends_all_the_same() {
+    let mut world = Blocked::new(0).await;
+    let bench = &mut world.bench;
+    let hook = bench.step.plan.borrow().outlets_of("hook");
+    let block = Trouble::still_blocked(hook[0].receiver.destination(), bench.clock.now());
+    bench.step.report([block].into_iter());
+    for _ in 0..3 {
+        bench.pass(Duration::from_secs(10)).await;
+    }
+    assert_eq!(world.told(), Some("over"));
+}
+
+#[tokio::test]
+async fn what_operators_were_not_told_before_a_death_they_are_told_after_the_start() {
+    let mut world = Blocked::new(1).await;
+    world.bench.post("A").await;
+    assert_eq!(world.told(), None);
+    world.forget_and_start().await;
+    assert_eq!(world.told(), Some("firing"));
+    world.bench.clock.advance(Duration::from_secs(16 * 60));
+    world.bench.step(Waiting::default()).await;
+    world.bench.answers().await;
+    assert_eq!(world.told(), Some("firing"), "its end is not told yet");
+    world.forget_and_start().await;
+    assert_eq!(world.told(), Some("over"));
+}

@@ -26,6 +26,12 @@ pub(super) struct More {
     pub(super) priority: Timestamp,
 }
 
+/// Whether an account says that its destination takes nothing.
+pub(crate) fn is_blocked(account: &Doc) -> bool {
+    let stored = serde_json::from_slice::<Stored>(&account.bytes).map(Stored::restore);
+    stored.is_ok_and(|(_, circuit)| circuit != Circuit::Closed)
+}
+
 /// The accounts of one turn.
 #[derive(Default)]
 pub(super) struct Accounts(BTreeMap<LaneKey, Account>);
@@ -61,7 +67,7 @@ enum StoredCircuit {
     },
 }
 
-pub(super) fn account_key(key: LaneKey) -> DocKey {
+pub(crate) fn account_key(key: LaneKey) -> DocKey {
     DocKey {
         kind: Kind::Budget,
         id: Bytes::copy_from_slice(&key.0),
@@ -92,10 +98,9 @@ impl Accounts {
             .map_or(Passage::Free, |account| account.circuit.passage(now))
     }
 
-    /// Whether a destination takes nothing, as far as its last answer told.
-    pub(super) fn is_blocked(&self, destination: LaneKey) -> bool {
-        let account = self.0.get(&destination);
-        account.is_some_and(|account| account.circuit != Circuit::Closed)
+    /// Since when a destination takes nothing, as far as its last answer told.
+    pub(super) fn blocked_since(&self, destination: LaneKey) -> Option<Timestamp> {
+        self.0.get(&destination)?.circuit.open_since()
     }
 
     /// How many messages may leave now, and when more may.
@@ -177,16 +182,16 @@ impl Accounts {
         account.circuit.blocked(probe_after, now)
     }
 
-    /// A delivery ended in another way than blocked. Says whether the circuit was open.
-    pub(super) fn answered(&mut self, destination: LaneKey, groups: &[GroupId]) -> bool {
-        let Some(account) = self.0.get_mut(&destination) else {
-            return false;
-        };
-        let was_open = account.circuit.answered();
-        if was_open {
-            account.groups.extend(groups);
-        }
-        was_open
+    /// A delivery ended in another way than blocked. Says since when the circuit was open.
+    pub(super) fn answered(
+        &mut self,
+        destination: LaneKey,
+        groups: &[GroupId],
+    ) -> Option<Timestamp> {
+        let account = self.0.get_mut(&destination)?;
+        let since = account.circuit.answered()?;
+        account.groups.extend(groups);
+        Some(since)
     }
 
     /// What changed, to be written with the groups that changed it.

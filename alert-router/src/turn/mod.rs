@@ -1,7 +1,8 @@
 //! One turn: what is due is ordered per destination, fitted into its budget, rendered, claimed and
 //! written down, and only then sent.
 
-mod account;
+pub(crate) mod account;
+mod circuits;
 mod compose;
 pub(crate) mod deliver;
 pub(crate) mod parts;
@@ -16,7 +17,6 @@ use alert_engine::{
     Candidate, Claim, Due, GroupId, LaneKey, Passage, Slots, Timestamp, digest_id, plan,
 };
 
-use crate::metrics::Metrics;
 use crate::plan::Outlet;
 use crate::receiver::Delivery;
 use crate::step::Step;
@@ -116,22 +116,6 @@ impl Step {
         Ok([next, wake].into_iter().flatten().min())
     }
 
-    /// Shows for each destination of the config whether it takes something. Those that left the
-    /// config leave the metrics.
-    pub(crate) async fn show_circuits(&self) -> Result<(), StoreError> {
-        let plan = self.plan.borrow().clone();
-        let accounts = self
-            .accounts(plan.outlets().map(|(_, outlet)| outlet))
-            .await?;
-        self.metrics.blocked.reset();
-        for (key, outlet) in plan.outlets() {
-            show_circuit(&self.metrics, outlet, accounts.is_blocked(key));
-            let channel = outlet.receiver.destination().channel;
-            self.metrics.begin_receiver(&outlet.name, channel);
-        }
-        Ok(())
-    }
-
     /// The accounts of all destinations that want to speak.
     async fn accounts(
         &self,
@@ -142,6 +126,10 @@ impl Step {
             keys.insert(outlet.receiver.destination().key);
             keys.extend(&outlet.receiver.limits().shared);
         }
+        self.accounts_of(keys).await
+    }
+
+    async fn accounts_of(&self, keys: BTreeSet<LaneKey>) -> Result<Accounts, StoreError> {
         let docs = keys.iter().map(|key| account::account_key(*key)).collect();
         let docs = self.store.load(docs).await?.docs;
         Ok(Accounts::read(keys.into_iter(), docs))
@@ -333,16 +321,6 @@ impl Turn<'_> {
         changes.shared.extend(self.accounts.writes());
         (changes, self.outgoing)
     }
-}
-
-/// Shows whether a destination takes nothing.
-fn show_circuit(metrics: &Metrics, outlet: &Outlet, blocked: bool) {
-    let destination = outlet.receiver.destination();
-    let labels = [&*outlet.name, destination.channel, &destination.label];
-    metrics
-        .blocked
-        .with_label_values(&labels)
-        .set(blocked.into());
 }
 
 fn keep_parts(delivery: &Delivery, stored: Revision, now: Timestamp) -> Write {

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use alert_engine::{Became, GroupId, Incarnation, LineKind, Record as EngineRecord, Timestamp};
 
 use super::account::Accounts;
+use super::circuits::show_circuit;
 use super::deliver::{Settled, outcome};
-use super::{parts, show_circuit};
+use super::parts;
 use crate::dead_letter;
 use crate::history::{Alerts, Carried, Event};
 use crate::receiver::{Failure, Progress};
@@ -106,7 +107,10 @@ impl Step {
             let known = lanes.any(|(group, _)| groups.contains_key(group));
             let trouble = known.then(|| circuit(&mut accounts, settled, now));
             let trouble = trouble.flatten();
-            circuits.push((settled, accounts.is_blocked(settled.destination())));
+            circuits.push((
+                settled,
+                accounts.blocked_since(settled.destination()).is_some(),
+            ));
             endings.push((ending, trouble));
         }
         changes.shared.extend(accounts.writes());
@@ -174,11 +178,11 @@ fn circuit(accounts: &mut Accounts, settled: &Settled, now: Timestamp) -> Option
     match settled.result.as_ref().map_err(|error| error.failure) {
         Err(Failure::Blocked { probe_after }) => accounts
             .blocked(destination, probe_after, now, &groups)
-            .then(|| Trouble::blocked(settled)),
+            .then(|| Trouble::blocked(settled, now)),
         Ok(_) | Err(Failure::Failed { .. } | Failure::Refused | Failure::Deferred { .. }) => {
-            accounts
-                .answered(destination, &groups)
-                .then(|| Trouble::unblocked(settled))
+            accounts.answered(destination, &groups).map(|since| {
+                Trouble::unblocked(settled.outlet.receiver.destination(), now.max(since))
+            })
         }
     }
 }

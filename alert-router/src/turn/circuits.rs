@@ -1,0 +1,96 @@
+//! What the circuits of destinations look like from outside: in the metrics, and as our own troubles.
+//!
+//! A circuit is written with the deliveries that changed it, and what operators hear of it follows in
+//! another commit. So what they hear may fall behind (the router died in between) or come in the
+//! wrong order (of two routers, one is slow). Both are mended by looking at the circuit again.
+
+use alert_engine::{AlertKey, SourceName, Timestamp};
+
+use crate::metrics::Metrics;
+use crate::plan::Outlet;
+use crate::step::Step;
+use crate::step::groups::home_key;
+use crate::store::StoreError;
+use crate::trouble::Trouble;
+
+impl Step {
+    /// Shows for each destination of the config whether it takes something, and tells operators
+    /// what they may have missed. Destinations that left the config leave the metrics.
+    pub(crate) async fn show_circuits(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let plan = self.plan.borrow().clone();
+        let accounts = self
+            .accounts(plan.outlets().map(|(_, outlet)| outlet))
+            .await?;
+        self.metrics.blocked.reset();
+        let mut troubles = Vec::new();
+        for (key, outlet) in plan.outlets() {
+            let since = accounts.blocked_since(key);
+            show_circuit(&self.metrics, outlet, since.is_some());
+            let destination = outlet.receiver.destination();
+            self.metrics
+                .begin_receiver(&outlet.name, destination.channel);
+            troubles.push(match since {
+                Some(since) => Trouble::still_blocked(destination, since),
+                None => Trouble::unblocked(destination, now),
+            });
+        }
+        let missed = self.missed(troubles, now).await?;
+        self.report(missed.into_iter());
+        Ok(())
+    }
+
+    /// Of what is so, what operators may not know: a block that no alert tells of, and the end of
+    /// one of which there is an alert still.
+    async fn missed(
+        &self,
+        troubles: Vec<Trouble>,
+        now: Timestamp,
+    ) -> Result<Vec<Trouble>, StoreError> {
+        let homes = troubles.iter().map(|trouble| {
+            let fingerprint = trouble.batch(now).alerts[0].identity;
+            home_key(&AlertKey {
+                source: SourceName::ours(),
+                fingerprint,
+            })
+        });
+        let homes = self.store.load(homes.collect()).await?.docs;
+        let told = troubles.into_iter().zip(homes);
+        let missed = told.filter(|(trouble, home)| trouble.fires() != home.is_some());
+        Ok(missed.map(|(trouble, _)| trouble).collect())
+    }
+
+    /// Looks again at the circuits whose block was just stored as an alert: another router may have
+    /// learned before of its end, which ended nothing then. An end that comes later finds the alert.
+    pub(crate) async fn look_again(&mut self, told: Vec<Trouble>, now: Timestamp) {
+        let blocks: Vec<Trouble> = told.into_iter().filter(Trouble::is_block).collect();
+        if blocks.is_empty() {
+            return;
+        }
+        let keys = blocks.iter().filter_map(Trouble::destination).collect();
+        match self.accounts_of(keys).await {
+            Ok(accounts) => {
+                let is_over = |block: &&Trouble| {
+                    let destination = block.destination();
+                    destination.is_some_and(|key| accounts.blocked_since(key).is_none())
+                };
+                let over = blocks.iter().filter(is_over);
+                self.report(over.map(|block| block.over(now)));
+            }
+            Err(error) => {
+                self.count_store_error(&error);
+                // Told again they are no news, and then we look again.
+                self.report(blocks.into_iter());
+            }
+        }
+    }
+}
+
+/// Shows whether a destination takes nothing.
+pub(super) fn show_circuit(metrics: &Metrics, outlet: &Outlet, blocked: bool) {
+    let destination = outlet.receiver.destination();
+    let labels = [&*outlet.name, destination.channel, &destination.label];
+    metrics
+        .blocked
+        .with_label_values(&labels)
+        .set(blocked.into());
+}
