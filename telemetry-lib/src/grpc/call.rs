@@ -1,8 +1,10 @@
 //! One call under way: opened once, ended once, whatever happens in between.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, StatusCode, response};
+use hyper_util::client::legacy::connect::HttpInfo;
 use opentelemetry::{KeyValue, Value};
 
 use super::code::Code;
@@ -12,6 +14,7 @@ use super::outcome::{End, Ending, Kind, Outcome};
 use super::{Shared, has_grpc_content};
 use crate::clock::{Elapsed, Moment};
 use crate::engine::{Entered, OpenSpan, RPC_SYSTEM};
+use crate::http::peer_attributes;
 use crate::layers::Panicked;
 use crate::metrics::{CallObservation, Exemplar, RpcServer};
 
@@ -31,6 +34,8 @@ struct State {
     deadline: Option<Deadline>,
     http: Option<StatusCode>,
     told: Option<Code>,
+    /// The server's end of the connection, if the client's transport tells.
+    peer: Option<SocketAddr>,
     signs: Signs,
     /// The panic layer made the response.
     panicked: bool,
@@ -71,6 +76,7 @@ impl Call {
                 deadline: Deadline::of(headers),
                 http: None,
                 told: None,
+                peer: None,
                 signs: Signs::default(),
                 panicked: false,
             }),
@@ -138,8 +144,16 @@ impl State {
         self.signs.answered = self.told.is_none()
             && response.status == StatusCode::OK
             && has_grpc_content(&response.headers);
-        if let Side::Server = self.side
-            && let Some(name) = &self.shared.http.config.trace_id_header
+        match self.side {
+            Side::Server => self.tell_trace_id(response),
+            Side::Client(_) => {
+                self.peer = response.extensions.get().map(HttpInfo::remote_addr);
+            }
+        }
+    }
+
+    fn tell_trace_id(&self, response: &mut response::Parts) {
+        if let Some(name) = &self.shared.http.config.trace_id_header
             && let Some(ids) = self.span.ids()
             && let Ok(value) = HeaderValue::try_from(ids.trace.to_string())
         {
@@ -167,7 +181,8 @@ impl State {
         };
         let marked = self.observe(method, &outcome, elapsed);
         if self.span.is_recording() {
-            Self::describe(&mut self.span, &self.asked, method, &outcome, marked);
+            let peer = self.peer;
+            Self::describe(&mut self.span, &self.asked, method, &outcome, peer, marked);
         }
         self.span.end(elapsed);
     }
@@ -220,9 +235,10 @@ impl State {
         asked: &Asked,
         method: Option<&str>,
         outcome: &Outcome,
+        peer: Option<SocketAddr>,
         marked: bool,
     ) {
-        let mut attributes = Vec::with_capacity(5);
+        let mut attributes = Vec::with_capacity(7);
         let mut add = |key: &'static str, value: Value| attributes.push(KeyValue::new(key, value));
         if method.is_none() {
             span.rename(RPC_SYSTEM.to_owned());
@@ -236,6 +252,7 @@ impl State {
         if marked {
             add("exemplar", "true".into());
         }
+        attributes.extend(peer.into_iter().flat_map(peer_attributes));
         span.set_all(attributes);
         if outcome.error_type.is_some() {
             span.fail();

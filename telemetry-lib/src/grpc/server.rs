@@ -18,7 +18,7 @@ use super::{Shared, is_call};
 use crate::clock::Moment;
 use crate::config::Callers;
 use crate::engine::OpenSpan;
-use crate::http::{Instrumented, RequestHead, ends};
+use crate::http::{Instrumented, RequestHead, ends, peer_attributes};
 
 /// Gives each gRPC call that a service answers a server span and its metric.
 ///
@@ -150,9 +150,7 @@ fn attributes(shared: &Shared, head: RequestHead<'_>) -> Vec<KeyValue> {
         attributes.push(KeyValue::new("server.port", i64::from(port)));
     }
     if let Some(peer) = peer {
-        let address = peer.ip().to_canonical().to_string();
-        attributes.push(KeyValue::new("network.peer.address", address));
-        attributes.push(KeyValue::new("network.peer.port", i64::from(peer.port())));
+        attributes.extend(peer_attributes(peer));
     }
     attributes
 }

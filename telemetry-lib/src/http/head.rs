@@ -39,8 +39,8 @@ impl<'r> RequestHead<'r> {
         }
     }
 
-    /// The other end of the connection, if the server told: axum's `ConnectInfo`, or a plain
-    /// `SocketAddr` among the extensions.
+    /// The other end of the connection, if the server told: axum's `ConnectInfo`, tonic's
+    /// `TcpConnectInfo`, or a plain `SocketAddr` among the extensions.
     pub(crate) fn peer(self) -> Option<SocketAddr> {
         #[cfg(feature = "axum")]
         if let Some(info) = self
@@ -48,6 +48,13 @@ impl<'r> RequestHead<'r> {
             .get::<axum::extract::ConnectInfo<SocketAddr>>()
         {
             return Some(info.0);
+        }
+        #[cfg(feature = "tonic")]
+        if let Some(info) = self
+            .extensions
+            .get::<tonic::transport::server::TcpConnectInfo>()
+        {
+            return info.remote_addr();
         }
         self.extensions.get().copied()
     }
@@ -101,17 +108,24 @@ impl<'r> RequestHead<'r> {
         if let Some(address) = ends.client {
             add("client.address", address.into());
         }
-        if let Some(peer) = peer {
-            let address = peer.ip().to_canonical().to_string();
-            add("network.peer.address", address.into());
-            add("network.peer.port", i64::from(peer.port()).into());
-        }
         if let Some(agent) = self.headers.get(USER_AGENT) {
             let agent = String::from_utf8_lossy(agent.as_bytes()).into_owned();
             add("user_agent.original", agent.into());
         }
+        if let Some(peer) = peer {
+            attributes.extend(peer_attributes(peer));
+        }
         capture("request", self.headers, &config.request_headers, attributes);
     }
+}
+
+/// The other end of a connection; an IPv4 address stays one on a socket of IPv6.
+pub(crate) fn peer_attributes(peer: SocketAddr) -> [KeyValue; 2] {
+    let address = peer.ip().to_canonical().to_string();
+    [
+        KeyValue::new("network.peer.address", address),
+        KeyValue::new("network.peer.port", i64::from(peer.port())),
+    ]
 }
 
 /// `1.0`, `1.1`, `2` or `3`.

@@ -18,7 +18,7 @@ pub use body::Watched;
 pub(crate) use forwarded::ends;
 pub use future::ResponseFuture;
 pub(crate) use head::RequestHead;
-pub(crate) use head::{protocol_version, redact_query};
+pub(crate) use head::{peer_attributes, protocol_version, redact_query};
 pub(crate) use method::{Folded, span_name};
 pub(crate) use outcome::{Ending, ErrorType, Outcome};
 pub use request::{EnteredRequest, ServerRequest};

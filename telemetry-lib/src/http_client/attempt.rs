@@ -13,7 +13,9 @@ use super::resends::Resends;
 use super::target::{Target, full_url};
 use crate::clock::{Elapsed, Moment};
 use crate::engine::{ClientFields, Entered, OpenSpan};
-use crate::http::{Ending, ErrorType, Folded, Outcome, protocol_version, span_name};
+use crate::http::{
+    Ending, ErrorType, Folded, Outcome, peer_attributes, protocol_version, span_name,
+};
 use crate::metrics::{ClientObservation, Exemplar};
 use crate::propagation;
 
@@ -185,11 +187,7 @@ impl State {
         if !version.is_empty() {
             attributes.push(KeyValue::new("network.protocol.version", version));
         }
-        if let Some(peer) = peer {
-            let address = peer.ip().to_canonical().to_string();
-            attributes.push(KeyValue::new("network.peer.address", address));
-            attributes.push(KeyValue::new("network.peer.port", i64::from(peer.port())));
-        }
+        attributes.extend(peer.into_iter().flat_map(peer_attributes));
         if marked {
             attributes.push(KeyValue::new("exemplar", "true"));
         }
