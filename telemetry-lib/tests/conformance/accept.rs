@@ -6,7 +6,8 @@ use std::io::Read;
 use flate2::read::GzDecoder;
 use telemetry_lib::testing::Exposition;
 
-use super::service::{ABSENT, Service};
+use super::read::ABSENT;
+use super::service::Service;
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN: &str =

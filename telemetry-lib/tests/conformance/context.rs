@@ -1,6 +1,7 @@
 //! W3C Trace Context Level 2 and Baggage: what comes in, and what a service then sends on.
 
-use super::service::{ABSENT, Service};
+use super::read::ABSENT;
+use super::service::Service;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
@@ -173,26 +174,37 @@ async fn baggage_has_at_most_64_members_and_8192_bytes() {
     assert!(sent(members(9, &"v".repeat(1_000))).await <= 8);
 }
 
-/// The variable, its value, and which headers are read and written.
-const PROPAGATORS: [(&str, [bool; 2]); 5] = [
-    ("tracecontext,baggage", [true, true]),
-    ("TraceContext", [true, false]),
-    ("baggage", [false, true]),
-    ("none", [false, false]),
-    ("tracecontext,tracecontext", [true, false]),
+/// A value of the variable, and whether a trace continues from `traceparent`, baggage is read, a
+/// trace continues from `b3` and from `x-b3-*`. What is written: `tests/propagation`.
+const PROPAGATORS: [(&str, [bool; 4]); 8] = [
+    ("tracecontext,baggage", [true, true, false, false]),
+    ("TraceContext", [true, false, false, false]),
+    ("baggage", [false, true, false, false]),
+    ("none", [false, false, false, false]),
+    ("tracecontext,tracecontext", [true, false, false, false]),
+    ("b3", [false, false, true, true]),
+    ("b3multi", [false, false, true, true]),
+    ("B3,baggage", [false, true, true, true]),
 ];
 
 #[tokio::test]
 async fn the_variable_chooses_the_propagators_of_the_server() {
-    for (value, [trace, baggage]) in PROPAGATORS {
+    for (value, expected) in PROPAGATORS {
         let service = Service::with(&[("OTEL_PROPAGATORS", value)], |config| {
             config.baggage_attributes(["user".to_owned()])
         })
         .await;
-        let headers = format!("traceparent: 00-{TRACE}-{PARENT}-01\nbaggage: user=7");
-        relayed(&service, &headers).await;
-        let span = service.span().await;
-        assert_eq!(span.trace_id() == TRACE, trace, "{value}");
-        assert_eq!(span.attribute("user").is_some(), baggage, "{value}");
+        let mut read = Vec::new();
+        for headers in [
+            format!("traceparent: 00-{TRACE}-{PARENT}-01"),
+            "baggage: user=7".to_owned(),
+            format!("b3: {TRACE}-{PARENT}-1"),
+            format!("x-b3-traceid: {TRACE}\nx-b3-spanid: {PARENT}\nx-b3-sampled: 1"),
+        ] {
+            relayed(&service, &headers).await;
+            let span = service.span().await;
+            read.push(span.trace_id() == TRACE || span.attribute("user").is_some());
+        }
+        assert_eq!(read, expected, "{value}");
     }
 }

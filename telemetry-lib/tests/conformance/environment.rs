@@ -6,7 +6,8 @@
 use http::StatusCode;
 use telemetry_lib::testing::{Exposition, ReceivedRequest, ReceivedSpan};
 
-use super::service::{ABSENT, Service, shown};
+use super::read::{ABSENT, shown};
+use super::service::Service;
 
 /// What there is to see after two requests.
 pub(crate) struct Seen {

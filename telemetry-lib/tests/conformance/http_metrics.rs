@@ -1,18 +1,12 @@
 //! The metrics of an HTTP server: semantic conventions 1.44, `http/http-metrics.md`, under the
 //! names that Prometheus gives them.
 
-use telemetry_lib::testing::{Exposition, Sample};
-
+use super::read::{BUCKETS, assert_as_long, bounds, labels, samples, series};
 use super::service::Service;
 
 const TEXT: &str = "text/plain;version=0.0.4";
 const OPEN: &str = "application/openmetrics-text;version=1.0.0";
 const DURATION: &str = "http_server_request_duration_seconds";
-
-/// The boundaries that the conventions recommend, in seconds.
-const BUCKETS: [f64; 14] = [
-    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
-];
 
 /// Name in Prometheus, type, unit.
 const METRICS: [(&str, &str, &str); 4] = [
@@ -88,11 +82,6 @@ const LABELS: [(&str, &[(&str, &str)]); 6] = [
     ),
 ];
 
-fn counts(page: &Exposition) -> Vec<&Sample> {
-    let name = format!("{DURATION}_count");
-    page.samples().iter().filter(|it| it.name == name).collect()
-}
-
 #[tokio::test]
 async fn names_types_and_units() {
     let service = Service::start().await;
@@ -116,12 +105,7 @@ async fn buckets_are_the_recommended_ones() {
     let service = Service::start().await;
     service.send("GET /users/7 HTTP/1.1").await;
     let (_, page) = service.page(TEXT).await;
-    let name = format!("{DURATION}_bucket");
-    let buckets = page.samples().iter().filter(|it| it.name == name);
-    let bounds: Vec<f64> = buckets.map(|it| it.labels["le"].parse().unwrap()).collect();
-    let (infinite, finite) = bounds.split_last().unwrap();
-    assert_eq!(finite, BUCKETS);
-    assert!(infinite.is_infinite());
+    assert_eq!(bounds(&page, DURATION), BUCKETS);
 }
 
 #[tokio::test]
@@ -130,14 +114,7 @@ async fn labels_are_those_of_the_conventions_and_no_others() {
         let service = Service::start().await;
         service.send(request).await;
         let (_, page) = service.page(TEXT).await;
-        let counts = counts(&page);
-        assert_eq!(counts.len(), 1, "{request}");
-        let labels: Vec<(&str, &str)> = counts[0]
-            .labels
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        assert_eq!(labels, expected, "{request}");
+        assert_eq!(series(&page, DURATION), [expected], "{request}");
     }
 }
 
@@ -148,13 +125,7 @@ async fn the_observation_is_the_spans_duration_and_says_the_same() {
         service.send(request).await;
         let span = service.span().await;
         let (_, page) = service.page(TEXT).await;
-        let sum = page.value(&format!("{DURATION}_sum"), labels).unwrap();
-        let difference = (sum - span.duration().as_secs_f64()).abs();
-        assert!(
-            difference < 1e-8,
-            "{request}: {sum} s, {:?}",
-            span.duration()
-        );
+        assert_as_long(&page, DURATION, &span);
         for (label, attribute) in [
             ("error_type", "error.type"),
             ("http_response_status_code", "http.response.status_code"),
@@ -183,4 +154,25 @@ async fn body_sizes_are_observed_in_bytes() {
     );
     assert_eq!(page.total("http_server_request_body_size_bytes_count"), 1.0);
     assert_eq!(page.total("http_server_request_body_size_bytes_sum"), 0.0);
+    // Their labels are those of the duration.
+    for size in [
+        "http_server_request_body_size_bytes",
+        "http_server_response_body_size_bytes",
+    ] {
+        assert_eq!(series(&page, size), series(&page, DURATION), "{size}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_active_until_its_body_ends() {
+    let service = Service::start().await;
+    let open = service.open("GET /endless HTTP/1.1").await;
+    let (_, page) = service.page(TEXT).await;
+    let active: Vec<_> = samples(&page, "http_server_active_requests").collect();
+    assert_eq!(active.len(), 1);
+    assert_eq!(active[0].value, 1.0);
+    let expected = [("http_request_method", "GET"), ("url_scheme", "http")];
+    assert_eq!(labels(active[0]), expected);
+    assert_eq!(page.total(&format!("{DURATION}_count")), 0.0);
+    drop(open);
 }

@@ -1,16 +1,9 @@
 //! The span of an HTTP server: semantic conventions 1.44, `http/http-spans.md` (stable).
 
 use telemetry_lib::Config;
-use telemetry_lib::testing::ReceivedSpan;
 
-use super::service::{ABSENT, Service, shown};
-
-/// What the rule says, a request, and what the span then says.
-type Row = (
-    &'static str,
-    &'static str,
-    &'static [(&'static str, &'static str)],
-);
+use super::read::{self, ABSENT, Row};
+use super::service::Service;
 
 const PLAIN: &[Row] = &[
     (
@@ -212,6 +205,16 @@ const PLAIN: &[Row] = &[
         &[("http.request.header.x-team", ABSENT)],
     ),
     (
+        "what is opt-in or conditional is not there",
+        "GET /users/7 HTTP/1.1",
+        &[(
+            "(attributes)",
+            "client.address http.request.method http.response.status_code http.route \
+             network.peer.address network.peer.port network.protocol.version server.address \
+             server.port url.path url.scheme",
+        )],
+    ),
+    (
         "exceptions are no span events: nothing is added to a failed request but its outcome",
         "GET /status/500 HTTP/1.1",
         &[("(events)", "")],
@@ -293,30 +296,10 @@ const OTHER_METHODS: &[Row] = &[
     ),
 ];
 
-/// In parentheses stands what is no attribute.
-fn said(span: &ReceivedSpan, key: &str) -> String {
-    match key {
-        "(name)" => span.name().to_owned(),
-        "(kind)" => span.kind().to_owned(),
-        "(status)" if span.is_error() => "error".to_owned(),
-        "(status)" => "unset".to_owned(),
-        "(description)" => span.status_message().to_owned(),
-        "(events)" => span.event_names().join(", "),
-        attribute => shown(span.attribute(attribute)),
-    }
-}
-
 async fn check(service: &Service, rows: &[Row]) {
     for (rule, request, expected) in rows {
         service.send(request).await;
-        let span = service.span().await;
-        for (key, value) in *expected {
-            if *key == "(anywhere)" {
-                assert!(!format!("{span:?}").contains(value), "{rule}: {span:#?}");
-            } else {
-                assert_eq!(said(&span, key), *value, "{rule}: {key} of {span:#?}");
-            }
-        }
+        read::check(rule, &service.span().await, expected);
     }
 }
 
@@ -330,7 +313,7 @@ async fn http_2_is_told_by_its_version_and_its_authority() {
     let service = Service::start().await;
     service.send_http2("/users/7").await;
     let span = service.span().await;
-    for (key, value) in [
+    let expected = [
         ("(name)", "GET /users/{id}"),
         ("network.protocol.version", "2"),
         ("server.address", "shop.example"),
@@ -338,9 +321,39 @@ async fn http_2_is_told_by_its_version_and_its_authority() {
         ("url.scheme", "http"),
         ("url.path", "/users/7"),
         ("http.response.status_code", "#200"),
-    ] {
-        assert_eq!(said(&span, key), value, "{key} of {span:#?}");
+    ];
+    read::check("HTTP/2", &span, &expected);
+}
+
+/// All that are known; CONNECT has a target of another form.
+const METHODS: [&str; 9] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "QUERY",
+];
+
+#[tokio::test]
+async fn the_known_methods_are_ten() {
+    let service = Service::start().await;
+    let targets = METHODS.map(|method| (method, "/users/7"));
+    for (method, target) in targets.into_iter().chain([("CONNECT", "shop.example:80")]) {
+        service.send(&format!("{method} {target} HTTP/1.1")).await;
+        let expected = [
+            ("http.request.method", method),
+            ("http.request.method_original", ABSENT),
+        ];
+        read::check(method, &service.span().await, &expected);
     }
+}
+
+#[tokio::test]
+async fn the_peer_is_the_other_end_of_the_connection() {
+    let service = Service::start().await;
+    let open = service.open("GET /users/7 HTTP/1.1").await;
+    let port = format!("#{}", open.local_addr().unwrap().port());
+    let expected = [
+        ("network.peer.address", "127.0.0.1"),
+        ("network.peer.port", &port),
+    ];
+    read::check("peer", &service.span().await, &expected);
 }
 
 #[tokio::test]

@@ -5,11 +5,13 @@
 use super::environment::{Seen, see};
 
 /// Each row of the tables, with a value that it cannot have.
-const ROWS: [(&str, &str); 62] = [
+const ROWS: [(&str, &str); 64] = [
     ("OTEL_SDK_DISABLED", "yes-s3cret"),
     ("OTEL_RESOURCE_ATTRIBUTES", "s3cret"),
     ("OTEL_LOG_LEVEL", "s3cret"),
     ("OTEL_PROPAGATORS", "tracecontext,s3cret"),
+    ("OTEL_PROPAGATORS", "xray"),
+    ("OTEL_PROPAGATORS", "tracecontext,jaeger,baggage"),
     ("OTEL_TRACES_SAMPLER", "s3cret"),
     ("OTEL_TRACES_EXPORTER", "s3cret"),
     ("OTEL_METRICS_EXPORTER", "s3cret"),

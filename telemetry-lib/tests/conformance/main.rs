@@ -12,7 +12,17 @@ mod accept;
 mod context;
 mod environment;
 mod exposition;
+mod http_client;
 mod http_metrics;
 mod http_span;
 mod invalid;
+mod messaging;
+#[path = "../http_client/net.rs"]
+#[expect(dead_code, reason = "shared with the tests of http_client")]
+mod net;
+mod read;
+mod rpc;
 mod service;
+#[path = "../shop/mod.rs"]
+#[expect(dead_code, reason = "shared with the tests of grpc")]
+mod shop;

@@ -1,5 +1,5 @@
-//! Spans of messages as the semantic conventions (messaging, development) name them, their
-//! parents and their links.
+//! The spans of messages: semantic conventions 1.44, `messaging/messaging-spans.md` (development),
+//! their parents and their links.
 
 use futures_util::FutureExt;
 use telemetry_lib::opentelemetry::{Context, KeyValue, baggage::BaggageExt};
@@ -7,7 +7,10 @@ use telemetry_lib::propagation::{Pairs, PairsMut, extract};
 use telemetry_lib::testing::{AttributeValue, ReceivedSpan, TestTelemetry};
 use telemetry_lib::{Operation, Origin};
 
-use crate::{SPAN, TRACE, named};
+use super::read::named;
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const SPAN: &str = "00f067aa0ba902b7";
 
 type Headers = Vec<(String, Vec<u8>)>;
 type Done = Result<(), std::fmt::Error>;

@@ -17,17 +17,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use telemetry_lib::opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use telemetry_lib::opentelemetry::{Context, KeyValue};
 use telemetry_lib::propagation::{self, HeaderCarrierMut};
-use telemetry_lib::testing::{
-    AttributeValue, Exposition, FakeCollector, ReceivedSpan, TestTelemetry,
-};
+use telemetry_lib::testing::{Exposition, FakeCollector, ReceivedSpan, TestTelemetry};
 use telemetry_lib::tracing_opentelemetry::OpenTelemetrySpanExt;
 use telemetry_lib::{Config, layers};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// What stands in a table for "there is none".
-pub(crate) const ABSENT: &str = "-";
+use super::read::ABSENT;
 
 pub(crate) struct Service {
     pub(crate) telemetry: TestTelemetry,
@@ -76,14 +73,7 @@ impl Service {
 
     /// Sends a request line and headers, one a line, and reads until the server closes.
     pub(crate) async fn send(&self, request: &str) -> Answer {
-        let mut head = request.trim().to_owned();
-        if !head.contains("host:") && head.contains("HTTP/1.1") {
-            head.push_str("\nhost: shop.example:8080");
-        }
-        let lines: Vec<&str> = head.lines().map(str::trim).collect();
-        let wire = lines.join("\r\n") + "\r\nconnection: close\r\n\r\n";
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(wire.as_bytes()).await.unwrap();
+        let mut stream = self.write(request).await;
         let mut answer = Vec::new();
         // A body that breaks ends the connection; what came before is the answer.
         let _ = stream.read_to_end(&mut answer).await;
@@ -93,6 +83,28 @@ impl Service {
             head: String::from_utf8_lossy(&answer).to_ascii_lowercase(),
             body,
         }
+    }
+
+    /// Sends a request and leaves the connection open once the head of the answer is there.
+    pub(crate) async fn open(&self, request: &str) -> TcpStream {
+        let mut stream = self.write(request).await;
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            answer.push(stream.read_u8().await.unwrap());
+        }
+        stream
+    }
+
+    async fn write(&self, request: &str) -> TcpStream {
+        let mut head = request.trim().to_owned();
+        if !head.contains("host:") && head.contains("HTTP/1.1") {
+            head.push_str("\nhost: shop.example:8080");
+        }
+        let lines: Vec<&str> = head.lines().map(str::trim).collect();
+        let wire = lines.join("\r\n") + "\r\nconnection: close\r\n\r\n";
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(wire.as_bytes()).await.unwrap();
+        stream
     }
 
     /// The same path over HTTP/2, from the connection's preface on.
@@ -148,21 +160,13 @@ impl Answer {
     }
 }
 
-/// A value as the tables write it: numbers with `#`, so that text is told from a number.
-pub(crate) fn shown(value: Option<&AttributeValue>) -> String {
-    match value {
-        None => ABSENT.to_owned(),
-        Some(AttributeValue::Int(number)) => format!("#{number}"),
-        Some(other) => other.to_string(),
-    }
-}
-
 fn routes() -> Router {
     let status = |Path(code): Path<u16>| async move { StatusCode::from_u16(code).unwrap() };
     Router::new()
         .route("/users/{id}", any(|| async { "user" }))
         .route("/status/{code}", get(status))
         .route("/breaks", get(|| async { breaking() }))
+        .route("/endless", get(|| async { Body::from_stream(endless()) }))
         .route("/relay", get(relay))
         .route("/rich", get(rich))
         .route(
@@ -174,6 +178,11 @@ fn routes() -> Router {
             }),
         )
         .layer(layers::panic())
+}
+
+/// A body that gives nothing and does not end.
+fn endless() -> stream::Pending<Result<Bytes, std::io::Error>> {
+    stream::pending()
 }
 
 /// 201, then a body that fails.

@@ -7,7 +7,6 @@
 
 mod carriers;
 mod incoming;
-mod messages;
 mod outgoing;
 
 use telemetry_lib::testing::ReceivedSpan;

@@ -19,7 +19,7 @@ use tonic::body::Body;
 use tonic::codegen::StdError;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 use tower::{Layer, Service, service_fn};
 
@@ -58,7 +58,10 @@ impl Shop {
                 self.waits.notify_one();
                 std::future::pending().await
             }
-            other => Ok(Response::new(text(other))),
+            other => match other.strip_prefix("code ").map(str::parse) {
+                Some(code) => Err(Status::new(Code::from_i32(code.unwrap()), "as asked")),
+                None => Ok(Response::new(text(other))),
+            },
         }
     }
 
