@@ -3,70 +3,13 @@
 //! stand-in knows it.
 
 use std::path::Path;
-use std::process::Command;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use stack_tests::parts::folder;
-use stack_tests::{Part, Tool, free_port};
 use telemetry_lib::Diagnosis;
 use telemetry_lib::testing::TestTelemetry;
 
-/// A Collector with OTLP over HTTP and gRPC, in plain text and over TLS.
-struct Collector {
-    http: u16,
-    grpc: u16,
-    https: u16,
-    grpcs: u16,
-    _part: Part,
-}
-
-impl Collector {
-    fn start(test: &str, folder: &Path) -> Option<Self> {
-        let program = Tool::Collector.find(test)?;
-        let [http, grpc, https, grpcs] = [(); 4].map(|()| free_port());
-        let at = |port: u16| format!("127.0.0.1:{port}");
-        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let file = |name: &str, text: &str| {
-            let file = folder.join(name);
-            std::fs::write(&file, text).unwrap();
-            file
-        };
-        let tls = json!({
-            "cert_file": file("cert.pem", &own.cert.pem()),
-            "key_file": file("key.pem", &own.signing_key.serialize_pem()),
-        });
-        let config = json!({
-            "receivers": {
-                "otlp": { "protocols": {
-                    "http": { "endpoint": at(http) },
-                    "grpc": { "endpoint": at(grpc) },
-                }},
-                "otlp/tls": { "protocols": {
-                    "http": { "endpoint": at(https), "tls": &tls },
-                    "grpc": { "endpoint": at(grpcs), "tls": &tls },
-                }},
-            },
-            "exporters": { "debug": {} },
-            "service": {
-                "pipelines": { "traces": {
-                    "receivers": ["otlp", "otlp/tls"], "exporters": ["debug"],
-                }},
-                "telemetry": { "metrics": { "level": "none" } },
-            },
-        });
-        // JSON is YAML.
-        let config = file("collector.yaml", &config.to_string());
-        let mut part = Part::start(Command::new(program).arg("--config").arg(config));
-        part.wait_for(&["Everything is ready"]);
-        Some(Self {
-            http,
-            grpc,
-            https,
-            grpcs,
-            _part: part,
-        })
-    }
-}
+use super::collector::Collector;
 
 fn doctor(endpoint: &str, folder: &Path) -> Diagnosis {
     let authority = folder.join("cert.pem");

@@ -1,5 +1,5 @@
 //! The two lines of telemetry-lib's README in a fresh service, seen by the real parts around it: a
-//! receiver of OTLP and a Prometheus that stores exemplars; and the doctor before a real Collector.
+//! receiver of OTLP and a Prometheus that stores exemplars; and the doctor and the exporter before a real Collector.
 //! The test below takes the global places of the process, so no other may.
 
 #![expect(
@@ -7,7 +7,9 @@
     reason = "a setup that fails has nothing better to say"
 )]
 
+mod collector;
 mod doctor;
+mod export;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

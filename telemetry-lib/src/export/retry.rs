@@ -142,6 +142,7 @@ pub(crate) fn judge(attempt: Result<Answer, AttemptError>, now: SystemTime) -> V
     }
     match status {
         StatusCode::PAYLOAD_TOO_LARGE => Verdict::TooLarge,
+        StatusCode::BAD_REQUEST if says_too_large(&answer.body) => Verdict::TooLarge,
         StatusCode::TOO_MANY_REQUESTS
         | StatusCode::BAD_GATEWAY
         | StatusCode::SERVICE_UNAVAILABLE
@@ -188,6 +189,13 @@ fn judge_success(answer: &Answer) -> Verdict {
     }
 }
 
+/// The Collector does not answer 413: beyond its `max_request_body_size` it cannot read the request,
+/// and says why in a status of OTLP.
+fn says_too_large(body: &[u8]) -> bool {
+    const SAID: &[u8] = b"request body too large";
+    body.windows(SAID.len()).any(|it| it == SAID)
+}
+
 /// The header in either of its forms, seconds or a date.
 fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse() {
@@ -230,6 +238,15 @@ mod tests {
             Verdict::GiveUp(why) => format!("never: {why}"),
         };
         assert_eq!(said.trim_end(), expected);
+    }
+
+    #[test]
+    fn what_the_collector_cannot_read_to_its_end_is_too_large() {
+        let kind = "application/x-protobuf";
+        let body = b"\x08\x03\x12\x1chttp: request body too large";
+        check(answer(400, None, kind, body), "split");
+        let other = "never: the collector answered 400 Bad Request";
+        check(answer(400, None, kind, b"\x08\x03\x12\x02no"), other);
     }
 
     #[test]
