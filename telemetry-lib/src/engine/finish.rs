@@ -11,7 +11,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
-use super::span;
+use super::{numbers, span};
 use crate::config::TraceConfig;
 use crate::redact::{REDACTED, Redaction};
 
@@ -60,6 +60,7 @@ impl<Q: SpanProcessor> SpanProcessor for Finish<Q> {
     }
 
     fn on_end(&self, mut span: SpanData) {
+        numbers::restore(&mut span);
         // Ours are chosen with care; these come from code that may not have thought of it.
         let said = span.attributes.iter_mut();
         for secret in said.filter(|it| self.redaction.hides(it.key.as_str())) {

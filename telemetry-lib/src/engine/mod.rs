@@ -8,6 +8,7 @@ mod client;
 mod events;
 mod filter;
 mod finish;
+mod numbers;
 mod rpc;
 mod sampler;
 mod span;
@@ -101,6 +102,7 @@ impl Engine {
             .with_error_events_to_exceptions(false)
             .with_error_events_to_status(false);
         let events = events::SpanEvents::new(Arc::clone(&self.redaction));
+        let spans = numbers::Numbers::default().and_then(spans);
         Gated::new(spans, wanted).and_then(Gated::new(events, filter::SpansAndWarnings(wanted)))
     }
 
