@@ -9,6 +9,7 @@ mod doctor;
 mod endpoint;
 mod engine;
 mod export;
+mod findable;
 mod gate;
 mod grpc;
 mod health;

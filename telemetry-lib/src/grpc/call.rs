@@ -14,9 +14,10 @@ use super::outcome::{End, Ending, Kind, Outcome};
 use super::{Shared, has_grpc_content};
 use crate::clock::{Elapsed, Moment};
 use crate::engine::{Entered, OpenSpan, RPC_SYSTEM};
+use crate::findable::findable;
 use crate::http::peer_attributes;
 use crate::layers::Panicked;
-use crate::metrics::{CallObservation, Exemplar, RpcServer};
+use crate::metrics::{CallObservation, RpcServer};
 
 /// Ends itself when it is dropped: as a panic while unwinding, else as left.
 #[derive(Debug)]
@@ -210,24 +211,15 @@ impl State {
             duration: elapsed.duration,
         };
         match &self.side {
-            Side::Server => metrics.observe_server(&seen, self.exemplar(elapsed)),
+            Side::Server => {
+                let queue = self.shared.http.exemplars.as_ref();
+                metrics.observe_server(&seen, findable(&self.span, queue, elapsed))
+            }
             Side::Client(server) => {
                 metrics.observe_client(&seen, server.as_deref());
                 false
             }
         }
-    }
-
-    /// Only a trace that can be looked up: sampled, and with room in the queue.
-    fn exemplar(&self, elapsed: Elapsed) -> Option<Exemplar> {
-        let queue = self.shared.http.exemplars.as_ref()?;
-        let findable = self.span.is_sampled() && queue.has_room();
-        let ids = self.span.ids()?;
-        findable.then_some(Exemplar {
-            trace_id: ids.trace,
-            span_id: ids.span,
-            at: elapsed.end,
-        })
     }
 
     fn describe(

@@ -14,8 +14,9 @@ use super::route::{Route, RouteTemplate};
 use crate::clock::{Elapsed, Moment};
 use crate::config::Callers;
 use crate::engine::{Entered, Fields, OpenSpan};
+use crate::findable::findable;
 use crate::layers::Panicked;
-use crate::metrics::{ActiveGuard, Exemplar, Observation};
+use crate::metrics::{ActiveGuard, Observation};
 
 /// Ends itself when it is dropped: as a panic while unwinding, else as cancelled.
 #[derive(Debug)]
@@ -189,19 +190,7 @@ impl State {
             duration: elapsed.duration,
             request_body: self.request_body,
             response_body,
-            exemplar: self.exemplar(elapsed),
-        })
-    }
-
-    /// Only a trace that can be looked up: sampled, and with room in the queue.
-    fn exemplar(&self, elapsed: Elapsed) -> Option<Exemplar> {
-        let queue = self.shared.exemplars.as_ref()?;
-        let findable = self.span.is_sampled() && queue.has_room();
-        let ids = self.span.ids()?;
-        findable.then_some(Exemplar {
-            trace_id: ids.trace,
-            span_id: ids.span,
-            at: elapsed.end,
+            exemplar: findable(&self.span, self.shared.exemplars.as_ref(), elapsed),
         })
     }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::{Extensions, HeaderMap, Method, StatusCode, Uri};
+use http::{Extensions, HeaderMap, Method, Request, StatusCode, Uri};
 use hyper_util::client::legacy::connect::HttpInfo;
 use opentelemetry::{Context, KeyValue, Value};
 
@@ -13,10 +13,11 @@ use super::resends::Resends;
 use super::target::{Target, full_url};
 use crate::clock::{Elapsed, Moment};
 use crate::engine::{ClientFields, Entered, OpenSpan};
+use crate::findable::findable;
 use crate::http::{
     Ending, ErrorType, Folded, Outcome, peer_attributes, protocol_version, span_name,
 };
-use crate::metrics::{ClientObservation, Exemplar};
+use crate::metrics::ClientObservation;
 use crate::propagation;
 
 /// Ends itself when it is dropped: as a panic while unwinding, else as cancelled.
@@ -41,6 +42,17 @@ pub(super) struct RequestHead<'r> {
     pub(super) uri: &'r Uri,
     pub(super) headers: &'r HeaderMap,
     pub(super) extensions: &'r Extensions,
+}
+
+impl<'r> RequestHead<'r> {
+    pub(super) fn of<A>(request: &'r Request<A>) -> Self {
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            headers: request.headers(),
+            extensions: request.extensions(),
+        }
+    }
 }
 
 impl Attempt {
@@ -153,19 +165,7 @@ impl State {
             status: outcome.status.map(|status| status.as_u16()),
             error_type: outcome.error_type.as_ref().map(ErrorType::as_str),
             duration: elapsed.duration,
-            exemplar: self.exemplar(elapsed),
-        })
-    }
-
-    /// Only a trace that can be looked up: sampled, and with room in the queue.
-    fn exemplar(&self, elapsed: Elapsed) -> Option<Exemplar> {
-        let queue = self.shared.exemplars.as_ref()?;
-        let findable = self.span.is_sampled() && queue.has_room();
-        let ids = self.span.ids()?;
-        findable.then_some(Exemplar {
-            trace_id: ids.trace,
-            span_id: ids.span,
-            at: elapsed.end,
+            exemplar: findable(&self.span, self.shared.exemplars.as_ref(), elapsed),
         })
     }
 

@@ -63,13 +63,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
-        let head = RequestHead {
-            method: request.method(),
-            uri: request.uri(),
-            headers: request.headers(),
-            extensions: request.extensions(),
-        };
-        let attempt = Attempt::begin(&self.shared, head);
+        let attempt = Attempt::begin(&self.shared, RequestHead::of(&request));
         attempt.inject(request.headers_mut());
         let response = {
             let _entered = attempt.enter();

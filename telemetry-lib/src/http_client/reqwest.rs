@@ -41,13 +41,7 @@ where
         let Some(head) = head(&mut request) else {
             return ClientFuture::passing(self.inner.call(request));
         };
-        let head = RequestHead {
-            method: head.method(),
-            uri: head.uri(),
-            headers: head.headers(),
-            extensions: head.extensions(),
-        };
-        let attempt = Attempt::begin(&self.shared, head);
+        let attempt = Attempt::begin(&self.shared, RequestHead::of(&head));
         attempt.inject(request.headers_mut());
         let response = {
             let _entered = attempt.enter();

@@ -1,16 +1,17 @@
 //! The metric of HTTP clients: how long the servers that a service calls take to answer.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
 
 use super::MetricsConfig;
 use super::catalog::HTTP_CLIENT_DURATION;
-use super::exemplar::{Exemplar, Marked, Slots, Tokens};
+use super::exemplar::{Exemplar, Tokens};
 use super::family::Family;
-use super::instrument::{Counter, Histogram};
-use super::model::{Gathered, OwnFamily, Point, PointValue};
+use super::instrument::Counter;
+use super::model::{Gathered, OwnFamily, Point};
+use super::timed::Timed;
 use crate::notice::Notices;
 
 /// Records attempts. Clones share everything.
@@ -35,24 +36,14 @@ pub(crate) struct ClientObservation<'a> {
 
 #[derive(Debug)]
 struct Inner {
-    series: Family<Series>,
+    series: Family<Timed>,
     refused: Counter,
     tokens: Arc<Tokens>,
 }
 
-/// Exemplars cost memory once they are used.
-#[derive(Debug)]
-struct Series {
-    duration: Histogram,
-    exemplars: OnceLock<Slots>,
-}
-
 impl HttpClientMetrics {
     pub(super) fn new(config: &MetricsConfig, tokens: Arc<Tokens>, notices: &Notices) -> Self {
-        let new = || Series {
-            duration: Histogram::new(HTTP_CLIENT_DURATION.buckets),
-            exemplars: OnceLock::new(),
-        };
+        let new = || Timed::new(HTTP_CLIENT_DURATION.buckets);
         let cap = config.max_series;
         Self(Arc::new(Inner {
             series: Family::new(&HTTP_CLIENT_DURATION, cap, new, notices.clone()),
@@ -75,16 +66,13 @@ impl HttpClientMetrics {
             seen.error_type.unwrap_or_default(),
             seen.version,
         ]);
-        let value = seen.duration.as_secs_f64();
-        let Some(bucket) = series.duration.observe(value) else {
-            self.0.refused.add_one();
-            return false;
-        };
-        seen.exemplar.is_some_and(|exemplar| {
-            let slots = series
-                .exemplars
-                .get_or_init(|| Slots::new(series.duration.buckets()));
-            slots.offer(bucket, Marked { exemplar, value }, &self.0.tokens)
+        let Inner {
+            tokens, refused, ..
+        } = &*self.0;
+        let taken = series.observe(seen.duration, seen.exemplar, tokens);
+        taken.unwrap_or_else(|| {
+            refused.add_one();
+            false
         })
     }
 
@@ -102,15 +90,7 @@ impl HttpClientMetrics {
     pub(super) fn gather(&self) -> Gathered {
         let points = self.0.series.entries().map(|entry| Point {
             labels: Arc::clone(&entry.labels),
-            value: PointValue::Histogram {
-                value: entry.value.duration.get(),
-                exemplars: entry
-                    .value
-                    .exemplars
-                    .get()
-                    .map(Slots::get)
-                    .unwrap_or_default(),
-            },
+            value: entry.value.get(),
         });
         Gathered::Own(OwnFamily {
             desc: &HTTP_CLIENT_DURATION,

@@ -12,10 +12,11 @@ use super::catalog::{
     Desc, HTTP_SERVER_ACTIVE, HTTP_SERVER_DURATION, HTTP_SERVER_REQUEST_BODY,
     HTTP_SERVER_RESPONSE_BODY, MALFORMED_HEADERS, Values,
 };
-use super::exemplar::{Exemplar, Marked, Slots, Tokens};
+use super::exemplar::{Exemplar, Tokens};
 use super::family::{Entry, Family};
 use super::instrument::{Counter, Gauge, Histogram};
 use super::model::{Gathered, OwnFamily, Point, PointValue};
+use super::timed::Timed;
 use crate::notice::Notices;
 
 /// Records requests. Clones share everything.
@@ -56,11 +57,10 @@ struct Inner {
     tokens: Arc<Tokens>,
 }
 
-/// The metrics that share one set of labels. Sizes and exemplars cost memory once they are used.
+/// The metrics that share one set of labels. Sizes cost memory once they are used.
 #[derive(Debug)]
 struct HttpSeries {
-    duration: Histogram,
-    exemplars: OnceLock<Slots>,
+    duration: Timed,
     request_body: OnceLock<Histogram>,
     response_body: OnceLock<Histogram>,
 }
@@ -113,16 +113,15 @@ impl HttpServerMetrics {
             seen.version,
         ]);
         series.observe_sizes(seen);
-        let value = seen.duration.as_secs_f64();
-        let Some(bucket) = series.duration.observe(value) else {
-            self.0.refused.add_one();
-            return false;
-        };
-        seen.exemplar.is_some_and(|exemplar| {
-            let slots = series
-                .exemplars
-                .get_or_init(|| Slots::new(series.duration.buckets()));
-            slots.offer(bucket, Marked { exemplar, value }, &self.0.tokens)
+        let Inner {
+            tokens, refused, ..
+        } = &*self.0;
+        let taken = series
+            .duration
+            .observe(seen.duration, seen.exemplar, tokens);
+        taken.unwrap_or_else(|| {
+            refused.add_one();
+            false
         })
     }
 
@@ -154,7 +153,7 @@ impl HttpServerMetrics {
             own(&HTTP_SERVER_ACTIVE, active.collect()),
             own(
                 &HTTP_SERVER_DURATION,
-                self.points(|series| Some(series.duration())),
+                self.points(|series| Some(series.duration.get())),
             ),
             own(
                 &HTTP_SERVER_REQUEST_BODY,
@@ -182,8 +181,7 @@ impl HttpServerMetrics {
 impl HttpSeries {
     fn new() -> Self {
         Self {
-            duration: Histogram::new(HTTP_SERVER_DURATION.buckets),
-            exemplars: OnceLock::new(),
+            duration: Timed::new(HTTP_SERVER_DURATION.buckets),
             request_body: OnceLock::new(),
             response_body: OnceLock::new(),
         }
@@ -208,13 +206,6 @@ impl HttpSeries {
                 // A number of bytes is finite and not negative.
                 let _bucket = histogram.observe(bytes as f64);
             }
-        }
-    }
-
-    fn duration(&self) -> PointValue {
-        PointValue::Histogram {
-            value: self.duration.get(),
-            exemplars: self.exemplars.get().map(Slots::get).unwrap_or_default(),
         }
     }
 }

@@ -17,6 +17,7 @@ mod registry;
 mod rpc;
 mod runtime;
 mod text;
+mod timed;
 
 #[cfg(test)]
 mod document;

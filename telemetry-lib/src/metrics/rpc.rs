@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::MetricsConfig;
 use super::catalog::{Desc, RPC_CLIENT_DURATION, RPC_SERVER_DURATION};
-use super::exemplar::{Exemplar, Marked, Slots, Tokens};
+use super::exemplar::{Exemplar, Tokens};
 use super::family::Family;
-use super::instrument::Histogram;
-use super::model::{Gathered, OwnFamily, Point, PointValue};
+use super::model::{Gathered, OwnFamily, Point};
+use super::timed::Timed;
 use crate::notice::Notices;
 
 /// Methods are at most 500, and each has few ways to end.
@@ -43,15 +43,9 @@ pub(crate) struct RpcServer {
 struct Inner {
     cap: usize,
     notices: Notices,
-    server: OnceLock<Family<Series>>,
-    client: OnceLock<Family<Series>>,
+    server: OnceLock<Family<Timed>>,
+    client: OnceLock<Family<Timed>>,
     tokens: Arc<Tokens>,
-}
-
-#[derive(Debug)]
-struct Series {
-    duration: Histogram,
-    exemplars: OnceLock<Slots>,
 }
 
 impl RpcServer {
@@ -89,16 +83,9 @@ impl RpcMetrics {
         let labels = [SYSTEM, seen.method, seen.code, seen.error_type];
         let family = self.family(&self.0.server, &RPC_SERVER_DURATION);
         let series = family.series(&labels);
-        let value = seen.duration.as_secs_f64();
         // A duration is finite and not negative.
-        let Some(bucket) = series.duration.observe(value) else {
-            return false;
-        };
-        exemplar.is_some_and(|exemplar| {
-            let buckets = series.duration.buckets();
-            let slots = series.exemplars.get_or_init(|| Slots::new(buckets));
-            slots.offer(bucket, Marked { exemplar, value }, &self.0.tokens)
-        })
+        let taken = series.observe(seen.duration, exemplar, &self.0.tokens);
+        taken.unwrap_or(false)
     }
 
     /// A call was made.
@@ -113,10 +100,9 @@ impl RpcMetrics {
             port,
         ];
         let family = self.family(&self.0.client, &RPC_CLIENT_DURATION);
-        let _bucket = family
+        let _taken = family
             .series(&labels)
-            .duration
-            .observe(seen.duration.as_secs_f64());
+            .observe(seen.duration, None, &self.0.tokens);
     }
 
     /// Observations beyond the cap, by metric.
@@ -131,15 +117,7 @@ impl RpcMetrics {
         let gathered = used.map(|(desc, family)| {
             let points = family.entries().map(|entry| Point {
                 labels: Arc::clone(&entry.labels),
-                value: PointValue::Histogram {
-                    value: entry.value.duration.get(),
-                    exemplars: entry
-                        .value
-                        .exemplars
-                        .get()
-                        .map(Slots::get)
-                        .unwrap_or_default(),
-                },
+                value: entry.value.get(),
             });
             Gathered::Own(OwnFamily {
                 desc,
@@ -149,7 +127,7 @@ impl RpcMetrics {
         gathered.collect()
     }
 
-    fn families(&self) -> [(&'static Desc, Option<&Family<Series>>); 2] {
+    fn families(&self) -> [(&'static Desc, Option<&Family<Timed>>); 2] {
         [
             (&RPC_CLIENT_DURATION, self.0.client.get()),
             (&RPC_SERVER_DURATION, self.0.server.get()),
@@ -158,19 +136,11 @@ impl RpcMetrics {
 
     fn family<'a>(
         &self,
-        place: &'a OnceLock<Family<Series>>,
+        place: &'a OnceLock<Family<Timed>>,
         desc: &'static Desc,
-    ) -> &'a Family<Series> {
-        place.get_or_init(|| Family::new(desc, self.0.cap, Series::new, self.0.notices.clone()))
-    }
-}
-
-impl Series {
-    /// Both sides have the same buckets.
-    fn new() -> Self {
-        Self {
-            duration: Histogram::new(RPC_SERVER_DURATION.buckets),
-            exemplars: OnceLock::new(),
-        }
+    ) -> &'a Family<Timed> {
+        // Both sides have the same buckets.
+        let new = || Timed::new(RPC_SERVER_DURATION.buckets);
+        place.get_or_init(|| Family::new(desc, self.0.cap, new, self.0.notices.clone()))
     }
 }

@@ -215,6 +215,17 @@ impl Drop for Running {
     }
 }
 
+async fn ready<C, B>(client: C) -> Result<tonic::client::Grpc<C>, Status>
+where
+    C: Service<http::Request<Body>, Response = http::Response<B>, Error: Into<StdError>>,
+    B: http_body::Body<Data = bytes::Bytes, Error: Into<StdError> + Send> + Send + 'static,
+{
+    let mut grpc = tonic::client::Grpc::new(client);
+    let ready = grpc.ready().await;
+    ready.map_err(|error| Status::from_error(error.into()))?;
+    Ok(grpc)
+}
+
 /// Calls a method that takes one message and gives one.
 pub(crate) async fn unary<C, B>(
     client: C,
@@ -226,10 +237,7 @@ where
     B: http_body::Body<Data = bytes::Bytes, Error: Into<StdError> + Send> + Send + 'static,
 {
     let path = path(method);
-    let mut grpc = tonic::client::Grpc::new(client);
-    grpc.ready()
-        .await
-        .map_err(|error| Status::from_error(error.into()))?;
+    let mut grpc = ready(client).await?;
     grpc.unary(request.into_request(), path, ProstCodec::default())
         .await
 }
@@ -240,10 +248,7 @@ where
     C: Service<http::Request<Body>, Response = http::Response<B>, Error: Into<StdError>>,
     B: http_body::Body<Data = bytes::Bytes, Error: Into<StdError> + Send> + Send + 'static,
 {
-    let mut grpc = tonic::client::Grpc::new(client);
-    grpc.ready()
-        .await
-        .map_err(|error| Status::from_error(error.into()))?;
+    let mut grpc = ready(client).await?;
     let request = Request::new(text(what));
     let codec = ProstCodec::<Text, Text>::default();
     let response = grpc.server_streaming(request, path("Watch"), codec).await?;
@@ -256,10 +261,7 @@ where
     C: Service<http::Request<Body>, Response = http::Response<B>, Error: Into<StdError>>,
     B: http_body::Body<Data = bytes::Bytes, Error: Into<StdError> + Send> + Send + 'static,
 {
-    let mut grpc = tonic::client::Grpc::new(client);
-    grpc.ready()
-        .await
-        .map_err(|error| Status::from_error(error.into()))?;
+    let mut grpc = ready(client).await?;
     let parts: Vec<Text> = parts.iter().map(|it| text(it)).collect();
     let codec = ProstCodec::<Text, Text>::default();
     grpc.client_streaming(Request::new(stream::iter(parts)), path("Collect"), codec)

@@ -1,5 +1,5 @@
-//! Collectors that are away or silent, memory that is short, panics on the thread (F01, F02, F36,
-//! F44 and the bound in bytes).
+//! Collectors that are away or silent, memory that is short, panics on the thread (F01, F02, F08, F11,
+//! F20, F36, F44).
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -56,6 +56,23 @@ fn f01_the_retries_that_are_counted_are_those_that_the_collector_sees() {
     assert_eq!(path.flush().dropped.export_failed, 3);
     assert_eq!(collector.requests().len() as u64, 1 + path.health.retries());
     assert!(path.health.retries() >= 3);
+}
+
+#[test]
+fn f08_a_connection_that_is_cut_is_made_anew_and_costs_no_span() {
+    let collector = FakeCollector::start();
+    let path = Path::to(collector.traces_endpoint());
+    path.spans(2);
+    assert_eq!(path.flush().exported, 2);
+    for _ in 0..3 {
+        collector.next(Answer::close());
+        path.spans(2);
+        path.flush();
+    }
+    let report = path.flush();
+    assert_eq!((report.exported, report.failed), (8, 0));
+    assert_eq!(collector.spans().len(), 8, "what was cut had not arrived");
+    assert_eq!(path.health.retries(), 3);
 }
 
 #[test]
@@ -121,7 +138,7 @@ fn f02_a_shutdown_into_a_black_hole_ends_at_its_limit_and_says_what_is_lost() {
 }
 
 #[test]
-fn the_queue_is_bounded_in_bytes_and_not_only_in_spans() {
+fn f11_the_queue_is_bounded_in_bytes_and_not_only_in_spans() {
     let collector = FakeCollector::start();
     collector.always(Answer::hang());
     let mut config = ExportConfig::new(collector.traces_endpoint());

@@ -15,6 +15,13 @@ fn exported(collector: &FakeCollector, tls: TlsFiles) -> (SignalReport, String) 
     (path.flush(), path.notices().join("\n"))
 }
 
+fn trusting(authority: &Authority) -> TlsFiles {
+    TlsFiles {
+        ca: authority.file("ca.pem"),
+        ..TlsFiles::default()
+    }
+}
+
 #[track_caller]
 fn refused(collector: &FakeCollector, tls: TlsFiles, variable: &str) {
     let (report, notices) = exported(collector, tls);
@@ -27,10 +34,7 @@ fn refused(collector: &FakeCollector, tls: TlsFiles, variable: &str) {
 fn f09_a_collector_of_the_given_authority_is_trusted() {
     let authority = Authority::new();
     let collector = authority.collector("localhost", Validity::Years, Clients::Any);
-    let tls = TlsFiles {
-        ca: authority.file("ca.pem"),
-        ..TlsFiles::default()
-    };
+    let tls = trusting(&authority);
     assert_eq!(exported(&collector, tls).0.exported, 1);
 }
 
@@ -38,10 +42,7 @@ fn f09_a_collector_of_the_given_authority_is_trusted() {
 fn f09_another_authority_is_refused() {
     let (authority, other) = (Authority::new(), Authority::new());
     let collector = authority.collector("localhost", Validity::Years, Clients::Any);
-    let tls = TlsFiles {
-        ca: other.file("ca.pem"),
-        ..TlsFiles::default()
-    };
+    let tls = trusting(&other);
     refused(&collector, tls, "set OTEL_EXPORTER_OTLP_CERTIFICATE");
 }
 
@@ -59,10 +60,7 @@ fn f09_the_systems_authorities_do_not_know_a_private_one() {
 fn f09_an_expired_certificate_is_refused() {
     let authority = Authority::new();
     let collector = authority.collector("localhost", Validity::Expired, Clients::Any);
-    let tls = TlsFiles {
-        ca: authority.file("ca.pem"),
-        ..TlsFiles::default()
-    };
+    let tls = trusting(&authority);
     refused(
         &collector,
         tls,
@@ -74,10 +72,7 @@ fn f09_an_expired_certificate_is_refused() {
 fn f09_a_collector_that_wants_a_client_certificate_gets_it_or_says_so() {
     let authority = Authority::new();
     let collector = authority.collector("localhost", Validity::Years, Clients::Known);
-    let anonymous = TlsFiles {
-        ca: authority.file("ca.pem"),
-        ..TlsFiles::default()
-    };
+    let anonymous = trusting(&authority);
     refused(
         &collector,
         anonymous.clone(),
@@ -98,8 +93,7 @@ fn f09_a_collector_that_wants_a_client_certificate_gets_it_or_says_so() {
 #[test]
 fn f09_plain_text_behind_an_https_address_is_refused() {
     let collector = FakeCollector::start();
-    let mut config = ExportConfig::new(collector.traces_endpoint().replace("http:", "https:"));
-    config.tls.ca = Authority::new().file("ca.pem").filter(|_| false);
+    let config = ExportConfig::new(collector.traces_endpoint().replace("http:", "https:"));
     let path = Path::with(config);
     path.spans(1);
     assert_eq!(path.flush().dropped.export_failed, 1);
@@ -128,10 +122,7 @@ fn f09_a_file_that_is_missing_is_an_error_at_the_start() {
 fn f09_a_certificate_for_another_name_is_refused() {
     let authority = Authority::new();
     let collector = authority.collector("other.example", Validity::Years, Clients::Any);
-    let tls = TlsFiles {
-        ca: authority.file("ca.pem"),
-        ..TlsFiles::default()
-    };
+    let tls = trusting(&authority);
     refused(
         &collector,
         tls,
