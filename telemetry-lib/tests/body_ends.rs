@@ -292,7 +292,7 @@ const fn status(code: u16) -> Told {
 /// Each kind of body against a client that reads all of it and one that leaves. A body that is
 /// small, or one frame, is in the server's buffers before a client can leave, so it is complete:
 /// what happens there nobody above can see.
-const MATRIX: [(&str, &str, Client, Told); 26] = [
+const MATRIX: [(&str, &str, Client, Told); 30] = [
     ("GET", "/fixed", Client::Reads, OK),
     ("GET", "/fixed", Client::LeavesBody, OK),
     ("GET", "/one-frame", Client::Reads, OK),
@@ -303,11 +303,14 @@ const MATRIX: [(&str, &str, Client, Told); 26] = [
     ("GET", "/chunked", Client::Reads, OK),
     ("GET", "/large-chunked", Client::Reads, OK),
     ("GET", "/large-chunked", Client::LeavesBody, CANCELLED),
+    ("GET", "/large-chunked", Client::LeavesHead, CANCELLED),
     ("GET", "/empty", Client::Reads, OK),
     ("GET", "/empty", Client::LeavesHead, OK),
     ("HEAD", "/fixed", Client::Reads, OK),
     ("HEAD", "/fixed", Client::LeavesHead, OK),
     ("HEAD", "/chunked", Client::Reads, OK),
+    ("HEAD", "/chunked", Client::LeavesHead, OK),
+    ("HEAD", "/large", Client::Reads, OK),
     ("HEAD", "/large", Client::LeavesHead, OK),
     ("GET", "/no-content", Client::Reads, status(204)),
     ("GET", "/no-content", Client::LeavesHead, status(204)),
@@ -316,6 +319,7 @@ const MATRIX: [(&str, &str, Client, Told); 26] = [
     ("GET", "/endless", Client::LeavesBody, CANCELLED),
     ("GET", "/endless", Client::LeavesHead, CANCELLED),
     ("GET", "/some-events", Client::Reads, OK),
+    ("GET", "/some-events", Client::LeavesHead, OK),
     ("GET", "/events", Client::LeavesBody, OK),
     ("GET", "/events", Client::LeavesHead, OK),
     ("GET", "/never", Client::LeavesHandler, NO_RESPONSE),

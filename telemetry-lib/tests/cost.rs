@@ -11,7 +11,7 @@ use axum::extract::Request;
 use axum::routing::get;
 use http_body_util::BodyExt;
 use telemetry_lib::opentelemetry::trace::TraceContextExt;
-use telemetry_lib::testing::{AttributeValue, ReceivedSpan, TestTelemetry};
+use telemetry_lib::testing::{AttributeValue, ReceivedSpan, TestTelemetry, closed_endpoint};
 use telemetry_lib::tracing_opentelemetry::OpenTelemetrySpanExt;
 use tower::Service;
 use tracing::Span;
@@ -66,6 +66,20 @@ fn a_request_allocates_no_more_than_its_budget() {
     let unsampled = allocations(&mut app, "00") - bare;
     assert!(sampled <= 21, "sampled: {sampled} beyond {bare}");
     assert!(unsampled <= 16, "unsampled: {unsampled} beyond {bare}");
+}
+
+/// F01: whoever is served does not notice that nobody collects, or that the queue is full of it.
+#[test]
+fn f01_a_request_allocates_the_same_when_the_collector_is_away() {
+    let sampled = |variables: &[(&str, &str)]| {
+        let telemetry = TestTelemetry::configured(variables, |config| config);
+        allocations(&mut telemetry.handle().instrument(users()), "01")
+    };
+    let closed = closed_endpoint();
+    let away = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", closed.as_str());
+    let (there, full) = (sampled(&[]), ("OTEL_BSP_MAX_QUEUE_SIZE", "1"));
+    assert_eq!(sampled(&[away]), there);
+    assert!(sampled(&[away, full]) <= there);
 }
 
 async fn span_of(variables: &[(&str, &str)], routes: Router) -> ReceivedSpan {

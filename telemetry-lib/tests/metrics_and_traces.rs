@@ -7,6 +7,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -15,8 +16,13 @@ use axum::routing::get;
 use futures_util::FutureExt;
 use http::{HeaderMap, Response};
 use http_body_util::BodyExt;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
 use telemetry_lib::RouteTemplate;
 use telemetry_lib::testing::{AttributeValue, Exposition, TestTelemetry};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tower::{Layer, ServiceExt, service_fn};
 
 const OPEN_METRICS: &str = "application/openmetrics-text;version=1.0.0,*/*;q=0.1";
@@ -32,6 +38,22 @@ async fn ask(app: &Router, request: http::request::Builder) -> (HeaderMap, Strin
     let (head, body) = app.clone().oneshot(request).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     (head.headers, String::from_utf8(body.to_vec()).unwrap())
+}
+
+/// Serves on a free port of loopback, for as long as the test's runtime lives.
+async fn serve(app: Router) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    address
+}
+
+/// A client with one connection.
+async fn connect(address: SocketAddr) -> SendRequest<Body> {
+    let io = TokioIo::new(TcpStream::connect(address).await.unwrap());
+    let (client, connection) = http1::handshake(io).await.unwrap();
+    tokio::spawn(connection);
+    client
 }
 
 async fn scrape(app: &Router) -> Exposition {
@@ -54,17 +76,20 @@ async fn an_exemplar_leads_to_a_trace_that_the_collector_holds() {
     let spans = telemetry.spans().await;
     let scrape = scrape(&app).await;
     let exemplars = scrape.exemplars(DURATION);
-    // One slot per series and bucket, kept for 15 s: the first request has it.
-    assert_eq!(exemplars.len(), 1, "{exemplars:?}");
-    let (trace, span) = (
-        &exemplars[0].labels["trace_id"],
-        &exemplars[0].labels["span_id"],
-    );
-    let found = spans.iter().find(|it| it.trace_id() == *trace).unwrap();
-    assert_eq!(found.span_id(), *span);
-    found.assert_attribute("exemplar", text("true"));
+    // One slot per series and bucket, kept for 15 s; which bucket is the machine's affair.
+    assert!(!exemplars.is_empty());
+    for exemplar in &exemplars {
+        let id = &exemplar.labels["span_id"];
+        let found = spans.iter().find(|it| it.span_id() == *id).unwrap();
+        assert_eq!(exemplar.labels["trace_id"], found.trace_id());
+        found.assert_attribute("exemplar", text("true"));
+    }
     let marked = spans.iter().filter(|it| it.attribute("exemplar").is_some());
-    assert_eq!(marked.count(), 1, "only what is shown is marked");
+    assert_eq!(
+        marked.count(),
+        exemplars.len(),
+        "only what is shown is marked"
+    );
 }
 
 #[tokio::test]
@@ -113,15 +138,21 @@ fn probe(at: usize) -> http::request::Builder {
         .header("user-agent", format!("agent{at}"))
 }
 
+/// Five times as many as a metric may have series, each of which is new in every respect.
+const MANY: usize = 10_000;
+
 #[tokio::test]
 async fn f18_methods_paths_and_hosts_make_no_series() {
-    const MANY: usize = 20_000;
     let telemetry = TestTelemetry::configured(&[("OTEL_TRACES_SAMPLER", "always_off")], |it| it);
     let app = app(&telemetry);
     ask(&app, probe(0)).await;
     let series = scrape(&app).await.samples().len();
+    let mut client = connect(serve(app.clone()).await).await;
     for at in 1..MANY {
-        ask(&app, probe(at)).await;
+        let request = probe(at).body(Body::empty()).unwrap();
+        let response = client.send_request(request).await.unwrap();
+        assert_eq!(response.status(), 404);
+        response.into_body().collect().await.unwrap();
     }
     let scrape = scrape(&app).await;
     assert_eq!(scrape.samples().len(), series);
@@ -199,6 +230,48 @@ async fn f23_a_thousand_dropped_requests_are_cancelled_once_each() {
     for span in spans {
         span.assert_attribute("error.type", text("cancelled"))
             .assert_attribute("http.response.status_code", None);
+        assert!(!span.is_error());
+    }
+}
+
+#[tokio::test]
+async fn f23_clients_that_vanish_from_their_sockets_are_cancelled_once_each() {
+    const CLIENTS: usize = 300;
+    let telemetry = TestTelemetry::start();
+    let arrived = Arc::new(Semaphore::new(0));
+    let there = Arc::clone(&arrived);
+    let never = get(|| async move {
+        there.add_permits(1);
+        std::future::pending::<()>().await
+    });
+    let app = telemetry
+        .handle()
+        .instrument(Router::new().route("/never", never));
+    let address = serve(app.clone()).await;
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let request = b"GET /never HTTP/1.1\r\nhost: shop\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        clients.push(client);
+    }
+    let all = u32::try_from(CLIENTS).unwrap();
+    arrived.acquire_many(all).await.unwrap().forget();
+    let active = "http_server_active_requests";
+    assert_eq!(scrape(&app).await.total(active), CLIENTS as f64);
+
+    drop(clients);
+    while scrape(&app).await.total(active) > 0.0 {
+        tokio::task::yield_now().await;
+    }
+    let labels = [("error_type", "cancelled"), ("http_route", "/never")];
+    let scrape = scrape(&app).await;
+    let count = scrape.value(&format!("{DURATION}_count"), &labels);
+    assert_eq!(count, Some(CLIENTS as f64));
+    let spans = telemetry.spans().await;
+    assert_eq!(spans.len(), CLIENTS);
+    for span in spans {
+        span.assert_attribute("error.type", text("cancelled"));
         assert!(!span.is_error());
     }
 }
@@ -334,10 +407,7 @@ async fn an_admin_port_takes_the_metrics_over() {
     let bound = telemetry.handle().admin(address).unwrap();
     ask(&app, Request::get("/users/1")).await;
 
-    let stream = tokio::net::TcpStream::connect(bound).await.unwrap();
-    let io = hyper_util::rt::TokioIo::new(stream);
-    let (mut client, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
-    tokio::spawn(connection);
+    let mut client = connect(bound).await;
     for (path, status) in [
         ("/metrics", 200),
         ("/healthz", 200),
@@ -359,6 +429,18 @@ async fn an_admin_port_takes_the_metrics_over() {
     }
     let request = Request::get("/metrics").body(Body::empty()).unwrap();
     assert_eq!(app.oneshot(request).await.unwrap().status(), 404);
-    // F41: a port that is taken is an error, and the service goes on.
-    assert!(telemetry.handle().admin(bound).is_err());
+}
+
+#[tokio::test]
+async fn f41_an_admin_port_that_is_taken_is_an_error_and_the_service_goes_on() {
+    let telemetry = TestTelemetry::start();
+    let app = app(&telemetry);
+    let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let taken = telemetry.handle().admin(address).unwrap();
+    let error = telemetry.handle().admin(taken).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    ask(&app, Request::get("/users/1")).await;
+    let client = connect(taken).await;
+    drop(client);
+    assert_eq!(telemetry.spans().await.len(), 1);
 }

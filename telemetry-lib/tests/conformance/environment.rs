@@ -3,8 +3,13 @@
 //! show it: OTEL_BSP_SCHEDULE_DELAY and OTEL_BSP_MAX_QUEUE_SIZE (`src/export/tests`); files of TLS
 //! are shown by F09 there.
 
+use std::net::SocketAddr;
+
 use http::StatusCode;
-use telemetry_lib::testing::{Exposition, ReceivedRequest, ReceivedSpan};
+use telemetry_lib::InitError;
+use telemetry_lib::testing::{
+    Exposition, FakeCollector, ReceivedRequest, ReceivedSpan, TestTelemetry,
+};
 
 use super::read::{ABSENT, shown};
 use super::service::Service;
@@ -15,6 +20,7 @@ pub(crate) struct Seen {
     pub(crate) requests: Vec<ReceivedRequest>,
     pub(crate) page: Option<Exposition>,
     pub(crate) notices: Vec<String>,
+    pub(crate) log: Vec<String>,
 }
 
 /// Variables, what is looked at, and what it is.
@@ -179,6 +185,18 @@ const ROWS: &[Row] = &[
         content_type,
         "application/x-protobuf",
     ),
+    (
+        &[
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"),
+        ],
+        content_type,
+        "application/x-protobuf",
+    ),
+    (&[], lines, "8"),
+    (&[("OTEL_LOGS_EXPORTER", "console")], lines, "8"),
+    // The lines are not an exporter's: a service without one still has to say something.
+    (&[("OTEL_LOGS_EXPORTER", "none")], lines, "8"),
     (&[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "3")], batches, "3 1"),
     (&[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "9")], batches, "4"),
     (&[("OTEL_TRACES_SAMPLER", "")], spans, "4"),
@@ -288,6 +306,10 @@ fn batches(seen: &Seen) -> String {
     sizes.join(" ")
 }
 
+fn lines(seen: &Seen) -> String {
+    seen.log.len().to_string()
+}
+
 fn notices(seen: &Seen) -> String {
     seen.notices.len().to_string()
 }
@@ -314,6 +336,7 @@ pub(crate) async fn see(variables: &[(&str, &str)]) -> Seen {
         requests: service.telemetry.collector().requests(),
         page: Some(page),
         notices: service.telemetry.notices(),
+        log: service.telemetry.log(),
     }
 }
 
@@ -322,5 +345,38 @@ async fn each_variable_changes_what_it_should_on_the_wire() {
     for (variables, look, expected) in ROWS {
         let seen = see(variables).await;
         assert_eq!(look(&seen), *expected, "{variables:?}");
+    }
+}
+
+/// A port of loopback that was free a moment ago.
+fn free() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
+#[tokio::test]
+async fn prometheus_has_a_port_of_its_own_where_the_variables_say() {
+    for host in [None, Some("localhost"), Some("127.0.0.1")] {
+        let address = free();
+        let port = address.port().to_string();
+        let mut variables = vec![("OTEL_EXPORTER_PROMETHEUS_PORT", port.as_str())];
+        variables.extend(host.map(|host| ("OTEL_EXPORTER_PROMETHEUS_HOST", host)));
+        let service = Service::with(&variables, |config| config).await;
+        service.send("GET /users/7 HTTP/1.1").await;
+        let page = Service::ask(address, "GET /metrics HTTP/1.1").await;
+        assert!(
+            page.text().contains("http_route=\"/users/{id}\""),
+            "{host:?}"
+        );
+        let page = service.send("GET /metrics HTTP/1.1").await;
+        assert!(
+            page.head.starts_with("http/1.1 404"),
+            "only there: {}",
+            page.head
+        );
+
+        let collector = FakeCollector::start();
+        let taken = TestTelemetry::try_configured(collector, &variables, |config| config);
+        assert!(matches!(taken, Err(InitError::Listen { .. })), "{host:?}");
     }
 }

@@ -1,12 +1,16 @@
 //! The page: the rules for a Prometheus exporter (OpenTelemetry specification 1.60) and of the
 //! formats text 0.0.4 and OpenMetrics 1.0, each with a check of the text that a scraper got.
 
+use std::convert::Infallible;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use http::{Request, Response};
 use telemetry_lib::prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 use telemetry_lib::testing::Exposition;
+use tower::{Layer, ServiceExt, service_fn};
 
+use super::read::series;
 use super::service::Service;
 
 const TEXT: &str = "text/plain;version=0.0.4";
@@ -274,6 +278,28 @@ async fn values_are_cumulative() {
         let (_, page) = service.page(TEXT).await;
         assert_eq!(page.total(&count), f64::from(expected));
     }
+}
+
+#[tokio::test]
+async fn a_metric_has_at_most_2000_series_and_one_more_for_the_rest() {
+    let unsampled = [("OTEL_TRACES_SAMPLER", "always_off")];
+    let service = Service::with(&unsampled, |config| config).await;
+    let anybody = service_fn(|_: Request<()>| async { Ok::<_, Infallible>(Response::new(())) });
+    let client = service.telemetry.handle().http_client().layer(anybody);
+    for host in 0..2_100 {
+        let request = Request::get(format!("http://host{host}/"));
+        let request = request.body(()).unwrap();
+        client.clone().oneshot(request).await.unwrap();
+    }
+    let (_, page) = service.page(TEXT).await;
+    let name = "http_client_request_duration_seconds";
+    let rest = [("otel_metric_overflow", "true")];
+    let all = series(&page, name);
+    assert_eq!(all.len(), 2_001);
+    assert_eq!(all.iter().filter(|labels| **labels == rest).count(), 1);
+    let count = format!("{name}_count");
+    assert_eq!(page.value(&count, &rest), Some(100.0));
+    assert_eq!(page.total(&count), 2_100.0);
 }
 
 #[tokio::test]

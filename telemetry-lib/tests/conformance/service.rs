@@ -73,7 +73,12 @@ impl Service {
 
     /// Sends a request line and headers, one a line, and reads until the server closes.
     pub(crate) async fn send(&self, request: &str) -> Answer {
-        let mut stream = self.write(request).await;
+        Self::ask(self.address, request).await
+    }
+
+    /// The same, of whoever listens there.
+    pub(crate) async fn ask(address: SocketAddr, request: &str) -> Answer {
+        let mut stream = write(address, request).await;
         let mut answer = Vec::new();
         // A body that breaks ends the connection; what came before is the answer.
         let _ = stream.read_to_end(&mut answer).await;
@@ -87,23 +92,11 @@ impl Service {
 
     /// Sends a request and leaves the connection open once the head of the answer is there.
     pub(crate) async fn open(&self, request: &str) -> TcpStream {
-        let mut stream = self.write(request).await;
+        let mut stream = write(self.address, request).await;
         let mut answer = Vec::new();
         while !answer.ends_with(b"\r\n\r\n") {
             answer.push(stream.read_u8().await.unwrap());
         }
-        stream
-    }
-
-    async fn write(&self, request: &str) -> TcpStream {
-        let mut head = request.trim().to_owned();
-        if !head.contains("host:") && head.contains("HTTP/1.1") {
-            head.push_str("\nhost: shop.example:8080");
-        }
-        let lines: Vec<&str> = head.lines().map(str::trim).collect();
-        let wire = lines.join("\r\n") + "\r\nconnection: close\r\n\r\n";
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(wire.as_bytes()).await.unwrap();
         stream
     }
 
@@ -158,6 +151,18 @@ impl Answer {
     pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()
     }
+}
+
+async fn write(address: SocketAddr, request: &str) -> TcpStream {
+    let mut head = request.trim().to_owned();
+    if !head.contains("host:") && head.contains("HTTP/1.1") {
+        head.push_str("\nhost: shop.example:8080");
+    }
+    let lines: Vec<&str> = head.lines().map(str::trim).collect();
+    let wire = lines.join("\r\n") + "\r\nconnection: close\r\n\r\n";
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(wire.as_bytes()).await.unwrap();
+    stream
 }
 
 fn routes() -> Router {
