@@ -7,7 +7,7 @@ use std::slice;
 use std::sync::{Mutex, PoisonError};
 
 use prometheus::proto::{MetricFamily, MetricType};
-use prometheus::{Encoder as _, Registry, TextEncoder};
+use prometheus::{Registry, TextEncoder};
 
 use super::instrument::Counter;
 use super::model::{ForeignFamily, ForeignKind, Gathered};
@@ -118,13 +118,11 @@ fn foreign(mut family: MetricFamily) -> Option<ForeignFamily> {
         // The two formats count them in different units, and a scrape has its own.
         metric.set_timestamp_ms(0);
     }
-    let mut text = Vec::new();
-    TextEncoder::new()
-        .encode(slice::from_ref(&family), &mut text)
+    let mut samples = TextEncoder::new()
+        .encode_to_string(slice::from_ref(&family))
         .ok()?;
-    let text = String::from_utf8(text).ok()?;
     let (mut help, mut begin) = (String::new(), 0);
-    for line in text
+    for line in samples
         .split_inclusive('\n')
         .take_while(|line| line.starts_with("# "))
     {
@@ -134,10 +132,11 @@ fn foreign(mut family: MetricFamily) -> Option<ForeignFamily> {
             words.clone_into(&mut help);
         }
     }
+    samples.drain(..begin);
     Some(ForeignFamily {
         name: family.name().to_owned(),
         kind,
         help,
-        samples: text[begin..].to_owned(),
+        samples,
     })
 }
