@@ -25,7 +25,8 @@ use crate::propagation::{Host, stamp};
 /// For `tower::ServiceBuilder::new().layer(…).service(channel)` around a `tonic` channel. The span is
 /// a child of what is current when `call` runs, not when the response is polled. A valid
 /// `traceparent` of the same trace that stands in the metadata is left alone. Every code but OK is
-/// an error, also CANCELLED. Cheap to clone.
+/// an error, also CANCELLED. Made by `Telemetry::grpc_client`, with the feature `grpc-client`. Cheap to
+/// clone.
 #[derive(Clone, Debug)]
 pub struct GrpcClientLayer {
     shared: Arc<Shared>,
@@ -41,6 +42,7 @@ pub struct GrpcClient<S> {
 }
 
 impl GrpcClientLayer {
+    #[cfg(feature = "grpc-client")]
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,

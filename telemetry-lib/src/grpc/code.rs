@@ -74,6 +74,7 @@ impl Code {
     }
 
     /// The code of a stream that was reset instead of ended, by the protocol's own table.
+    #[cfg(feature = "grpc-client")]
     pub(super) fn of_reset(reason: h2::Reason) -> Self {
         match reason {
             h2::Reason::NO_ERROR

@@ -36,6 +36,7 @@ impl Failure {
 }
 
 fn code_of(error: &(dyn Error + 'static)) -> Option<Code> {
+    #[cfg(feature = "grpc-client")]
     if let Some(h2) = error.downcast_ref::<h2::Error>() {
         return h2.reason().map(Code::of_reset);
     }

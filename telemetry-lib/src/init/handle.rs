@@ -17,7 +17,9 @@ use super::report::Report;
 use crate::config::Config;
 use crate::doctor::Diagnosis;
 use crate::endpoint::EndpointSet;
-use crate::grpc::{self, GrpcClientLayer, GrpcServerLayer};
+#[cfg(feature = "grpc-client")]
+use crate::grpc::GrpcClientLayer;
+use crate::grpc::{self, GrpcServerLayer};
 use crate::health::Readiness;
 use crate::http::{HttpServerLayer, ServerRequest, Shared};
 use crate::http_client::{self, HttpClientLayer};
@@ -145,7 +147,8 @@ impl Telemetry {
         GrpcServerLayer::new(Arc::clone(&self.inner.grpc))
     }
 
-    /// The client layer for gRPC, to be put around a `tonic` channel.
+    /// The client layer for gRPC, to be put around a `tonic` channel. Needs the feature `grpc-client`.
+    #[cfg(feature = "grpc-client")]
     #[must_use]
     pub fn grpc_client(&self) -> GrpcClientLayer {
         GrpcClientLayer::new(Arc::clone(&self.inner.grpc))
