@@ -88,8 +88,19 @@ elif run "Collector and Jaeger" 720 demo/parts/build.sh --fetch-go; then
   export CI_STACK=1
 fi
 
+# telemetry-lib with each of its features alone, and with none: the workspace enables them all together.
+features_alone() {
+  local feature features
+  features=$(sed -n '/^\[features\]/,/^\[dependencies\]/s/^\([a-z-]*\) = \[.*/\1/p' telemetry-lib/Cargo.toml)
+  for feature in "" $features; do
+    echo "== ${feature:-none}"
+    cargo clippy --locked -p telemetry-lib --lib --no-default-features --features "$feature" -- -D warnings || return
+  done
+}
+
 run "format" 30 cargo fmt --all --check
 run "lints" 480 cargo clippy --locked --workspace --all-targets -- -D warnings
+run "features alone" 120 features_alone
 # What people run is what is killed: the crash test and the end-to-end tests get the release binary.
 if [ "$quick" = no ]; then
   run "release build" 300 cargo build --locked --release -p alert-router
