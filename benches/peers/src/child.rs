@@ -45,6 +45,11 @@ pub(crate) fn once(name: &str, case: &str, requests: &str) -> Done {
     Ok(())
 }
 
+/// Nanoseconds that this thread has computed.
+pub(crate) fn thread_time() -> i64 {
+    now(ClockId::ThreadCPUTime)
+}
+
 fn now(clock: ClockId) -> i64 {
     let time = clock_gettime(clock);
     time.tv_sec * 1_000_000_000 + time.tv_nsec

@@ -1,12 +1,16 @@
 //! Compares the stacks: `cargo run --release` measures times, instructions and allocations and
-//! prints them as Markdown; `times`, `instructions` or `allocations` alone does one of them, `faults`
-//! compares what becomes of spans when the collector misbehaves.
+//! prints them as Markdown; `times`, `instructions` or `allocations` alone does one of them. `scrape`
+//! does so for `/metrics`, `packages` for what each stack pulls in, `faults` compares what becomes of
+//! spans when the collector misbehaves.
 //! Nothing is asserted: a number is for a person who knows the machine.
 
 mod child;
 mod faults;
 mod instructions;
+mod packages;
+mod pages;
 mod report;
+mod scrape;
 mod times;
 
 use std::process::ExitCode;
@@ -21,11 +25,15 @@ fn main() -> ExitCode {
         ["times"] => times::print(),
         ["instructions"] => instructions::print(),
         ["allocations"] => instructions::print_allocations(),
+        ["scrape"] => scrape::print(),
+        ["packages"] => packages::print(),
         ["faults"] => faults::print(),
         ["child", stack] => child::obey(stack),
         ["once", stack, case, requests] => child::once(stack, case, requests),
         ["fault", who, name] => faults::one(who, name),
-        _ => Err("usage: peers [times | instructions | allocations | faults]".into()),
+        _ => Err(
+            "usage: peers [times | instructions | allocations | scrape | packages | faults]".into(),
+        ),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,1 @@
+//! These packages are only for `cargo tree`: what they depend on is what they are.
