@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::id;
 use crate::store::{Doc, DocKey, Kind, Scan, Store, StoreError, Write};
 use crate::turn::deliver::Settled;
+use crate::turn::lanes::Lanes;
 
 /// A delivery that was given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,12 +74,12 @@ pub(crate) fn write(settled: &Settled, stored: Option<&Doc>, now: Timestamp) -> 
 }
 
 impl DeadLetter {
-    /// The lanes that it spoke for; what is no id is left out.
-    pub(crate) fn lanes(&self) -> Vec<(GroupId, LaneKey)> {
+    /// The lanes that it spoke for; what is no id is left out, and `None` if nothing is left.
+    pub(crate) fn lanes(&self) -> Option<Lanes> {
         let read = |(group, lane): &(String, String)| {
             Some((GroupId(id::read(group)?), LaneKey(id::read(lane)?)))
         };
-        self.lanes.iter().filter_map(read).collect()
+        Lanes::of(self.lanes.iter().filter_map(read))
     }
 
     fn bytes(&self) -> Bytes {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alert_engine::{DeliveryId, GroupId, LaneKey, Timestamp};
+use alert_engine::{DeliveryId, GroupId, Timestamp};
 
 use super::{DeadLetter, find, letter_key};
 use crate::clock::Clock;
@@ -17,6 +17,7 @@ use crate::receiver::{Delivery, Progress, Receipt, SendError};
 use crate::step::groups::group_key;
 use crate::store::{Doc, Store, StoreError, Unit, Write};
 use crate::turn::deliver::{Outgoing, deliver};
+use crate::turn::lanes::Lanes;
 use crate::turn::parts;
 
 /// What one message may take beyond the deadline of its channel.
@@ -93,8 +94,8 @@ impl Resender {
         let (letter, doc) = found.ok_or(ResendError::Unknown)?;
         let delivery = letter.delivery(id).ok_or(ResendError::NothingRendered)?;
         let lanes = letter.lanes();
-        let lane = lanes.first().map(|(_, lane)| *lane);
-        let outlet = lane.and_then(|lane| plan.outlet_to(lane));
+        let lanes = lanes.ok_or(ResendError::NoDestination)?;
+        let outlet = plan.outlet_to(lanes.destination());
         let outlet = outlet.ok_or(ResendError::NoDestination)?;
         let parts = u32::try_from(delivery.parts.len())
             .unwrap_or(u32::MAX)
@@ -146,7 +147,7 @@ impl Resender {
         &self,
         doc: Doc,
         id: DeliveryId,
-        lanes: &[(GroupId, LaneKey)],
+        lanes: &Lanes,
         outlet: &Outlet,
         receipt: &Receipt,
     ) -> Result<(), StoreError> {
@@ -161,7 +162,7 @@ impl Resender {
         };
         let event = Event::resent(id, carried);
         let now: Timestamp = self.clock.now();
-        let groups: BTreeSet<GroupId> = lanes.iter().map(|(group, _)| *group).collect();
+        let groups: BTreeSet<GroupId> = lanes.groups().collect();
         let record = |group| history::record(now, group_key(group), vec![event.clone()]);
         let write = Write::Delete {
             key: doc.key,

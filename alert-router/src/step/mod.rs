@@ -11,7 +11,7 @@ mod routing;
 mod sources;
 mod sweep;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod units;
 mod waiting;
 pub(crate) mod words;

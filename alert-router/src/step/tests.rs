@@ -22,12 +22,7 @@ struct Bench {
 impl Bench {
     async fn new(config: &str) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_767_268_800_000)));
-        let ticking: Arc<dyn Clock> = Arc::clone(&clock) as _;
-        let materials = Materials {
-            renderer: Arc::new(Renderer::built_in()),
-            store: Arc::new(MemoryStore::new(Arc::clone(&ticking))),
-            clock: ticking,
-        };
+        let materials = materials(&clock);
         let (plans, plan) = watch::channel(Arc::new(plan(config, &materials)));
         let deps = Deps {
             store: Arc::clone(&materials.store),
@@ -127,7 +122,17 @@ fn over(mut alert: serde_json::Value) -> serde_json::Value {
     alert
 }
 
-fn plan(config: &str, materials: &Materials) -> Plan {
+/// Over an empty store.
+pub(crate) fn materials(clock: &Arc<ManualClock>) -> Materials {
+    let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
+    Materials {
+        renderer: Arc::new(Renderer::built_in()),
+        store: Arc::new(MemoryStore::new(Arc::clone(&clock))),
+        clock,
+    }
+}
+
+pub(crate) fn plan(config: &str, materials: &Materials) -> Plan {
     let outside = Outside {
         env: &|_| None,
         read: &|_| unreachable!("no file is named"),

@@ -4,9 +4,10 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alert_engine::{DeliveryId, GroupId, LaneKey, Outcome};
+use alert_engine::{DeliveryId, LaneKey, Outcome};
 use futures_util::FutureExt;
 
+use super::lanes::Lanes;
 use crate::metrics::Metrics;
 use crate::plan::Outlet;
 use crate::receiver::{Delivery, Failure, Progress, Receipt, SendError};
@@ -19,8 +20,7 @@ pub(crate) struct Outgoing {
     pub(crate) id: DeliveryId,
     /// Which send of this process it is: another attempt of the same delivery has another number.
     pub(crate) number: u64,
-    /// The lanes that it speaks for: one, or those of a digest.
-    pub(crate) lanes: Vec<(GroupId, LaneKey)>,
+    pub(crate) lanes: Lanes,
     /// How long it may take.
     pub(crate) within: Duration,
 }
@@ -30,7 +30,7 @@ pub(crate) struct Settled {
     pub(crate) outlet: Arc<Outlet>,
     pub(crate) id: DeliveryId,
     pub(crate) number: u64,
-    pub(crate) lanes: Vec<(GroupId, LaneKey)>,
+    pub(crate) lanes: Lanes,
     pub(crate) result: Result<Receipt, SendError>,
 }
 

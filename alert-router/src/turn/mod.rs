@@ -5,9 +5,12 @@ pub(crate) mod account;
 mod circuits;
 mod compose;
 pub(crate) mod deliver;
+pub(crate) mod lanes;
 pub(crate) mod parts;
 mod prepare;
 mod settle;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,6 +28,7 @@ use crate::step::world::World;
 use crate::store::{Doc, Kind, Revision, StoreError, Write};
 use account::{Accounts, More};
 use deliver::Outgoing;
+use lanes::Lanes;
 use prepare::{Desk, Prepared};
 
 /// Documents that one turn looks at; what is left is due again at once.
@@ -105,11 +109,7 @@ impl Step {
             .min();
         let conflicts = self.groups.commit(changes, &config).await?;
         for outgoing in outgoing {
-            if outgoing
-                .lanes
-                .iter()
-                .all(|(group, _)| !conflicts.contains(group))
-            {
+            if !outgoing.lanes.meet(&conflicts) {
                 self.send(outgoing);
             }
         }
@@ -255,7 +255,7 @@ impl Turn<'_> {
     }
 
     /// Marks the lanes as spoken for, and puts the delivery among those that leave after the
-    /// commit.
+    /// commit. Without a lane that takes it nothing leaves, and nothing is taken from the budget.
     fn claim(&mut self, wants: Vec<Want>, prepared: Prepared) {
         let Some(first) = wants.first() else { return };
         let outlet = Arc::clone(&first.outlet);
@@ -277,7 +277,10 @@ impl Turn<'_> {
                 lanes.push((want.due.group, want.due.lane));
             }
         }
-        let groups: Vec<GroupId> = lanes.iter().map(|(group, _)| *group).collect();
+        let Some(lanes) = Lanes::of(lanes) else {
+            return;
+        };
+        let groups: Vec<GroupId> = lanes.groups().collect();
         let messages = prepared.messages();
         self.accounts
             .take(destination, limits, messages, claim.deadline, now, &groups);

@@ -50,12 +50,7 @@ impl Step {
                 return Ok(());
             }
             match self.settle_once(&ended).await {
-                Ok(conflicts) => ended.retain(|settled| {
-                    settled
-                        .lanes
-                        .iter()
-                        .any(|(group, _)| conflicts.contains(group))
-                }),
+                Ok(conflicts) => ended.retain(|settled| settled.lanes.meet(&conflicts)),
                 Err(error) => {
                     self.unsettled.append(&mut ended);
                     return Err(error);
@@ -69,7 +64,7 @@ impl Step {
     async fn settle_once(&mut self, ended: &[Settled]) -> Result<BTreeSet<GroupId>, StoreError> {
         let ids: BTreeSet<GroupId> = ended
             .iter()
-            .flat_map(|settled| settled.lanes.iter().map(|(group, _)| *group))
+            .flat_map(|settled| settled.lanes.groups())
             .collect();
         let keys: Vec<DocKey> = ended
             .iter()
@@ -103,8 +98,7 @@ impl Step {
             ending.tell_lanes(self.incarnation, &world, &mut groups);
             changes.shared.extend(ending.writes(&world));
             // What nobody can be told of any more is not written either.
-            let mut lanes = settled.lanes.iter();
-            let known = lanes.any(|(group, _)| groups.contains_key(group));
+            let known = settled.lanes.groups().any(|id| groups.contains_key(&id));
             let trouble = known.then(|| circuit(&mut accounts, settled, now));
             let trouble = trouble.flatten();
             circuits.push((
@@ -132,8 +126,7 @@ impl Step {
             show_circuit(&self.metrics, &settled.outlet, blocked);
         }
         for (ending, trouble) in endings {
-            let lanes = &ending.settled.lanes;
-            if lanes.iter().all(|(group, _)| !conflicts.contains(group)) {
+            if !ending.settled.lanes.meet(&conflicts) {
                 self.written(&ending, trouble);
             }
         }
@@ -173,7 +166,7 @@ fn touch(
 
 /// What the end of a delivery means for its destination's circuit, and whether that is to be told.
 fn circuit(accounts: &mut Accounts, settled: &Settled, now: Timestamp) -> Option<Trouble> {
-    let groups: Vec<GroupId> = settled.lanes.iter().map(|(group, _)| *group).collect();
+    let groups: Vec<GroupId> = settled.lanes.groups().collect();
     let destination = settled.destination();
     match settled.result.as_ref().map_err(|error| error.failure) {
         Err(Failure::Blocked { probe_after }) => accounts
@@ -194,7 +187,7 @@ impl Ending<'_> {
         world: &World<'_>,
         groups: &mut BTreeMap<GroupId, Held>,
     ) {
-        for (id, lane) in &self.settled.lanes {
+        for (id, lane) in self.settled.lanes.iter() {
             let Some(held) = groups.get_mut(id) else {
                 continue;
             };
@@ -244,7 +237,7 @@ impl Ending<'_> {
 
     /// What becomes of the stored parts, and the dead letter if it was given up.
     fn writes(&self, world: &World<'_>) -> Vec<Shared> {
-        let groups: Vec<GroupId> = self.settled.lanes.iter().map(|(group, _)| *group).collect();
+        let groups: Vec<GroupId> = self.settled.lanes.groups().collect();
         let shared = |write| Shared {
             groups: groups.clone(),
             write,

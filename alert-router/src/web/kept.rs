@@ -75,7 +75,10 @@ pub(super) async fn replay_dead_letter(
         return Ok(Json(Resent::from(receipt)).into_response());
     }
     let (found, doc) = find(&web, &letter).await?;
-    let replayed = web.step.replay(found.lanes()).await;
+    let lanes = found
+        .lanes()
+        .map_or_else(Vec::new, |lanes| lanes.iter().copied().collect());
+    let replayed = web.step.replay(lanes).await;
     replayed.map_err(|busy| Refusal::Busy(busy.to_string()))?;
     Ok(remove(&web, doc).await?.into_response())
 }
