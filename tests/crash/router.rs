@@ -43,6 +43,16 @@ impl Trigger {
         })
     }
 
+    /// Begins a life. Providers answer before the router can ask: otherwise they would take it for
+    /// the one that died.
+    fn arm(&self, spawn: impl FnOnce() -> Child) -> Child {
+        let mut victim = self.victim.lock().expect("no panic");
+        self.struck.send_replace(false);
+        let child = spawn();
+        *victim = Some(Pid::from_child(&child));
+        child
+    }
+
     /// SIGKILL. The second time does nothing.
     pub(crate) fn strike(&self) {
         let victim = self.victim.lock().expect("no panic").take();
@@ -96,10 +106,7 @@ impl Router {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
-        let child = command.spawn().expect("the router starts");
-        *self.trigger.victim.lock().expect("no panic") = Some(Pid::from_child(&child));
-        self.trigger.struck.send_replace(false);
-        self.child = Some(child);
+        self.child = Some(self.trigger.arm(|| command.spawn().expect("the router starts")));
         instant()
     }
 
