@@ -15,7 +15,7 @@ macro_rules! runbooks {
 
 runbooks! {
     "AlertRouterDeadLetters" "AlertRouterDeliveryFailing" "AlertRouterDestinationBlocked"
-    "AlertRouterDown" "AlertRouterHeardLate" "AlertRouterStoreFailing"
+    "AlertRouterDown" "AlertRouterHeardLate" "AlertRouterQuarantines" "AlertRouterStoreFailing"
     "CollectorDown" "CollectorQueueNearlyFull" "CollectorQueueStuck" "CollectorRefusing"
     "CollectorTracesDroppedEarly" "ProcessFileDescriptorsLow"
     "ServiceDown" "ServiceErrors" "ServiceLatency" "ServiceRouteErrors" "ServiceTrafficGone"

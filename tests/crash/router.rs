@@ -106,7 +106,10 @@ impl Router {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
-        self.child = Some(self.trigger.arm(|| command.spawn().expect("the router starts")));
+        self.child = Some(
+            self.trigger
+                .arm(|| command.spawn().expect("the router starts")),
+        );
         instant()
     }
 

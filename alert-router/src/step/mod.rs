@@ -32,7 +32,7 @@ use crate::plan::Plan;
 use crate::store::{Store, StoreError};
 use crate::trouble::Trouble;
 use crate::turn::deliver::{Outgoing, Settled, deliver};
-use crate::webhook::payload::Batch;
+use crate::webhook::payload::{Batch, RefusedAlert};
 use groups::Groups;
 use observe::Request;
 use routing::Routing;
@@ -47,13 +47,15 @@ const CLOCK_JITTER: Duration = Duration::from_secs(2);
 /// How long a step waits after the store could not answer.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
-/// How many alerts of a batch changed something.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What became of the alerts of a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
     /// They are news, or an end, or a new text.
     pub changed: usize,
     /// They were known.
     pub unchanged: usize,
+    /// A group has no room for them.
+    pub refused: Vec<RefusedAlert>,
 }
 
 /// A batch was not taken, but would be later.

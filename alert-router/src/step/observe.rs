@@ -48,6 +48,10 @@ struct Round {
     conflicts: BTreeSet<GroupId>,
 }
 
+/// Why an alert beyond the bound of its group is refused, and what to do.
+const NO_ROOM: &str = "its group holds 20,000 alerts already: give the route a finer `group_by`, \
+                       reload, and replay it";
+
 /// Other replicas may win a group from under us so often; then the sender is asked to come again.
 const ROUNDS: usize = 5;
 
@@ -121,7 +125,10 @@ impl Step {
                 match effect {
                     Effect::Changed => counts.changed += 1,
                     Effect::Unchanged => counts.unchanged += 1,
-                    Effect::Refused => self.metrics.group_full.inc(),
+                    Effect::Refused => {
+                        self.metrics.group_full.inc();
+                        counts.refused.push(alert.alert.refused(NO_ROOM));
+                    }
                 }
             }
             let effects = &self.metrics.alerts_observed;

@@ -61,7 +61,7 @@ impl Bench {
             .await;
     }
 
-    async fn post_alerts(&mut self, source: &str, alerts: &[serde_json::Value]) {
+    async fn post_alerts(&mut self, source: &str, alerts: &[serde_json::Value]) -> Taken {
         let source = SourceName::new(source);
         let body = serde_json::json!({"alerts": alerts});
         let body = bytes::Bytes::from(body.to_string());
@@ -72,8 +72,9 @@ impl Bench {
         let mut work = Waiting::default();
         work.add(command);
         self.step(work).await;
-        taken.await.unwrap().unwrap();
+        let taken = taken.await.unwrap().unwrap();
         self.answers().await;
+        taken
     }
 
     /// Lets all deliveries under way end, and steps over what became of them.
@@ -455,4 +456,22 @@ async fn what_operators_were_not_told_before_a_death_they_are_told_after_the_sta
     assert_eq!(world.told(), Some("firing"), "its end is not told yet");
     world.forget_and_start().await;
     assert_eq!(world.told(), Some("over"));
+}
+
+#[tokio::test]
+async fn an_alert_that_its_group_has_no_room_for_is_handed_back() {
+    let server = Server::start(|_, _| Reply::Ok(String::new())).await;
+    let config = one_hook(&server);
+    let mut bench = Bench::new(&config).await;
+    let alert = |number: usize| firing(&[("alertname", "A"), ("number", &number.to_string())]);
+    let most = alert_engine::limits::ALERTS_PER_GROUP;
+    let all: Vec<serde_json::Value> = (0..most).map(alert).collect();
+    let taken = bench.post_alerts("prod", &all).await;
+    assert_eq!((taken.changed, taken.refused.len()), (most, 0));
+    let taken = bench.post_alerts("prod", &[alert(0), alert(most)]).await;
+    assert_eq!((taken.unchanged, taken.refused.len()), (1, 1));
+    assert_eq!(taken.refused[0].index, 1);
+    let raw = String::from_utf8_lossy(&taken.refused[0].raw);
+    assert!(raw.contains("\"20000\""), "{raw}");
+    assert_eq!(bench.value("group_full_total"), Some(1.0));
 }

@@ -139,6 +139,7 @@ impl Step {
             self.sends.remove(&ending.settled.id);
         }
         ending.count(&self.metrics);
+        ending.log();
         self.report(trouble.into_iter().chain(ending.troubles()));
     }
 }
@@ -317,6 +318,33 @@ impl Ending<'_> {
             troubles.push(Trouble::refused_recipients(self.settled));
         }
         troubles
+    }
+
+    /// Says what people did not hear, and why. Not what waits for its turn.
+    fn log(&self) {
+        let Err(error) = &self.settled.result else {
+            return;
+        };
+        if matches!(error.failure, Failure::Deferred { .. }) {
+            return;
+        }
+        let destination = self.settled.outlet.receiver.destination();
+        tracing::warn!(
+            receiver = &*self.settled.outlet.name,
+            channel = destination.channel,
+            destination = destination.label,
+            delivery = %self.settled.id,
+            reason = error.reason,
+            answer = error.answer,
+            fix = error.fix,
+            "{}",
+            match (self.given_up(), error.failure) {
+                (true, _) => "a delivery was given up; see `alert-router dead-letters list`",
+                (false, Failure::Blocked { .. }) =>
+                    "a destination takes nothing until somebody changes something",
+                (false, _) => "a delivery failed and is tried again",
+            }
+        );
     }
 
     fn count(&self, metrics: &crate::metrics::Metrics) {

@@ -169,10 +169,7 @@ async fn take(
 /// Takes in what could be read, and keeps the alerts that could not.
 async fn take_batch(intake: &Intake, source: &SourceName, batch: Batch) -> Result<Answer, Refusal> {
     count_alerts(&intake.metrics, source, &batch);
-    for refused in &batch.refused {
-        quarantine(intake, source, ALERT, refused.why.clone(), &refused.raw).await?;
-    }
-    let refused = batch.refused.iter().map(RefusedLine::from).collect();
+    let mut refused = batch.refused.clone();
     let taken = if batch.alerts.is_empty() {
         Taken::default()
     } else {
@@ -181,13 +178,16 @@ async fn take_batch(intake: &Intake, source: &SourceName, batch: Batch) -> Resul
         observed
             .map_err(|_| Refusal::Unavailable(format!("no answer within {ANSWER_WITHIN:?}")))??
     };
-    let Taken { changed, unchanged } = taken;
+    refused.extend(taken.refused);
+    for refused in &refused {
+        quarantine(intake, source, ALERT, refused.why.clone(), &refused.raw).await?;
+    }
     Ok(Answer {
         status: "accepted",
         error: None,
-        changed,
-        unchanged,
-        refused,
+        changed: taken.changed,
+        unchanged: taken.unchanged,
+        refused: refused.iter().map(RefusedLine::from).collect(),
     })
 }
 

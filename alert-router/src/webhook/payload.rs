@@ -2,12 +2,14 @@
 //! stay here. Parsing is tolerant of what is missing or new and strict about what is wrong; one odd
 //! alert does not cost the others.
 
+mod shorten;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use alert_engine::{BodyHash, Fingerprint, Labels, Timestamp};
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// How much one body may hold.
@@ -17,9 +19,11 @@ pub struct BodyLimits {
     pub body_bytes: usize,
     /// Alerts in one body. Default 20,000.
     pub alerts: usize,
-    /// Labels, and annotations, of one alert. Default 128.
+    /// Labels, and annotations, of one alert. An alert with more labels is refused, annotations are
+    /// left out. Default 128.
     pub labels: usize,
-    /// Bytes of one alert as it stands in the body. Default 64 KiB.
+    /// Bytes of one alert as it stands in the body: the annotations of a longer one are cut.
+    /// Default 64 KiB.
     pub alert_bytes: usize,
 }
 
@@ -63,6 +67,8 @@ pub struct Envelope {
 /// One alert of a body. Its text stays in the body until somebody needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenAlert {
+    /// Its place in the body, from 0.
+    pub index: usize,
     /// Over all labels: one upstream copy of the alert.
     pub voice: Fingerprint,
     /// Over the labels that make its identity.
@@ -210,7 +216,7 @@ pub fn parse(
     let (mut alerts, mut refused) = (Vec::with_capacity(found), Vec::new());
     for (index, raw) in wire.alerts.iter().enumerate() {
         let slice = body.slice_ref(raw.get().as_bytes());
-        match read_alert(raw.get(), slice.clone(), ignore, limits) {
+        match read_alert(index, slice.clone(), ignore, limits) {
             Ok(alert) => alerts.push(alert),
             Err(why) => refused.push(RefusedAlert {
                 index,
@@ -227,6 +233,15 @@ pub fn parse(
 }
 
 impl SeenAlert {
+    /// As an alert that is refused all the same.
+    pub(crate) fn refused(&self, why: &str) -> RefusedAlert {
+        RefusedAlert {
+            index: self.index,
+            why: why.to_owned(),
+            raw: self.raw.clone(),
+        }
+    }
+
     /// Reads the text of the alert out of the body.
     #[must_use]
     pub fn text(&self) -> AlertText {
@@ -248,29 +263,33 @@ impl SeenAlert {
 }
 
 fn read_alert(
-    text: &str,
-    raw: Bytes,
+    index: usize,
+    mut raw: Bytes,
     ignore: &BTreeSet<String>,
     limits: &BodyLimits,
 ) -> Result<SeenAlert, String> {
-    if text.len() > limits.alert_bytes {
+    let whole = raw.clone();
+    let mut wire: WireAlert<'_> =
+        serde_json::from_slice(&whole).map_err(|error| error.to_string())?;
+    if wire.labels.0.len() > limits.labels {
         return Err(format!(
-            "{} bytes, more than {}: shorten its annotations",
-            text.len(),
+            "{} labels, more than {}: drop some, or raise `limits.labels_per_alert` here",
+            wire.labels.0.len(),
+            limits.labels
+        ));
+    }
+    let annotations = wire.annotations.as_ref().map_or(0, |pairs| pairs.0.len());
+    if whole.len() > limits.alert_bytes || annotations > limits.labels {
+        raw = shorten::shorten(&mut wire, limits);
+    }
+    if raw.len() > limits.alert_bytes {
+        return Err(format!(
+            "{} bytes without the ends of its annotations, more than {}: shorten its labels",
+            raw.len(),
             limits.alert_bytes
         ));
     }
-    let wire: WireAlert<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let annotations = wire.annotations.unwrap_or_default();
-    for (what, pairs) in [("labels", &wire.labels), ("annotations", &annotations)] {
-        if pairs.0.len() > limits.labels {
-            return Err(format!(
-                "{} {what}, more than {}: drop some, or raise `limits.labels_per_alert` here",
-                pairs.0.len(),
-                limits.labels
-            ));
-        }
-    }
     let labels = || wire.labels.pairs().filter(|(_, value)| !value.is_empty());
     if labels().next().is_none() {
         return Err("no labels: nothing says which alert it is".to_owned());
@@ -293,6 +312,7 @@ fn read_alert(
     };
     let kept = labels().filter(|(name, _)| !ignore.contains::<str>(name));
     Ok(SeenAlert {
+        index,
         voice: Fingerprint::of_sorted(labels()),
         identity: Fingerprint::of_sorted(kept),
         body: body_hash(
@@ -369,7 +389,7 @@ impl WireBody<'_> {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "an alert as a JSON object")]
 struct WireAlert<'a> {
     status: WireStatus,
@@ -385,7 +405,7 @@ struct WireAlert<'a> {
     generator_url: Option<Text<'a>>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum WireStatus {
     Firing,
@@ -393,7 +413,7 @@ enum WireStatus {
 }
 
 /// Pairs sorted by name; of a name that comes twice the last value holds.
-#[derive(Deserialize, Default)]
+#[derive(Serialize, Deserialize, Default)]
 #[serde(transparent)]
 struct Pairs<'a>(#[serde(borrow)] BTreeMap<Text<'a>, Text<'a>>);
 
@@ -404,7 +424,7 @@ impl Pairs<'_> {
 }
 
 /// A string that borrows from the body unless it has escapes.
-#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 

@@ -14,8 +14,8 @@ pub(crate) enum ReplayError {
     /// Its end is missing.
     #[error("only the start of its {0} bytes was kept: let the sender post it again")]
     Cut(usize),
-    /// It still cannot be read.
-    #[error("it still cannot be read: {0}")]
+    /// It still cannot be read, or has no room.
+    #[error("it still cannot be taken in: {0}")]
     Unreadable(String),
     /// Trying again makes sense.
     #[error("{0}")]
@@ -46,9 +46,12 @@ pub(crate) async fn replay(intake: &Intake, kept: &Quarantined) -> Result<Answer
     }
     let known = intake.sources.admit(plan.config(), &source);
     known.map_err(ReplayError::Unreadable)?;
-    take_batch(intake, &source, batch)
-        .await
-        .map_err(|refusal| ReplayError::Unavailable(refusal.why()))
+    let answer = take_batch(intake, &source, batch).await;
+    let answer = answer.map_err(|refusal| ReplayError::Unavailable(refusal.why()))?;
+    match answer.refused.first() {
+        Some(refused) => Err(unreadable(&refused.why)),
+        None => Ok(answer),
+    }
 }
 
 /// The reason under which single alerts are kept.

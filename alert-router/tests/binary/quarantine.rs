@@ -140,7 +140,7 @@ async fn a_body_in_quarantine_is_shown_replayed_once_it_can_be_read_and_gone_the
     let still = folder.run(&["quarantine", "replay", id]).await;
     assert_eq!(still.code, Some(1), "{still:?}");
     assert!(
-        still.stderr.contains("it still cannot be read"),
+        still.stderr.contains("it still cannot be taken in"),
         "{still:?}"
     );
     assert!(

@@ -204,6 +204,34 @@ fn limits_hold_for_bodies_alerts_and_labels() {
     );
 }
 
+#[test]
+fn an_alert_that_is_too_long_is_heard_with_its_annotations_cut() {
+    let limits = BodyLimits {
+        labels: 2,
+        alert_bytes: 400,
+        ..BodyLimits::default()
+    };
+    let long = format!(
+        r#"{{"status":"firing","labels":{{"alertname":"A"}},"startsAt":"2026-11-24T00:00:00Z",
+            "annotations":{{"a":"short","b":"{}","c":"left out"}}}}"#,
+        "\u{e9}".repeat(5_000)
+    );
+    let batch = parse(&body(&long), &BTreeSet::new(), &limits).unwrap();
+    assert_eq!(batch.refused, []);
+    let text = batch.alerts[0].text();
+    let annotations: BTreeMap<&str, &str> = text.annotations.iter().collect();
+    let cut = format!("{}… (cut: 10000 bytes)", "\u{e9}".repeat(50));
+    assert_eq!(
+        annotations,
+        BTreeMap::from([("a", "short"), ("b", &*cut)]),
+        "all alike, at a character's end, and the last ones by name are left out"
+    );
+    let known =
+        body(r#"{"status":"firing","labels":{"alertname":"A"},"startsAt":"2026-11-24T00:00:00Z"}"#);
+    let known = parse(&known, &BTreeSet::new(), &limits).unwrap();
+    assert_eq!(known.alerts[0].identity, batch.alerts[0].identity);
+}
+
 proptest::proptest! {
     #[test]
     fn no_bytes_panic(bytes: Vec<u8>) {
