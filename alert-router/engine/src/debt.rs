@@ -2,13 +2,14 @@
 
 use crate::content::LineKind;
 use crate::context::Context;
-use crate::episode::EpisodeId;
+use crate::episode::{Episode, EpisodeId};
 use crate::group::Group;
 use crate::id::LaneKey;
-use crate::lane::{Folded, Lane};
+use crate::lane::{Folded, Heard, Lane};
 use crate::limits::MISSED_APART;
 use crate::news::{Ear, News};
 use crate::outcome::{Note, count};
+use crate::policy::{Opens, Policy};
 use crate::rhythm::Rhythm;
 use crate::state::GroupState;
 use crate::time::Timestamp;
@@ -19,13 +20,46 @@ impl Group {
     pub(crate) fn owe(&mut self, ctx: &Context<'_>) {
         let state = &self.state;
         let idle = state.lanes.iter().filter(|(_, lane)| lane.flight.is_none());
-        let debts = idle.map(|(key, lane)| (*key, Debts::of(state, *key, lane, ctx)));
+        let debts = idle.map(|(key, lane)| {
+            let ear = match ctx.policy.lanes.contains_key(key) {
+                true => Ear::of(key, lane, ctx.policy),
+                false => Ear::until_it_left(lane),
+            };
+            (*key, Debts::of(state, *key, lane, ear, ctx))
+        });
         let debts: Vec<_> = debts.collect();
         for (key, debts) in debts {
             if let Some(lane) = self.state.lanes.get_mut(&key) {
                 debts.book(lane);
             }
         }
+    }
+
+    /// Lanes that left the route hear no more news, and what they owed passes to those that do.
+    pub(crate) fn retire_lanes(&mut self, policy: &Policy) {
+        let retired: Vec<LaneKey> = self.retired(policy).collect();
+        for key in retired {
+            let owed = self.state.lanes.get_mut(&key).map(|lane| {
+                lane.opened = None;
+                let heard = &lane.heard;
+                let owed = lane.owed.extract_if(.., |id, _| !heard.contains_key(id));
+                owed.collect::<Vec<_>>()
+            });
+            let mut unheard = owed.unwrap_or_default();
+            unheard.retain(|(id, _)| !self.state.is_heard(*id));
+            self.state.bequeath(unheard, policy);
+        }
+    }
+
+    /// Lanes that left the route since time last passed. A route that left the config keeps its
+    /// lanes as they are until its alerts have moved.
+    pub(crate) fn retired(&self, policy: &Policy) -> impl Iterator<Item = LaneKey> {
+        let lanes = self.state.lanes.iter().filter(|_| !policy.is_closing());
+        let retired = lanes.filter(|(key, lane)| {
+            let hears = lane.opened.is_some() && lane.flight.is_none();
+            hears && !policy.lanes.contains_key(key)
+        });
+        retired.map(|(key, _)| *key)
     }
 
     /// Missed episodes that are too old, or too many, are told as a number.
@@ -61,6 +95,67 @@ impl Group {
     }
 }
 
+impl GroupState {
+    /// Episodes that came due for lanes which `policy` does not have, and since when, unless
+    /// somebody has surely heard of them. What is under way to such a lane may not arrive.
+    pub(crate) fn orphans(
+        &self,
+        episodes: &[(EpisodeId, Episode)],
+        policy: &Policy,
+    ) -> Vec<(EpisodeId, Timestamp)> {
+        let lanes = self.lanes.iter();
+        let left = lanes.filter(|(key, _)| !policy.lanes.contains_key(key));
+        let left: Vec<&Lane> = left.map(|(_, lane)| lane).collect();
+        let unheard = episodes.iter().filter(|(id, _)| !self.is_heard(*id));
+        let owed = unheard.filter_map(|(id, _)| {
+            let since = left.iter().filter_map(|lane| lane.owes_since(*id));
+            Some((*id, since.min()?))
+        });
+        owed.collect()
+    }
+
+    /// Lanes that hear news owe these from now on, as far as they have not surely heard of them.
+    pub(crate) fn bequeath(
+        &mut self,
+        owed: impl IntoIterator<Item = (EpisodeId, Timestamp)>,
+        policy: &Policy,
+    ) {
+        for (id, since) in owed {
+            let heirs = policy.lanes.iter();
+            for (key, _) in heirs.filter(|(_, lane)| lane.opens == Opens::AtOnce) {
+                let heir = self.lanes.get_mut(key).filter(|lane| !lane.knows(id));
+                if let Some(heir) = heir {
+                    heir.owed.entry(id).or_insert(since);
+                }
+            }
+        }
+    }
+
+    fn is_heard(&self, id: EpisodeId) -> bool {
+        self.lanes.values().any(|lane| lane.knows(id))
+    }
+}
+
+impl Lane {
+    /// Whether its people surely know of an episode, as firing at least.
+    fn knows(&self, id: EpisodeId) -> bool {
+        match self.heard.get(&id) {
+            Some(Heard::Sure | Heard::MaybeOver) => true,
+            Some(Heard::Maybe) | None => false,
+        }
+    }
+
+    /// Since when it owes an episode, or is telling it for the first time.
+    fn owes_since(&self, id: EpisodeId) -> Option<Timestamp> {
+        let told = self.flight.as_ref().filter(|flight| {
+            let mut told = flight.before.iter();
+            told.any(|before| *before == (id, None))
+        });
+        let told = told.map(|flight| flight.deadline.begin_at());
+        self.owed.get(&id).copied().or(told)
+    }
+}
+
 /// What letting time pass adds to, and takes from, what a lane owes.
 #[derive(Default)]
 struct Debts {
@@ -71,8 +166,7 @@ struct Debts {
 }
 
 impl Debts {
-    fn of(state: &GroupState, key: LaneKey, lane: &Lane, ctx: &Context<'_>) -> Self {
-        let ear = Ear::of(&key, lane, ctx.policy);
+    fn of(state: &GroupState, key: LaneKey, lane: &Lane, ear: Ear, ctx: &Context<'_>) -> Self {
         let news = News::gather(state, lane, ear, ctx.policy);
         let mut debts = Self {
             silent: news.silent.clone(),

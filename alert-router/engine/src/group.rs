@@ -274,17 +274,19 @@ impl Group {
             let flight = lane.flight.take_if(|flight| flight.id == id)?;
             Some((*key, lane, flight))
         });
-        match flights.next() {
-            Some((key, lane, flight)) => lane.land(key, flight, outcome, ctx),
-            None => Record {
+        let Some((key, lane, flight)) = flights.next() else {
+            return Record {
                 at: ctx.now,
                 lane: None,
                 id,
                 attempt: 0,
                 content: None,
                 became: Became::Late,
-            },
-        }
+            };
+        };
+        let record = lane.land(key, flight, outcome, ctx);
+        self.keep_lanes(ctx.policy, ctx.now);
+        record
     }
 
     /// Ends a lane's cool-down and back-off: it says the present truth at the next look. For a
@@ -323,8 +325,10 @@ impl Group {
         std::mem::take(&mut self.notes)
     }
 
-    /// Says that its alerts were routed with this config.
-    pub fn routed_with(&mut self, config: ConfigHash) {
+    /// Says that its alerts were routed with this config: from now on its lanes are those of the
+    /// context's policy.
+    pub fn routed_with(&mut self, config: ConfigHash, ctx: &Context<'_>) {
+        self.let_time_pass(ctx);
         self.state.config = config;
     }
 }

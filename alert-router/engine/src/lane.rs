@@ -22,9 +22,9 @@ pub struct Lane {
     pub last: Option<Timestamp>,
     /// Counts its messages: no two of them have the same id.
     pub serial: u32,
-    /// Since when it hears news: when it came into being, or when its condition was met. `None`
-    /// for a fallback or an escalation whose condition is not met, and for a lane whose group has
-    /// begun a new life since.
+    /// Since when it hears news: when it came into being, when its condition was met, or when its
+    /// group began a new life. `None` for a fallback or an escalation whose condition is not met,
+    /// and for a lane that left its route.
     pub opened: Option<Timestamp>,
     /// Attempts since its last message.
     pub attempts: u32,
@@ -103,6 +103,11 @@ impl Pause {
         }
     }
 
+    /// Its beginning.
+    pub(crate) fn begin_at(&self) -> Timestamp {
+        self.until - self.length
+    }
+
     /// Pulls its end back to within its length if the clock stepped back.
     pub(crate) fn within_reach(&mut self, now: Timestamp) {
         self.until = self.until.min(now + self.length);
@@ -114,14 +119,6 @@ impl Pause {
 }
 
 impl Lane {
-    /// A lane that hears news from `now` on.
-    pub(crate) fn open(now: Timestamp) -> Self {
-        Self {
-            opened: Some(now),
-            ..Self::default()
-        }
-    }
-
     /// Whether its people may know of something as firing.
     #[must_use]
     pub fn holds_something(&self) -> bool {

@@ -64,6 +64,15 @@ impl Ear {
             None => Self::Ends,
         }
     }
+
+    /// What a lane that is not in its route any more wanted to hear of, as long as nobody has taken
+    /// note of that.
+    pub(crate) fn until_it_left(lane: &Lane) -> Self {
+        match lane.opened {
+            Some(_) => Self::All,
+            None => Self::Ends,
+        }
+    }
 }
 
 impl News {
@@ -183,7 +192,7 @@ impl Group {
     /// When and how a lane will want to speak if nothing else happens.
     pub(crate) fn wish(&self, key: LaneKey, ctx: &Context<'_>) -> Option<Wish> {
         let lane = self.state.lanes.get(&key)?;
-        if lane.flight.is_some() {
+        if lane.flight.is_some() || !ctx.policy.knows(&key) {
             return None;
         }
         let ear = Ear::of(&key, lane, ctx.policy);
@@ -233,10 +242,13 @@ impl Group {
     pub(crate) fn due_of(&self, key: LaneKey, wish: Wish) -> Due {
         let lane = &self.state.lanes[&key];
         let group = self.id();
+        // A lane that was closed counts from the start again when its destination comes back.
+        let opened = lane.opened.unwrap_or(self.state.birth);
         let id = DeliveryId::of(&[
             &group.0,
             &self.state.birth.as_millis().to_le_bytes(),
             &key.0,
+            &opened.as_millis().to_le_bytes(),
             &lane.serial.to_le_bytes(),
             &wish.content.hash().0,
         ]);

@@ -7,6 +7,7 @@ use crate::group::{Change, Group, Observed, TooMany};
 use crate::id::AlertKey;
 use crate::lane::Lane;
 use crate::limits::{ALERTS_PER_GROUP, ALERTS_WITH_TEXT, EPISODES_PER_GROUP};
+use crate::policy::Opens;
 use crate::time::Timestamp;
 use crate::voice::{Moved, Standing, Voice};
 
@@ -110,9 +111,12 @@ impl Group {
             true => ctx.now,
             false => ctx.now + wait,
         };
-        for lane in self.state.lanes.values_mut() {
+        for (key, lane) in &mut self.state.lanes {
+            let policy = ctx.policy.lanes.get(key);
+            let hears = policy.is_some_and(|lane| lane.opens == Opens::AtOnce);
             *lane = Lane {
                 serial: lane.serial,
+                opened: hears.then_some(ctx.now),
                 ..Lane::default()
             };
         }

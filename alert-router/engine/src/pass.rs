@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::alert::Alert;
 use crate::context::Context;
 use crate::episode::{EpisodeId, Phase};
 use crate::group::{Group, Quiet};
-use crate::id::{AlertKey, LaneKey};
+use crate::id::AlertKey;
 use crate::lane::Lane;
 use crate::observe::Cause;
 use crate::outcome::{Note, Outcome, count};
@@ -19,7 +20,8 @@ impl Group {
     /// Lets time pass unless that would find nothing new.
     pub(crate) fn let_time_pass_if_due(&mut self, ctx: &Context<'_>) {
         let stepped_back = ctx.now < self.latest;
-        if stepped_back || (self.passed != Some(ctx.now) && !self.is_quiet(ctx)) {
+        let quiet = self.passed == Some(ctx.now) || self.is_quiet(ctx);
+        if stepped_back || !quiet || self.has_other_lanes_than(ctx.policy) {
             self.let_time_pass(ctx);
         }
         self.latest = ctx.now;
@@ -30,9 +32,9 @@ impl Group {
     pub(crate) fn let_time_pass(&mut self, ctx: &Context<'_>) {
         self.state.not_after(ctx.now, ctx.policy);
         self.asked = self.asked.map(|asked| asked.min(ctx.now));
-        self.keep_lanes(ctx.policy, ctx.now);
         self.lapse(ctx);
         self.owe(ctx);
+        self.keep_lanes(ctx.policy, ctx.now);
         self.let_voices_pass(ctx);
         self.ask_mutes(ctx);
         self.open_lanes(ctx);
@@ -56,20 +58,39 @@ impl Group {
         ctx.now < until
     }
 
+    /// Whether the config changed the route since time last passed.
+    fn has_other_lanes_than(&self, policy: &Policy) -> bool {
+        let lanes = &self.state.lanes;
+        let mut routed = policy.lanes.keys();
+        routed.any(|key| !lanes.contains_key(key)) || self.retired(policy).next().is_some()
+    }
+
     /// One lane per destination of the route; lanes whose destination left the config are closed.
     pub(crate) fn keep_lanes(&mut self, policy: &Policy, now: Timestamp) {
-        for (key, lane) in &policy.lanes {
-            let lanes = self.state.lanes.entry(*key);
-            lanes.or_insert_with(|| match lane.opens {
-                Opens::AtOnce => Lane::open(now),
-                Opens::WhenFailing { .. } | Opens::Unacknowledged { .. } => Lane::default(),
-            });
+        for (key, lane_policy) in &policy.lanes {
+            let lane = self.state.lanes.entry(*key).or_default();
+            if lane_policy.opens == Opens::AtOnce {
+                lane.opened.get_or_insert(now);
+            }
         }
-        let known =
-            |key: &LaneKey| policy.lanes.contains_key(key) || policy.destinations.contains(key);
+        self.retire_lanes(policy);
+        let (alerts, episodes) = (&self.state.alerts, &self.state.episodes);
+        // What such a lane would tell, or owes, has yet to move with its alerts.
+        let waits = |lane: &Lane| {
+            let mut episodes = episodes.iter();
+            let to_move = episodes.any(|(id, episode)| {
+                let alert = alerts.get(&episode.alert).filter(|alert| !alert.departed);
+                let fires = |alert: &Alert| alert.episode == *id && episode.ended().is_none();
+                alert.is_some_and(|alert| fires(alert) || lane.owed.contains_key(id))
+            });
+            policy.is_closing() && lane.opened.is_some() && to_move
+        };
         let notes = &mut self.notes;
         self.state.lanes.retain(|key, lane| {
-            let knows = known(key);
+            if lane.flight.is_some() || waits(lane) {
+                return true;
+            }
+            let knows = policy.knows(key);
             if !knows {
                 notes.push(Note::LaneClosed {
                     lane: *key,

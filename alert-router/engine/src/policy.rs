@@ -26,7 +26,7 @@ pub struct Policy {
     pub resolved_when_muted: Option<WhenMuted>,
     /// Missed occurrences older than this are counted, not told one by one. Default 4 h.
     pub ttl: Duration,
-    /// The destinations of the route.
+    /// The destinations of the route; none once it left the config.
     pub lanes: BTreeMap<LaneKey, LanePolicy>,
     /// All destinations of the config. A lane of none of them is closed; a lane of one that is not
     /// in `lanes` only hears ends.
@@ -49,6 +49,16 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Whether the route left the config.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.lanes.is_empty()
+    }
+
+    /// Whether the config has this destination.
+    pub(crate) fn knows(&self, lane: &LaneKey) -> bool {
+        self.lanes.contains_key(lane) || self.destinations.contains(lane)
+    }
+
     pub(crate) fn when_muted(&self, by: MutedBy) -> WhenMuted {
         self.resolved_when_muted.unwrap_or(match by {
             MutedBy::TimeInterval => WhenMuted::Later,

@@ -1,14 +1,14 @@
 //! Moving an alert to another group after the config changed, with all that people have heard of
 //! it, so that nobody is told twice and the end finds those who were told.
 
-use std::collections::BTreeSet;
-
 use crate::alert::Alert;
+use crate::context::Context;
 use crate::episode::{Episode, EpisodeId};
 use crate::group::{Group, Quiet};
 use crate::id::{AlertKey, LaneKey};
 use crate::lane::{Heard, Lane};
 use crate::limits::VOICES_PER_ALERT;
+use crate::policy::Policy;
 use crate::voice::Voice;
 
 /// What became of the old group's copy.
@@ -18,8 +18,8 @@ pub enum Rehomed {
     Gone,
     /// It stays to be closed, for destinations that the new group does not have.
     Departed,
-    /// The old group did not hold it: nothing happened.
-    NotHere,
+    /// The old group did not hold it, or holds nothing of it that could move: nothing happened.
+    Nothing,
 }
 
 /// A delivery that may speak of the alert is under way. Observe the alert in its old group, and
@@ -28,48 +28,56 @@ pub enum Rehomed {
 #[error("a delivery of the old group is under way; try again when it is settled")]
 pub struct StillInFlight;
 
-/// Moves `alert` from its old group to the one that it is routed to now.
+/// Moves `alert` from its old group to the one that it is routed to now. Each group comes with the
+/// context of its own route.
 ///
-/// `lanes` are the destinations of the new group's route. What the old group's lane of an equal key
-/// knows of the alert moves to the new group's lane. Doing it twice changes nothing.
+/// First lets time pass in both. What the old group's lanes know of the alert moves to the new
+/// group's lanes of equal keys, also of an alert that departed from there earlier. What came due in
+/// the old group, and nobody there has surely heard, is owed to all who hear of it now. Doing it
+/// twice changes nothing.
 ///
 /// # Errors
-/// While a delivery is under way from which, or to which, something would have to move; nothing
-/// changed.
+/// While a delivery is under way from which, or to which, something would have to move: only time
+/// has passed.
 pub fn rehome(
     alert: &AlertKey,
-    from: &mut Group,
-    to: &mut Group,
-    lanes: &BTreeSet<LaneKey>,
+    (from, was): (&mut Group, &Context<'_>),
+    (to, is): (&mut Group, &Context<'_>),
 ) -> Result<Rehomed, StillInFlight> {
-    let Some(left) = from.state.alerts.get(alert).cloned() else {
-        return Ok(Rehomed::NotHere);
-    };
-    if left.departed {
-        return Ok(Rehomed::Departed);
+    if !from.has_to_give(alert, is.policy) {
+        return Ok(Rehomed::Nothing);
     }
-    if lanes
-        .iter()
-        .any(|lane| from.is_in_flight(lane) || to.is_in_flight(lane))
-    {
+    from.let_time_pass_once(was);
+    to.let_time_pass_once(is);
+    to.keep_lanes(is.policy, is.now);
+    let Some(left) = from.state.alerts.get(alert).cloned() else {
+        return Ok(Rehomed::Nothing);
+    };
+    let mut lanes = is.policy.lanes.keys();
+    if lanes.any(|lane| from.is_in_flight(lane) || to.is_in_flight(lane)) {
         return Err(StillInFlight);
     }
     let episodes = from.episodes_of(alert);
+    let orphans = match left.departed {
+        true => Vec::new(),
+        false => from.state.orphans(&episodes, is.policy),
+    };
     let same = join(alert, left, &episodes, to);
-    let now = from.latest.max(to.latest);
-    for key in lanes {
-        let new = to.state.lanes.entry(*key);
-        let new = new.or_insert_with(|| Lane::open(now));
-        let Some(old) = from.state.lanes.get_mut(key) else {
+    let name = |id| match same {
+        Some(same) if same.there == id => same.here,
+        Some(_) | None => id,
+    };
+    for key in is.policy.lanes.keys() {
+        let lanes = (from.state.lanes.get_mut(key), to.state.lanes.get_mut(key));
+        let (Some(old), Some(new)) = lanes else {
             continue;
         };
         for (id, _) in &episodes {
-            let name = same
-                .filter(|same| same.there == *id)
-                .map_or(*id, |same| same.here);
-            move_knowledge(*id, old, name, new);
+            move_knowledge(*id, old, name(*id), new);
         }
     }
+    let orphans = orphans.into_iter().map(|(id, since)| (name(id), since));
+    to.state.bequeath(orphans, is.policy);
     from.quiet = Quiet::Unknown;
     to.quiet = Quiet::Unknown;
     Ok(depart(alert, &episodes, from))
@@ -85,6 +93,26 @@ struct Same {
 }
 
 impl Group {
+    /// Whether the alert lives here, or left something that lanes of this policy could take.
+    fn has_to_give(&self, alert: &AlertKey, policy: &Policy) -> bool {
+        let Some(held) = self.state.alerts.get(alert) else {
+            return false;
+        };
+        let lanes = self.state.lanes.iter();
+        let mut lanes = lanes.filter(|(key, _)| policy.lanes.contains_key(key));
+        let own = |id: &EpisodeId| {
+            let episode = self.state.episodes.get(id);
+            episode.is_some_and(|episode| episode.alert == *alert)
+        };
+        !held.departed || lanes.any(|(_, lane)| lane.heard.keys().chain(lane.owed.keys()).any(own))
+    }
+
+    fn let_time_pass_once(&mut self, ctx: &Context<'_>) {
+        if self.passed != Some(ctx.now) {
+            self.let_time_pass(ctx);
+        }
+    }
+
     fn is_in_flight(&self, lane: &LaneKey) -> bool {
         let lane = self.state.lanes.get(lane);
         lane.is_some_and(|lane| lane.flight.is_some())
@@ -98,7 +126,8 @@ impl Group {
 }
 
 /// Puts the alert and its episodes into the new group, where it may be known already: it was
-/// observed there before it moved, or it departed from there earlier.
+/// observed there before it moved, or it departed from there earlier. What departed from the old
+/// group lives again in the one that it is routed to.
 fn join(
     alert: &AlertKey,
     left: Alert,
@@ -123,6 +152,7 @@ fn join(
         .iter()
         .filter(|(id, _)| same.is_none_or(|same| same.there != *id));
     match (present, same, last) {
+        (Some(present), _, _) if left.departed => present.departed = false,
         (Some(present), Some(same), Some((_, last))) => {
             present.departed = false;
             present.hear_of(left.voices);
@@ -134,6 +164,10 @@ fn join(
         // What the new group knows goes on; the old group's episodes are earlier ones.
         (Some(present), _, Some((_, last))) if last.ended().is_some() => present.departed = false,
         (Some(_) | None, _, _) => {
+            let left = Alert {
+                departed: false,
+                ..left
+            };
             to.state.alerts.insert(alert.clone(), left);
         }
     }

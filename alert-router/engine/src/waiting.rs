@@ -1,6 +1,6 @@
 //! What holds a lane up: for metrics, and for whoever asks why nothing was heard.
 
-use crate::lane::{Flight, Lane, Pause};
+use crate::lane::{Flight, Lane};
 use crate::time::Timestamp;
 
 /// What a lane that owes its people something waits for.
@@ -32,13 +32,14 @@ impl Lane {
     /// `group_interval` is not owed yet.
     #[must_use]
     pub fn waiting(&self) -> Option<Waiting> {
-        let begin = |pause: &Pause| pause.until - pause.length;
         let flight = self.flight.as_ref();
         let (what, begun) = match (flight, &self.parked, &self.pause) {
-            (Some(Flight { deadline, .. }), _, _) => (WaitsFor::Answer, Some(begin(deadline))),
-            (None, Some(parked), _) => (WaitsFor::CoolDown, Some(begin(&parked.pause))),
-            (None, None, Some(pause)) if self.attempts > 0 => (WaitsFor::Retry, Some(begin(pause))),
-            (None, None, Some(pause)) => (WaitsFor::Slot, Some(begin(pause))),
+            (Some(Flight { deadline, .. }), _, _) => (WaitsFor::Answer, Some(deadline.begin_at())),
+            (None, Some(parked), _) => (WaitsFor::CoolDown, Some(parked.pause.begin_at())),
+            (None, None, Some(pause)) if self.attempts > 0 => {
+                (WaitsFor::Retry, Some(pause.begin_at()))
+            }
+            (None, None, Some(pause)) => (WaitsFor::Slot, Some(pause.begin_at())),
             (None, None, None) => (WaitsFor::Look, None),
         };
         if self.is_at_rest() {
@@ -57,14 +58,21 @@ mod tests {
     use super::*;
     use crate::episode::EpisodeId;
     use crate::id::ContentHash;
-    use crate::lane::{Heard, Parked};
+    use crate::lane::{Heard, Parked, Pause};
 
     fn at(second: u64) -> Timestamp {
         Timestamp::from_millis(1_767_268_800_000) + Duration::from_secs(second)
     }
 
+    fn open_lane() -> Lane {
+        Lane {
+            opened: Some(at(0)),
+            ..Lane::default()
+        }
+    }
+
     fn owes(second: u64) -> Lane {
-        let mut lane = Lane::open(at(0));
+        let mut lane = open_lane();
         lane.owed.insert(EpisodeId(1), at(second));
         lane
     }
@@ -79,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_lane_that_told_everything_waits_for_nothing() {
-        let mut lane = Lane::open(at(0));
+        let mut lane = open_lane();
         assert_eq!(lane.waiting(), None);
         lane.heard.insert(EpisodeId(1), Heard::Sure);
         assert_eq!(lane.waiting(), None);
@@ -103,7 +111,7 @@ mod tests {
 
     #[test]
     fn an_end_that_was_not_heard_counts_from_the_begin_of_the_wait() {
-        let mut lane = Lane::open(at(0));
+        let mut lane = open_lane();
         lane.heard.insert(EpisodeId(1), Heard::Sure);
         lane.attempts = 1;
         lane.pause = Some(Pause::begin(at(30), Duration::from_secs(10)));

@@ -51,6 +51,9 @@ pub(crate) struct Changes {
     pub(crate) now: Timestamp,
     pub(crate) groups: BTreeMap<GroupId, Touched>,
     pub(crate) shared: Vec<Shared>,
+    /// Groups between which an alert moved: without the one that took it in, the other must not
+    /// let it go.
+    pub(crate) moves: Vec<[GroupId; 2]>,
 }
 
 /// Groups that were taken out of the cache, with the instant at which they were read.
@@ -228,6 +231,7 @@ impl Changes {
             now,
             groups: BTreeMap::new(),
             shared: Vec::new(),
+            moves: Vec::new(),
         }
     }
 }

@@ -4,14 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use alert_engine::{
-    AlertKey, Change, Group, GroupId, Intake, LaneKey, Observation, Observed, Says, SourceName,
-    StillInFlight, Text, rehome,
-};
+use alert_engine::{AlertKey, Change, GroupId, Observation, Observed, Says, SourceName, Text};
 use tokio::sync::oneshot;
 
 use super::groups::{Changes, Groups, Held, Touched, home_groups, home_key};
-use super::moves::Moves;
+use super::moves::{Moves, open};
 use super::routing::{Routed, RoutedGroup};
 use super::world::World;
 use super::{Busy, Step, Taken, bodies};
@@ -250,60 +247,21 @@ impl Work<'_> {
         held.is_some_and(|held| held.group.state().alerts.contains_key(alert))
     }
 
-    /// After a config change an alert moves from where it lives to where it is routed, with all
-    /// that people heard of it. Says whether that has to wait for a delivery under way.
+    /// After a config change an alert moves from where it lives to where it is routed. Says whether
+    /// that has to wait for a delivery under way.
     fn move_home(&mut self, seen: &Seen<'_>, rests_on: &mut BTreeSet<GroupId>) -> bool {
-        let mut held_up = false;
-        for home in &seen.homes {
-            if seen.routed.groups.iter().any(|routed| routed.id == *home) {
-                continue;
-            }
-            let Some(mut old) = self.groups.remove(home) else {
-                continue;
-            };
-            let lives = old.group.state().alerts.get(&seen.observation.key);
-            if lives.is_some_and(|alert| !alert.departed) {
-                held_up |= self.move_from(&mut old.group, seen, rests_on).is_err();
-                self.touch(*home, rests_on);
-            }
-            self.groups.insert(*home, old);
-        }
-        held_up
-    }
-
-    fn move_from(
-        &mut self,
-        old: &mut Group,
-        seen: &Seen<'_>,
-        rests_on: &mut BTreeSet<GroupId>,
-    ) -> Result<(), StillInFlight> {
-        let lanes = |routed: &RoutedGroup| -> BTreeSet<LaneKey> {
-            self.world
-                .plan
-                .policy(routed.route)
-                .lanes
-                .keys()
-                .copied()
-                .collect()
-        };
-        let shared = |routed: &&RoutedGroup| {
-            lanes(routed)
-                .iter()
-                .filter(|lane| old.state().lanes.contains_key(*lane))
-                .count()
-        };
-        let Some(target) = seen.routed.groups.iter().max_by_key(shared) else {
-            return Ok(());
-        };
-        let lanes = lanes(target);
-        let to = self.open(target);
         let key = &seen.observation.key;
-        let rehomed = rehome(key, old, &mut to.group, &lanes)?;
-        self.moves.note(rehomed, key, old.id(), target.id);
-        self.touch(target.id, rests_on)
-            .alerts
-            .insert(key.clone(), Change::Detail);
-        Ok(())
+        let (groups, world) = (&mut self.groups, &self.world);
+        let routed = &seen.routed.groups;
+        let moved = self
+            .moves
+            .move_home(key, &seen.homes, routed, groups, world);
+        for (from, to) in moved.between {
+            self.touch(from, rests_on);
+            let joined = self.touch(to, rests_on);
+            joined.alerts.insert(key.clone(), Change::Detail);
+        }
+        moved.held_up
     }
 
     fn observe_in(
@@ -315,7 +273,9 @@ impl Work<'_> {
     ) -> Effect {
         match routed {
             // The end of what we never saw firing opens no group.
-            Some(routed) if seen.alert.ends_at.is_none() => drop(self.open(routed)),
+            Some(routed) if seen.alert.ends_at.is_none() => {
+                open(routed, &mut self.groups, &self.world);
+            }
             Some(_) | None => {}
         }
         let Some(held) = self.groups.get_mut(&id) else {
@@ -348,22 +308,6 @@ impl Work<'_> {
         }
     }
 
-    fn open(&mut self, routed: &RoutedGroup) -> &mut Held {
-        let world = &self.world;
-        self.groups.entry(routed.id).or_insert_with(|| {
-            let ctx = world.context(routed.route);
-            let config = world.plan.hash();
-            let group = Group::new(
-                routed.route,
-                routed.labels.clone(),
-                config,
-                Intake::Webhook,
-                &ctx,
-            );
-            Held::new(group)
-        })
-    }
-
     fn touch(&mut self, id: GroupId, rests_on: &mut BTreeSet<GroupId>) -> &mut Changed {
         rests_on.insert(id);
         self.changed.entry(id).or_default()
@@ -377,6 +321,7 @@ impl Work<'_> {
             mut moves,
         } = self;
         let mut changes = Changes::at(world.now);
+        changes.moves = moves.between();
         for (id, mut held) in groups {
             let Some(with) = changed.remove(&id) else {
                 cache.give_back(id, held);

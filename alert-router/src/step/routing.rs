@@ -60,7 +60,8 @@ impl Routing {
     }
 }
 
-fn find(plan: &Plan, source: &SourceName, labels: &Labels) -> Routed {
+/// The groups that an alert with these labels is routed to.
+pub(super) fn groups(plan: &Plan, source: &SourceName, labels: &Labels) -> Vec<RoutedGroup> {
     let group = |route: &alert_engine::Route| {
         let labels = route.group_labels(labels);
         RoutedGroup {
@@ -69,10 +70,14 @@ fn find(plan: &Plan, source: &SourceName, labels: &Labels) -> Routed {
             labels,
         }
     };
+    plan.find(source, labels).into_iter().map(group).collect()
+}
+
+fn find(plan: &Plan, source: &SourceName, labels: &Labels) -> Routed {
     Routed {
         name: labels.get("alertname").unwrap_or("(no alertname)").into(),
         second: second_fingerprint(identity_labels(plan, source, labels)),
         priority: plan.is_priority(labels),
-        groups: plan.find(source, labels).into_iter().map(group).collect(),
+        groups: groups(plan, source, labels),
     }
 }

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use alert_engine::{
-    AlertKey, BodyHash, Fingerprint, Group, GroupId, Intake, LaneKey, SourceName, Text, Timestamp,
-    rehome,
+    AlertKey, BodyHash, Fingerprint, GroupId, LaneKey, SourceName, Text, Timestamp,
 };
 use bytes::Bytes;
 
-use super::groups::{Changes, Held, Touched, group_id, home_groups, home_key};
+use super::groups::{Changes, Groups, Held, Touched, group_id, home_groups, home_key};
 use super::identity::{identity_labels, second_fingerprint};
 use super::moves::Moves;
+use super::routing::{self, RoutedGroup};
 use super::sources::source_key;
 use super::world::World;
 use super::{Step, bodies};
@@ -122,32 +122,43 @@ impl Step {
         now: Timestamp,
     ) -> Result<BTreeSet<GroupId>, StoreError> {
         let texts = self.texts(old.values()).await?;
-        let targets = targets(plan, &old, &texts);
-        let ids = targets
-            .values()
-            .flatten()
-            .map(|target| target.id)
-            .collect::<BTreeSet<_>>();
-        let ids = ids.into_iter().filter(|id| !old.contains_key(id)).collect();
+        let routed = routed(plan, old.values(), &texts);
+        let homes = self.homes(routed.keys()).await?;
+        let targets = routed.values().flatten().map(|to| to.id);
+        let others = targets.chain(homes.iter().flatten().copied());
+        let ids = others.filter(|id| !old.contains_key(id)).collect();
         let taken = self.groups.take(&ids).await?;
-        let world = World {
-            plan,
-            sources: self.sources.known(),
-            owners: &self.owners,
-            now,
-        };
-        let mut move_ = Move {
-            world,
-            groups: taken.groups,
-            config: plan.hash(),
+        let mut sweep = Sweep {
+            world: World {
+                plan,
+                sources: self.sources.known(),
+                owners: &self.owners,
+                now,
+            },
+            changed: old.keys().copied().collect(),
             old: old.keys().copied().collect(),
+            groups: taken.groups,
             moves: Moves::default(),
         };
-        move_.groups.extend(old);
-        for ((id, alert), targets) in targets {
-            move_.alert(id, &alert, &targets);
+        sweep.groups.extend(old);
+        for ((alert, routed), homes) in routed.iter().zip(homes) {
+            sweep.alert(alert, &homes, routed);
         }
-        self.groups.commit(move_.finish(), plan).await
+        let changes = sweep.finish(&mut self.groups);
+        self.groups.commit(changes, plan).await
+    }
+
+    /// The groups that hold each of these alerts.
+    async fn homes(
+        &self,
+        alerts: impl Iterator<Item = &AlertKey>,
+    ) -> Result<Vec<Vec<GroupId>>, StoreError> {
+        let docs = self.store.load(alerts.map(home_key).collect()).await?.docs;
+        let homes = docs.iter().map(|doc| match doc {
+            Some(doc) => home_groups(&doc.bytes).collect(),
+            None => Vec::new(),
+        });
+        Ok(homes.collect())
     }
 
     async fn texts(
@@ -335,118 +346,71 @@ fn identities(plan: &Plan, source: &SourceName, text: &AlertText) -> [AlertKey; 
     })
 }
 
-/// A group that an alert belongs to now.
-struct Target {
-    id: GroupId,
-    route: alert_engine::RouteId,
-    labels: alert_engine::Labels,
-}
-
-/// Where the alerts of old groups belong now. One whose text is gone stays where it is.
-fn targets(
+/// Where the alerts that live in old groups belong now. One whose text is gone stays where it is.
+fn routed<'a>(
     plan: &Plan,
-    old: &BTreeMap<GroupId, Held>,
+    old: impl Iterator<Item = &'a Held>,
     texts: &BTreeMap<BodyHash, AlertText>,
-) -> BTreeMap<(GroupId, AlertKey), Vec<Target>> {
-    let mut targets = BTreeMap::new();
-    for (id, held) in old {
-        for (key, alert) in &held.group.state().alerts {
-            let Text::Body(hash) = &alert.text else {
-                continue;
-            };
-            let Some(text) = texts.get(hash).filter(|_| !alert.departed) else {
-                continue;
-            };
-            let routes = plan.find(&key.source, &text.labels);
-            let target = |route: &&alert_engine::Route| {
-                let labels = route.group_labels(&text.labels);
-                let id = alert_engine::group_id(route.id, &labels);
-                Target {
-                    id,
-                    route: route.id,
-                    labels,
-                }
-            };
-            targets.insert((*id, key.clone()), routes.iter().map(target).collect());
-        }
-    }
-    targets
+) -> BTreeMap<AlertKey, Vec<RoutedGroup>> {
+    let alerts = old.flat_map(|held| &held.group.state().alerts);
+    let living = alerts.filter(|(_, alert)| !alert.departed);
+    let routed = living.filter_map(|(key, alert)| {
+        let Text::Body(hash) = &alert.text else {
+            return None;
+        };
+        let text = texts.get(hash)?;
+        Some((
+            key.clone(),
+            routing::groups(plan, &key.source, &text.labels),
+        ))
+    });
+    routed.collect()
 }
 
-/// Groups while alerts move between them.
-struct Move<'a> {
+/// A page of old groups, and those to and from which their alerts move.
+struct Sweep<'a> {
     world: World<'a>,
-    groups: BTreeMap<GroupId, Held>,
-    config: alert_engine::ConfigHash,
-    /// The groups of an older config.
+    /// The groups of an older config. The walk comes to the others by itself.
     old: BTreeSet<GroupId>,
+    groups: BTreeMap<GroupId, Held>,
+    changed: BTreeSet<GroupId>,
     moves: Moves,
 }
 
-impl Move<'_> {
-    fn alert(&mut self, from: GroupId, alert: &AlertKey, targets: &[Target]) {
-        let stays = targets.iter().any(|target| target.id == from);
-        let lanes = |target: &Target| -> BTreeSet<LaneKey> {
-            self.world
-                .plan
-                .policy(target.route)
-                .lanes
-                .keys()
-                .copied()
-                .collect()
-        };
-        let Some(mut old) = self.groups.remove(&from).filter(|_| !targets.is_empty()) else {
-            return;
-        };
-        if !stays {
-            let shared = |target: &&Target| {
-                lanes(target)
-                    .iter()
-                    .filter(|l| old.group.state().lanes.contains_key(*l))
-                    .count()
-            };
-            if let Some(target) = targets.iter().max_by_key(shared) {
-                let lanes = lanes(target);
-                let world = &self.world;
-                let new = self.groups.entry(target.id).or_insert_with(|| {
-                    let ctx = world.context(target.route);
-                    let labels = target.labels.clone();
-                    Held::new(Group::new(
-                        target.route,
-                        labels,
-                        self.config,
-                        Intake::Webhook,
-                        &ctx,
-                    ))
-                });
-                // With a delivery under way the next observation of the alert moves it.
-                if let Ok(rehomed) = rehome(alert, &mut old.group, &mut new.group, &lanes) {
-                    self.moves.note(rehomed, alert, from, target.id);
-                }
-            }
+impl Sweep<'_> {
+    /// With a delivery under way the next observation of the alert moves it.
+    fn alert(&mut self, alert: &AlertKey, homes: &[GroupId], routed: &[RoutedGroup]) {
+        let (groups, world) = (&mut self.groups, &self.world);
+        let moved = self.moves.move_home(alert, homes, routed, groups, world);
+        for (from, to) in moved.between {
+            self.changed.extend([from, to]);
         }
-        self.groups.insert(from, old);
     }
 
-    fn finish(mut self) -> Changes {
+    fn finish(mut self, cache: &mut Groups) -> Changes {
         let mut changes = Changes::at(self.world.now);
+        changes.moves = self.moves.between();
+        let config = self.world.plan.hash();
         for (id, mut held) in self.groups {
-            held.group.routed_with(self.config);
+            if !self.changed.contains(&id) {
+                cache.give_back(id, held);
+                continue;
+            }
             let mut events = self.moves.take(id);
             if self.old.contains(&id) {
-                events.insert(0, Event::config(self.config));
+                let ctx = self.world.context(held.group.state().route);
+                held.group.routed_with(config, &ctx);
+                events.insert(0, Event::config(config));
             }
             events.extend(self.world.notes(&mut held.group));
             let wake_at = self.world.wake(&held.group);
-            changes.groups.insert(
-                id,
-                Touched {
-                    held,
-                    wake_at,
-                    writes: Vec::new(),
-                    events,
-                },
-            );
+            let touched = Touched {
+                held,
+                wake_at,
+                writes: Vec::new(),
+                events,
+            };
+            changes.groups.insert(id, touched);
         }
         changes
     }

@@ -302,6 +302,39 @@ async fn history_tells_where_alerts_went_after_a_reload() {
     assert_eq!(server.count("/hook"), 1, "nobody is told twice");
 }
 
+#[tokio::test]
+async fn a_reload_moves_the_alerts_of_more_groups_than_a_page_has() {
+    let server = Server::start(|_, _| Reply::Ok(String::new())).await;
+    let routes = |order: [&str; 3]| {
+        let routes = order.map(|label| format!("{{matchers: [{label}=y]}}"));
+        let routes = format!("group_wait: 0s, routes: [{}]}}", routes.join(", "));
+        one_hook(&server).replace("group_wait: 0s}", &routes)
+    };
+    let mut bench = Bench::new(&routes(["a", "b", "c"])).await;
+    let names: Vec<String> = (0..60).map(|n| format!("A{n}")).collect();
+    for labels in [["a", "b"], ["b", "c"]] {
+        let alert = |name: &String| {
+            let [first, second] = labels;
+            firing(&[("alertname", name), (first, "y"), (second, "y")])
+        };
+        let alerts: Vec<_> = names.iter().map(alert).collect();
+        bench.post_alerts("prod", &alerts).await;
+    }
+    // Each of the first moves to where one of the second lives, which moves on.
+    bench.reload(&routes(["c", "b", "a"])).await;
+    bench.pass(Duration::ZERO).await;
+    bench.pass(Duration::ZERO).await;
+    let scan = crate::store::Scan {
+        kind: crate::store::Kind::Group,
+        after: Default::default(),
+        limit: 1_000,
+    };
+    let found = bench.materials.store.scan(scan).await.unwrap();
+    let groups = found.docs.iter().flatten();
+    let alerts = groups.map(|doc| groups::read_group(doc).unwrap().alerts.len());
+    assert_eq!(alerts.collect::<Vec<_>>(), [1; 120]);
+}
+
 /// Two label names with the same FNV-1a.
 const TWINS: [&str; 2] = ["8yn0iYCKYHlIj4-BwPqk", "GReLUrM4wMqfg9yzV3KQ"];
 

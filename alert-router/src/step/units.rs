@@ -69,6 +69,9 @@ pub(super) fn draft(
     for shared in &changes.shared {
         clusters.join(&shared.groups);
     }
+    for between in &changes.moves {
+        clusters.join(between);
+    }
     let mut drafts: BTreeMap<usize, Draft> = BTreeMap::new();
     for (id, touched) in changes.groups {
         let cluster = clusters.find(id);

@@ -37,31 +37,20 @@ use plans::Plans;
 use world::World;
 
 /// Worlds in which something was broken once.
-const PINNED: &[u64] = &[10, 55, 244, 375, 498];
+const PINNED: &[u64] = &[
+    10, 20, 44, 55, 73, 106, 112, 125, 244, 302, 310, 322, 331, 358, 364, 375, 379, 383, 448, 464,
+    470, 498,
+];
 /// Worlds that break still, each with the invariant that it breaks. One that is whole again, or
 /// breaks another one, fails the test: so the list only ever says what is so.
 const OPEN: &[(u64, &str)] = &[
-    // Its route took the alert to another destination and back, to a third group: the destination
-    // that was told in the first group is told again there, and both groups tell it of the end.
-    // 73 has one router; 448 looks like it.
-    (73, "told-once"),
-    (112, "told-once"),
-    (448, "told-once"),
-    // One router reports a block that it learns of late, while another one delivers; nobody reports
-    // the end. Why is not known.
-    (125, "troubles-end"),
-    (358, "troubles-end"),
-    (364, "troubles-end"),
-    (470, "troubles-end"),
-    // The announcement came due while its only router was dead. It came back with another route, to
-    // a lane that had never owed it, and the end was taken in before that lane spoke.
-    (302, "heard-truth"),
-    // Several routers, with different configs: not looked into.
-    (310, "heard-truth"),
-    (322, "heard-truth"),
-    (331, "heard-truth"),
-    (383, "heard-truth"),
-    (464, "heard-truth"),
+    // Three routers get the same config at the same instant. One tells a destination that is new;
+    // then its group is as if new, in the same millisecond, and tells the same under the same id.
+    // Perhaps another router's older config, in which that destination is not, has closed its lane.
+    (259, "same-bytes"),
+    // No config changes here: the clock steps back twice, and an occurrence that nobody was told of
+    // is taken for the one that was told before. Not looked into.
+    (264, "heard-truth"),
 ];
 /// Worlds that are played unless `SIMULATION_SEEDS` says otherwise.
 const SEEDS: u64 = 160;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use alert_engine::{Intake, LaneKey, Rehomed, Says, StillInFlight};
+use alert_engine::{Intake, LaneKey, LanePolicy, Opens, Rehomed, Says, StillInFlight};
 
 use crate::grouping::told_a;
-use crate::world::{Answer, World, at, lane, policy};
+use crate::world::{Answer, World, at, lane, lasting, policy};
 
 /// A was told from `G` to `room`; then it is routed to `H`, which tells `destination`.
 fn reload(world: &mut World, destination: &'static str) -> Result<Rehomed, StillInFlight> {
@@ -27,8 +27,17 @@ fn reload(world: &mut World, destination: &'static str) -> Result<Rehomed, Still
 
 fn resolve_everywhere(world: &mut World) {
     let end = world.now;
-    world.observe("G", "A", "A", Says::Resolved { end });
-    world.observe("H", "A", "A", Says::Resolved { end });
+    let sites: Vec<_> = world.sites.keys().copied().collect();
+    for site in sites {
+        world.observe(site, "A", "A", Says::Resolved { end });
+    }
+}
+
+/// The config drops the route of `G`, and its destination with it if `destinations` lacks it.
+fn drop_route(world: &mut World, destinations: &[&'static str]) {
+    let destinations = policy(destinations).destinations;
+    *world.policy() = policy(&[]);
+    world.policy().destinations = destinations;
 }
 
 #[test]
@@ -43,7 +52,7 @@ fn renamed_receiver_is_the_same_lane() {
 fn moved_to_another_group_of_the_same_destination_is_no_news() {
     let mut world = told_a();
     assert_eq!(reload(&mut world, "room"), Ok(Rehomed::Gone));
-    assert_eq!(reload(&mut world, "room"), Ok(Rehomed::NotHere));
+    assert_eq!(reload(&mut world, "room"), Ok(Rehomed::Nothing));
     world.at("10:00");
     assert!(world.group().is_over());
     resolve_everywhere(&mut world);
@@ -177,4 +186,129 @@ fn a_destination_that_left_the_route_still_hears_the_end() {
         "10:05 room AllResolved -A",
         "10:05 mail AllResolved -A",
     ]);
+}
+
+#[test]
+fn moved_on_to_a_third_group_of_the_first_destination_is_no_news() {
+    let mut world = told_a();
+    reload(&mut world, "mail").unwrap();
+    world.lanes_are(&["room", "mail"]);
+    world
+        .at("10:00")
+        .add_group("I", policy(&["room"]), Intake::Webhook);
+    assert_eq!(world.rehome("A", "H", "I"), Ok(Rehomed::Departed));
+    assert_eq!(world.rehome("A", "G", "I"), Ok(Rehomed::Gone));
+    assert_eq!(world.rehome("A", "G", "I"), Ok(Rehomed::Nothing));
+    assert!(world.group().is_over());
+    world.at("20:00");
+    resolve_everywhere(&mut world);
+    world.at("60:00").heard(&[
+        "0:05 First +A",
+        "0:15 mail First +A",
+        "20:05 mail AllResolved -A",
+        "20:05 room AllResolved -A",
+    ]);
+}
+
+#[test]
+fn what_an_alert_left_in_a_first_group_may_move_on_before_the_alert_does() {
+    let mut world = told_a();
+    reload(&mut world, "mail").unwrap();
+    world.lanes_are(&["room", "mail"]);
+    world
+        .at("10:00")
+        .add_group("I", policy(&["room"]), Intake::Webhook);
+    assert_eq!(world.rehome("A", "G", "I"), Ok(Rehomed::Gone));
+    world.at("11:00");
+    assert_eq!(world.rehome("A", "H", "I"), Ok(Rehomed::Departed));
+    world.at("20:00");
+    resolve_everywhere(&mut world);
+    world.at("60:00").heard(&[
+        "0:05 First +A",
+        "0:15 mail First +A",
+        "20:05 mail AllResolved -A",
+        "20:05 room AllResolved -A",
+    ]);
+}
+
+#[test]
+fn what_came_due_while_nobody_looked_is_owed_where_the_alert_moves() {
+    for destinations in [&["room", "mail"][..], &["mail"]] {
+        let mut world = World::new();
+        world.fires("A", "0:00");
+        world.kill_before_next_look();
+        world.now = at("1:00");
+        world.add_group("H", policy(&["mail"]), Intake::Webhook);
+        drop_route(&mut world, destinations);
+        assert_eq!(world.rehome("A", "G", "H"), Ok(Rehomed::Gone));
+        resolve_everywhere(&mut world);
+        world.lanes_are(&["room", "mail"]);
+        world.at("60:00").heard(&["1:00 mail Missed !A"]);
+    }
+}
+
+#[test]
+fn what_came_due_and_ended_before_the_alert_moved_is_owed_where_it_moves() {
+    let mut world = World::new();
+    world.fires("A", "0:00");
+    world.kill_before_next_look();
+    world.now = at("1:00");
+    drop_route(&mut world, &["mail"]);
+    world.resolves("A");
+    world.add_group("H", policy(&["mail"]), Intake::Webhook);
+    assert_eq!(world.rehome("A", "G", "H"), Ok(Rehomed::Gone));
+    world.lanes_are(&["room", "mail"]);
+    world.at("60:00").heard(&["1:00 mail Missed !A"]);
+}
+
+#[test]
+fn what_did_not_come_due_before_the_alert_moved_is_not_owed() {
+    let mut world = World::new();
+    world.fires("A", "0:00");
+    world.at("0:04");
+    assert_eq!(reload(&mut world, "mail"), Ok(Rehomed::Gone));
+    resolve_everywhere(&mut world);
+    world.at("60:00").heard(&[]);
+}
+
+#[test]
+fn what_is_on_its_way_to_a_destination_that_the_alert_leaves_is_owed_to_the_next_one() {
+    let mut world = World::new();
+    world.channel("room", "0:00", Answer::Refuses);
+    world.fires("A", "0:00");
+    world.at("0:05");
+    assert_eq!(reload(&mut world, "mail"), Ok(Rehomed::Departed));
+    resolve_everywhere(&mut world);
+    world.lanes_are(&["room", "mail"]);
+    world.at("60:00").heard(&["0:05 mail Missed !A"]);
+}
+
+#[test]
+fn what_came_due_for_a_destination_that_left_the_route_is_owed_to_those_that_are_left() {
+    let mut world = World::new();
+    world.fires("A", "0:00");
+    world.now = at("1:00");
+    *world.policy() = policy(&["mail"]);
+    world.resolves("A");
+    world.lanes_are(&["room", "mail"]);
+    world.at("60:00").heard(&["1:00 mail Missed !A"]);
+}
+
+#[test]
+fn a_fallback_is_not_opened_by_a_move() {
+    let mut world = told_a();
+    let mut with_fallback = policy(&["room", "spare"]);
+    with_fallback.lanes.insert(
+        lane("spare"),
+        LanePolicy {
+            opens: Opens::WhenFailing {
+                lane: lane("room"),
+                after: lasting("10:00"),
+            },
+            ..LanePolicy::default()
+        },
+    );
+    world.add_group("H", with_fallback, Intake::Webhook);
+    assert_eq!(world.rehome("A", "G", "H"), Ok(Rehomed::Gone));
+    world.at("60:00").heard(&["0:05 First +A"]);
 }

@@ -223,8 +223,20 @@ impl World {
     ) -> Result<Rehomed, StillInFlight> {
         let mut old = self.sites.remove(from).unwrap();
         let new = self.sites.get_mut(to).unwrap();
-        let lanes = new.policy.lanes.keys().copied().collect();
-        let rehomed = rehome(&key(alert), &mut old.group, &mut new.group, &lanes);
+        let context = |policy| Context {
+            now: self.now,
+            policy,
+            sources: &self.sources,
+            mutes: &self.quiet,
+            owners: &self.owners,
+        };
+        let rehomed = rehome(
+            &key(alert),
+            (&mut old.group, &context(&old.policy)),
+            (&mut new.group, &context(&new.policy)),
+        );
+        self.notes.extend(old.group.take_notes());
+        self.notes.extend(new.group.take_notes());
         self.sites.insert(from, old);
         rehomed
     }
