@@ -24,6 +24,7 @@ use crate::reload::{self, ReloadError, Reloader};
 use crate::render::Renderer;
 use crate::step::{Deps, Step};
 use crate::store::{MemoryStore, OpenError, SqliteSettings, SqliteStore, Store, StoreError};
+use crate::trouble::config::ConfigTroubles;
 use crate::web::{self, Web};
 use crate::webhook::{Intake, KnownSources};
 
@@ -78,6 +79,7 @@ pub struct App {
     router: axum::Router,
     listener: TcpListener,
     reloader: Arc<Reloader>,
+    config_troubles: ConfigTroubles,
     ready: watch::Sender<bool>,
     clock: Arc<dyn Clock>,
     url: Arc<str>,
@@ -123,6 +125,13 @@ impl App {
         let (file, flags) = (options.config, options.flags);
         let reloader = Reloader::new(file, flags, materials, plans, Arc::clone(&metrics));
         let reloader = Arc::new(reloader);
+        let config_troubles = ConfigTroubles::new(
+            reloader.refusals(),
+            plan.clone(),
+            handle.clone(),
+            Arc::clone(&store),
+            Arc::clone(&clock),
+        );
         let quarantine = Quarantine::open(Arc::clone(&store), Arc::clone(&metrics)).await?;
         let intake = Intake {
             plan,
@@ -153,6 +162,7 @@ impl App {
             router,
             listener,
             reloader,
+            config_troubles,
             ready,
             clock,
             url,
@@ -177,6 +187,7 @@ impl App {
             router,
             listener,
             reloader,
+            config_troubles,
             ready,
             clock,
             url,
@@ -190,6 +201,7 @@ impl App {
         };
         let (stop_step, step_stopping) = watch::channel(false);
         let work = tokio::spawn(step.run(clock, stopped(step_stopping), DRAIN));
+        let telling = tokio::spawn(config_troubles.tell());
         let server = tokio::spawn(web::serve(listener, router, stopped(stopping)));
         ready.send_replace(true);
         tracing::info!(url = %url, "listening; open the address in a browser, post webhooks to /webhook");
@@ -203,6 +215,7 @@ impl App {
         tracing::info!("stopping: requests and deliveries under way may end");
         ready.send_replace(false);
         stop.send_replace(true);
+        telling.abort();
         // Requests need the step to be answered, so it stops after them.
         let served = tokio::time::timeout(DRAIN, server).await;
         stop_step.send_replace(true);

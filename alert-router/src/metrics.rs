@@ -170,6 +170,8 @@ metrics! {
         "Units written to the store, by whether they conflicted.";
     store_errors: IntCounterVec = "alert_router_store_errors_total", ["kind"],
         "Calls that the store could not answer.";
+    store_full: IntGauge = "alert_router_store_full", [],
+        "1 while the store's disk is full, and until it had room for five minutes.";
     step_seconds: Histogram = "alert_router_step_duration_seconds", [] in ANSWER_SECONDS,
         "Time that one step over all waiting work took, with its commit.";
     groups_cached: IntGauge = "alert_router_groups_cached", [],

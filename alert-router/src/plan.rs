@@ -190,8 +190,15 @@ impl Plan {
     /// How far a source is trusted.
     #[must_use]
     pub fn source_rules(&self, name: &SourceName) -> SourceRules {
-        let source = self.config.source(name);
         let usual = SourceRules::default();
+        if *name == SourceName::ours() {
+            // What we say is over only when we say so: nobody repeats it for us.
+            return SourceRules {
+                stale_after: Some(Duration::MAX),
+                ..usual
+            };
+        }
+        let source = self.config.source(name);
         SourceRules {
             doubt: source.doubt.unwrap_or(usual.doubt),
             stale_after: source.stale_after,

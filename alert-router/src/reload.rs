@@ -2,7 +2,7 @@
 //! running and says so.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
@@ -19,7 +19,7 @@ pub struct Reloader {
     plan: watch::Sender<Arc<Plan>>,
     metrics: Arc<Metrics>,
     one_at_a_time: Mutex<()>,
-    refused: Mutex<Option<String>>,
+    refused: watch::Sender<Option<String>>,
 }
 
 /// Why the old config stays.
@@ -44,7 +44,7 @@ impl Reloader {
             plan,
             metrics,
             one_at_a_time: Mutex::default(),
-            refused: Mutex::default(),
+            refused: watch::channel(None).0,
         }
     }
 
@@ -55,22 +55,32 @@ impl Reloader {
     ///
     /// Everything that is wrong with the new config: then nothing changed.
     pub fn reload(&self) -> Result<Changes, ReloadError> {
-        let _one = lock(&self.one_at_a_time);
+        // Nothing is kept under this lock, so a panic elsewhere spoils nothing.
+        let one = self.one_at_a_time.lock();
+        let _one = one.unwrap_or_else(PoisonError::into_inner);
         let result = self.build();
         let outcome = if result.is_ok() { "done" } else { "refused" };
         self.metrics.reloads.with_label_values(&[outcome]).inc();
         self.metrics.config_ok.set(i64::from(result.is_ok()));
-        *lock(&self.refused) = result.as_ref().err().map(ToString::to_string);
-        let plan = result?;
-        let changes = Changes::between(self.plan.borrow().config(), plan.config());
-        self.plan.send_replace(Arc::new(plan));
-        Ok(changes)
+        let refused = result.as_ref().err().map(ToString::to_string);
+        let changes = result.map(|plan| {
+            let changes = Changes::between(self.plan.borrow().config(), plan.config());
+            self.plan.send_replace(Arc::new(plan));
+            changes
+        });
+        self.refused.send_replace(refused);
+        changes
     }
 
     /// Why the last reload was refused; `None` if it took effect, or if there was none.
     #[must_use]
     pub fn refused(&self) -> Option<String> {
-        lock(&self.refused).clone()
+        self.refused.borrow().clone()
+    }
+
+    /// As [`refused`](Self::refused), for whoever waits for the next reload.
+    pub(crate) fn refusals(&self) -> watch::Receiver<Option<String>> {
+        self.refused.subscribe()
     }
 
     /// The file that is read; `None`: the built-in inbox.
@@ -96,9 +106,4 @@ pub fn read(file: Option<&Path>, flags: &Flags) -> Result<Config, ReloadError> {
         None => Config::default_inbox(flags),
     };
     config.map_err(|error| ReloadError(error.to_string()))
-}
-
-/// What is kept under these locks is whole at every moment, so a panic elsewhere spoils nothing.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,8 +7,9 @@ pub(crate) mod groups;
 mod identity;
 mod moves;
 mod observe;
+mod room;
 mod routing;
-mod sources;
+pub(crate) mod sources;
 mod sweep;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -35,6 +36,7 @@ use crate::turn::deliver::{Outgoing, Settled, deliver};
 use crate::webhook::payload::{Batch, RefusedAlert};
 use groups::Groups;
 use observe::Request;
+use room::Room;
 use routing::Routing;
 use sources::SourceBook;
 
@@ -123,7 +125,11 @@ pub struct Step {
     identities: identity::Identities,
     commands: mpsc::Receiver<Command>,
     deliveries: JoinSet<Settled>,
+    /// Told with the next step.
     troubles: Vec<Trouble>,
+    /// Told again, as the store did not take them.
+    untold: Vec<Trouble>,
+    room: Room,
     changes: watch::Sender<u64>,
     /// Groups that may live under an older config, or wait for the wrong instant.
     walk: sweep::Walk,
@@ -208,6 +214,8 @@ impl Step {
             sent: 0,
             deliveries: JoinSet::new(),
             troubles: Vec::new(),
+            untold: Vec::new(),
+            room: Room::default(),
             store,
             plan,
             metrics,
@@ -339,18 +347,14 @@ impl Step {
         if touched || more || wake.is_none_or(|at| at <= now) {
             next = self.turn().await?;
         }
-        next = [next, self.look_at_sources(now).await?]
-            .into_iter()
-            .flatten()
-            .min();
-        if more || !self.troubles.is_empty() {
-            next = Some(now);
-        }
-        if !self.unsettled.is_empty() {
-            let soon = now + STORE_PAUSE;
-            next = Some(next.map_or(soon, |next| next.min(soon)));
-        }
-        Ok(next)
+        let wakes = [
+            next,
+            self.look_at_sources(now).await?,
+            self.look_for_room(now),
+            (more || !self.troubles.is_empty()).then_some(now),
+            (!self.untold.is_empty() || !self.unsettled.is_empty()).then_some(now + STORE_PAUSE),
+        ];
+        Ok(wakes.into_iter().flatten().min())
     }
 
     /// Puts our own troubles among the requests, and returns them with where their answers come.
@@ -364,20 +368,30 @@ impl Step {
             });
             (trouble, answered)
         };
-        self.troubles.drain(..).map(tell).collect()
+        let troubles = self.untold.drain(..).chain(self.troubles.drain(..));
+        troubles.map(tell).collect()
     }
 
     /// Troubles that could not be stored are told again with the next step; returns the others.
     fn keep_untold(&mut self, told: Vec<Told>) -> Vec<Trouble> {
-        let mut stored = Vec::new();
+        let (mut stored, mut untold) = (Vec::new(), Vec::new());
         for (trouble, mut answered) in told {
-            if matches!(answered.try_recv(), Ok(Ok(_))) {
-                stored.push(trouble);
-            } else if !self.troubles.contains(&trouble) && self.troubles.len() < WAITING {
-                self.troubles.push(trouble);
+            match answered.try_recv() {
+                Ok(Ok(_)) => stored.push(trouble),
+                _ => untold.push(trouble),
             }
         }
+        self.tell_later(untold);
         stored
+    }
+
+    /// Remembers troubles for a step that is not the next at once: the store needs a pause.
+    pub(crate) fn tell_later(&mut self, troubles: Vec<Trouble>) {
+        for trouble in troubles {
+            if !self.untold.contains(&trouble) && self.untold.len() < WAITING {
+                self.untold.push(trouble);
+            }
+        }
     }
 
     /// Takes what else waits, up to the bound of one step.
@@ -410,7 +424,8 @@ impl Step {
         self.troubles.extend(troubles);
     }
 
-    pub(crate) fn count_store_error(&self, error: &StoreError) {
+    pub(crate) fn count_store_error(&mut self, error: &StoreError) {
+        self.look_whether_full(error);
         let kind = match error {
             StoreError::Unavailable(_) => "unavailable",
             StoreError::Full { .. } => "full",

@@ -152,7 +152,7 @@ impl Step {
             let says = match alert.ends_at {
                 None => Says::Firing {
                     start: alert.starts_at,
-                    expires: None,
+                    expires: alert.expires,
                 },
                 Some(end) => Says::Resolved { end },
             };

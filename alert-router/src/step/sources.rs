@@ -68,11 +68,18 @@ impl SourceBook {
 
     fn read(plan: &Plan, docs: impl Iterator<Item = Doc>) -> Self {
         let mut book = Self::default();
+        for name in [SourceName::ours(), test_button()] {
+            let (rules, life) = (plan.source_rules(&name), None);
+            book.known.0.insert(name, Source { rules, life });
+        }
         for doc in docs {
             let Ok(stored) = serde_json::from_slice::<Stored>(&doc.bytes) else {
                 continue;
             };
             let name = SourceName::new(&stored.name);
+            if keeps_no_time(&name) {
+                continue;
+            }
             let life = stored.life();
             book.known.0.insert(
                 name.clone(),
@@ -123,7 +130,7 @@ impl SourceBook {
         who: impl Iterator<Item = (&'a SourceName, &'a Envelope)>,
     ) -> Vec<SourceName> {
         let mut back = Vec::new();
-        for (name, envelope) in who {
+        for (name, envelope) in who.filter(|(name, _)| !keeps_no_time(name)) {
             let source = self.known.0.entry(name.clone()).or_insert_with(|| Source {
                 rules: plan.source_rules(name),
                 life: None,
@@ -262,6 +269,16 @@ impl SourceBook {
             details.dirty = false;
         }
     }
+}
+
+/// Whom the alerts of the page's button come from.
+pub(crate) fn test_button() -> SourceName {
+    SourceName::new("test-button")
+}
+
+/// We speak when there is trouble, people test when they like: saying nothing is no silence.
+fn keeps_no_time(name: &SourceName) -> bool {
+    *name == SourceName::ours() || *name == test_button()
 }
 
 pub(crate) fn source_key(name: &SourceName) -> DocKey {

@@ -4,14 +4,13 @@
 //! another commit. So what they hear may fall behind (the router died in between) or come in the
 //! wrong order (of two routers, one is slow). Both are mended by looking at the circuit again.
 
-use alert_engine::{AlertKey, SourceName, Timestamp};
+use alert_engine::Timestamp;
 
 use crate::metrics::Metrics;
 use crate::plan::Outlet;
 use crate::step::Step;
-use crate::step::groups::home_key;
 use crate::store::StoreError;
-use crate::trouble::Trouble;
+use crate::trouble::{Trouble, known};
 
 impl Step {
     /// Shows for each destination of the config whether it takes something, and tells operators
@@ -22,7 +21,8 @@ impl Step {
             .accounts(plan.outlets().map(|(_, outlet)| outlet))
             .await?;
         self.metrics.blocked.reset();
-        let mut troubles = Vec::new();
+        // An earlier run may have died while its store was full, or before it told that it is not.
+        let mut troubles = Vec::from_iter(self.room_if_any());
         for (key, outlet) in plan.outlets() {
             let since = accounts.blocked_since(key);
             show_circuit(&self.metrics, outlet, since.is_some());
@@ -46,16 +46,9 @@ impl Step {
         troubles: Vec<Trouble>,
         now: Timestamp,
     ) -> Result<Vec<Trouble>, StoreError> {
-        let homes = troubles.iter().map(|trouble| {
-            let fingerprint = trouble.batch(now).alerts[0].identity;
-            home_key(&AlertKey {
-                source: SourceName::ours(),
-                fingerprint,
-            })
-        });
-        let homes = self.store.load(homes.collect()).await?.docs;
-        let told = troubles.into_iter().zip(homes);
-        let missed = told.filter(|(trouble, home)| trouble.fires() != home.is_some());
+        let known = known(&*self.store, &troubles, now).await?;
+        let told = troubles.into_iter().zip(known);
+        let missed = told.filter(|(trouble, known)| trouble.fires() != *known);
         Ok(missed.map(|(trouble, _)| trouble).collect())
     }
 
@@ -79,7 +72,7 @@ impl Step {
             Err(error) => {
                 self.count_store_error(&error);
                 // Told again they are no news, and then we look again.
-                self.report(blocks.into_iter());
+                self.tell_later(blocks);
             }
         }
     }

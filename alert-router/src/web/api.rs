@@ -1,8 +1,9 @@
 //! The JSON API and what monitoring asks: every answer is bounded, every refusal says why.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use alert_engine::{GroupId, SourceName};
+use alert_engine::GroupId;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -17,6 +18,7 @@ use crate::history::Event;
 use crate::id;
 use crate::receiver;
 use crate::step::groups::group_key;
+use crate::step::sources::test_button;
 use crate::store::{HistoryQuery, Kind, Position, Scan, StoreError};
 use crate::webhook::payload::{BodyLimits, parse};
 
@@ -207,8 +209,11 @@ pub(super) async fn history(
     }))
 }
 
-/// A new alert of the source `test` each time, which ends by nothing but the next config's mercy:
-/// it is marked as a test, and posted as if by an Alertmanager.
+/// How long a test alert fires: long enough to be told, short enough to see its end, too.
+const TEST_FIRES: Duration = Duration::from_secs(60);
+
+/// A new alert each time, which says that it is a test, and is over by itself: nobody upstream
+/// knows of it and would say so.
 pub(super) async fn test_alert(State(web): State<Web>) -> Result<StatusCode, Refusal> {
     let now = web.intake.clock.now();
     let at = jiff::Timestamp::from_millisecond(now.as_millis())
@@ -217,17 +222,20 @@ pub(super) async fn test_alert(State(web): State<Web>) -> Result<StatusCode, Ref
     let body = serde_json::json!({"version": "4", "alerts": [{
         "status": "firing",
         "labels": {"alertname": "TestAlert", "severity": "info", "test": at},
-        "annotations": {"summary": "a test alert from the button of this page: nothing is wrong"},
+        "annotations": {"summary": "a test alert from the button of the page: nothing is wrong; it is over in a minute"},
         "startsAt": at,
     }]});
     let none = std::collections::BTreeSet::new();
-    let batch = parse(
+    let mut batch = parse(
         &Bytes::from(body.to_string()),
         &none,
         &BodyLimits::default(),
     )
     .expect("what this function writes is a webhook body");
-    let taken = web.step.observe(SourceName::new("test"), batch).await;
+    for alert in &mut batch.alerts {
+        alert.expires = Some(now + TEST_FIRES);
+    }
+    let taken = web.step.observe(test_button(), batch).await;
     taken
         .map(|_| StatusCode::ACCEPTED)
         .map_err(|busy| Refusal::Busy(busy.to_string()))

@@ -7,11 +7,14 @@ use alert_engine::{
 };
 use bytes::Bytes;
 use jiff::tz::TimeZone;
+use prometheus::IntGaugeVec;
+use prometheus::core::Collector;
 use serde::Serialize;
 
 use super::Web;
-use crate::dead_letter;
+use crate::dead_letter::{self, DeadLetter};
 use crate::plan::Plan;
+use crate::quarantine::Quarantined;
 use crate::receiver;
 use crate::step::bodies;
 use crate::store::{Kind, Scan, Store, StoreError, codec};
@@ -23,6 +26,8 @@ const GROUPS: usize = 100;
 const ALERTS: usize = 50;
 /// Messages of the inbox that it shows.
 const MESSAGES: usize = 50;
+/// Dead letters, and bodies in quarantine, that it shows.
+const KEPT: usize = 20;
 
 /// Everything on the page.
 #[derive(Serialize)]
@@ -33,10 +38,18 @@ pub(super) struct View {
     /// Open groups that are not among them.
     more_groups: u64,
     messages: Vec<MessageCard>,
-    dead_letters: Vec<LetterCard>,
+    dead_letters: Kept<LetterCard>,
+    quarantine: Kept<BodyCard>,
     url: String,
     port: String,
     curl: String,
+}
+
+/// What waits for a person: the newest few, and how many there are.
+#[derive(Serialize)]
+struct Kept<T> {
+    count: u64,
+    cards: Vec<T>,
 }
 
 /// An open group.
@@ -82,8 +95,18 @@ struct MessageCard {
 struct LetterCard {
     id: String,
     receiver: String,
+    destination: String,
     at: String,
     reason: String,
+}
+
+#[derive(Serialize)]
+struct BodyCard {
+    id: String,
+    source: String,
+    at: String,
+    why: String,
+    bytes: usize,
 }
 
 impl View {
@@ -96,32 +119,81 @@ impl View {
             .map(|entry| MessageCard::of(entry, zone))
             .collect();
         let letters = dead_letter::list(&*web.store).await?;
-        let letter = |letter: dead_letter::DeadLetter| LetterCard {
-            at: show(Timestamp::from_millis(letter.at_ms), zone),
-            reason: format!("{} {}", letter.answer, letter.fix.unwrap_or_default()),
-            receiver: letter.receiver,
-            id: letter.id,
+        let bodies = web.quarantine.list().await?;
+        let depth = web.store.depth().await?;
+        let count = |kind: Kind| {
+            let found = depth.docs.iter().find(|(found, _)| *found == kind);
+            found.map_or(0, |(_, count)| *count)
         };
+        let letter = |letter| LetterCard::of(letter, zone);
+        let body = |body| BodyCard::of(body, zone);
         let port = web.url.rsplit(':').next().unwrap_or_default().to_owned();
-        let mut troubles = Vec::new();
-        if let Some(why) = web.reloader.refused() {
-            troubles.push(format!(
-                "the last reload was refused, and the old config is in effect: {why}"
-            ));
-        }
         let groups = groups(web, &plan).await?;
         Ok(Self {
             version: env!("CARGO_PKG_VERSION"),
-            troubles,
+            troubles: troubles(web),
             more_groups: more_groups(web, groups.len()).await?,
             groups,
             messages,
-            dead_letters: letters.into_iter().map(letter).collect(),
+            dead_letters: Kept {
+                count: count(Kind::DeadLetter),
+                cards: newest(letters, |letter| letter.at_ms).map(letter).collect(),
+            },
+            quarantine: Kept {
+                count: count(Kind::Quarantine),
+                cards: newest(bodies, |body| body.at_ms).map(body).collect(),
+            },
             url: web.url.to_string(),
             port,
             curl: curl(&web.url, web.intake.clock.now()),
         })
     }
+}
+
+/// What an operator should know now, whether or not the config says who hears of it.
+fn troubles(web: &Web) -> Vec<String> {
+    let mut troubles = Vec::new();
+    if let Some(why) = web.reloader.refused() {
+        troubles.push(format!(
+            "the last reload was refused, and the old config is in effect: {why}"
+        ));
+    }
+    if web.metrics.store_full.get() > 0 {
+        troubles.push(
+            "there was no space left for the store: while that lasts, webhooks are answered 503; \
+             free space on its disk"
+                .to_owned(),
+        );
+    }
+    for blocked in raised(&web.metrics.blocked) {
+        let (receiver, destination) = (&blocked["receiver"], &blocked["destination"]);
+        troubles.push(format!(
+            "receiver {receiver} ({destination}) takes nothing until somebody mends its settings: \
+             alert-router send-test --receiver {receiver} shows its answer"
+        ));
+    }
+    for silent in raised(&web.metrics.source_silent) {
+        let source = &silent["source"];
+        troubles.push(format!(
+            "nothing came from source {source} for its `silent_after`: is its Alertmanager up, and \
+             does its `url` still point here?"
+        ));
+    }
+    troubles
+}
+
+/// The labels of the series that are not zero.
+fn raised(gauge: &IntGaugeVec) -> Vec<BTreeMap<String, String>> {
+    let families = gauge.collect();
+    let series = families.iter().flat_map(|family| family.get_metric());
+    let raised = series.filter(|metric| metric.get_gauge().get_value() > 0.0);
+    let labels = |metric: &prometheus::proto::Metric| {
+        let pairs = metric.get_label().iter();
+        pairs
+            .map(|pair| (pair.name().to_owned(), pair.value().to_owned()))
+            .collect()
+    };
+    raised.map(labels).collect()
 }
 
 /// The open groups, those with something firing first.
@@ -282,6 +354,39 @@ fn lane_state(lane: &Lane, zone: &TimeZone) -> String {
     state
 }
 
+/// The newest of what is kept, as many as the page shows.
+fn newest<T>(mut kept: Vec<T>, at: impl Fn(&T) -> i64) -> impl Iterator<Item = T> {
+    kept.sort_by_key(|one| std::cmp::Reverse(at(one)));
+    kept.into_iter().take(KEPT)
+}
+
+impl LetterCard {
+    fn of(letter: DeadLetter, zone: &TimeZone) -> Self {
+        let fix = letter
+            .fix
+            .map_or_else(String::new, |fix| format!("; {fix}"));
+        Self {
+            at: show(Timestamp::from_millis(letter.at_ms), zone),
+            reason: letter.answer + &fix,
+            receiver: letter.receiver,
+            destination: letter.destination,
+            id: letter.id,
+        }
+    }
+}
+
+impl BodyCard {
+    fn of(body: Quarantined, zone: &TimeZone) -> Self {
+        Self {
+            at: show(Timestamp::from_millis(body.at_ms), zone),
+            id: body.id,
+            source: body.source,
+            why: body.why,
+            bytes: body.bytes,
+        }
+    }
+}
+
 impl MessageCard {
     fn of(entry: receiver::Entry, zone: &TimeZone) -> Self {
         let firing = entry
@@ -341,6 +446,15 @@ fn curl(url: &str, now: Timestamp) -> String {
 pub(super) mod samples {
     use super::*;
 
+    impl<T> Kept<T> {
+        fn none() -> Self {
+            Self {
+                count: 0,
+                cards: Vec::new(),
+            }
+        }
+    }
+
     pub(in crate::web) fn empty() -> View {
         View {
             version: "0.0.0",
@@ -348,7 +462,8 @@ pub(super) mod samples {
             groups: Vec::new(),
             more_groups: 0,
             messages: Vec::new(),
-            dead_letters: Vec::new(),
+            dead_letters: Kept::none(),
+            quarantine: Kept::none(),
             url: "http://127.0.0.1:9095".to_owned(),
             port: "9095".to_owned(),
             curl: curl(
@@ -390,9 +505,31 @@ pub(super) mod samples {
             text: evil.to_owned(),
             firing: true,
         };
+        let letter = LetterCard {
+            id: "0".repeat(32),
+            receiver: evil.to_owned(),
+            destination: evil.to_owned(),
+            at: "2026-11-24 00:22:55 UTC".to_owned(),
+            reason: evil.to_owned(),
+        };
+        let body = BodyCard {
+            id: "1".repeat(32),
+            source: evil.to_owned(),
+            at: "2026-11-24 00:22:55 UTC".to_owned(),
+            why: evil.to_owned(),
+            bytes: 12,
+        };
         View {
             groups: vec![group],
             messages: vec![message],
+            dead_letters: Kept {
+                count: 21,
+                cards: vec![letter],
+            },
+            quarantine: Kept {
+                count: 1,
+                cards: vec![body],
+            },
             ..empty()
         }
     }

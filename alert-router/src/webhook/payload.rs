@@ -79,6 +79,8 @@ pub struct SeenAlert {
     pub starts_at: Timestamp,
     /// When upstream says it ended; `None` while it fires.
     pub ends_at: Option<Timestamp>,
+    /// When it is over unless it is said again; `None`, as for every webhook: when upstream says so.
+    pub expires: Option<Timestamp>,
     raw: Bytes,
 }
 
@@ -322,6 +324,7 @@ fn read_alert(
         ),
         starts_at,
         ends_at: ends_at.map(|end| end.max(starts_at)),
+        expires: None,
         raw,
     })
 }

@@ -59,7 +59,7 @@ async fn the_test_button_makes_an_alert_that_says_that_it_is_a_test() {
     let pressed = router.ask("POST", "/api/v1/test-alert", "").await.unwrap();
     assert_eq!(pressed.status, 202);
     let groups = router.list("groups").await;
-    assert_eq!(groups[0]["source"], "test");
+    assert_eq!(groups[0]["source"], "test-button");
     assert!(
         groups[0].to_string().contains("nothing is wrong"),
         "{groups:?}"

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::router::{Folder, body, firing};
+use crate::router::{Folder, Router, body, firing};
 use crate::sink::Sink;
 use crate::wait::until;
 
@@ -104,4 +104,96 @@ async fn f60_a_destination_that_refuses_our_credentials_is_reported_elsewhere_an
     assert_eq!(sink.at("/bad").len(), 1, "no login storm");
     let failures = "alert_router_delivery_failures_total{channel=\"webhook\",reason=\"auth\",receiver=\"bad\"}";
     assert_eq!(router.metric(failures).await, 1.0);
+}
+
+/// Waits until the trouble of this name is over; operators hear that with their next message.
+async fn until_over(router: &Router, alertname: &str) {
+    until(&format!("{alertname} is over"), async || {
+        let groups = router.list("groups").await;
+        let about = |group: &&serde_json::Value| group["alerts"][0]["name"] == alertname;
+        let group = groups.iter().find(about);
+        let counts = group.map(|group| (group["firing"].clone(), group["over"].clone()));
+        let over = counts == Some((json!(0), json!(1)));
+        over.then_some(()).ok_or(format!("{counts:?}"))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refused_reload_is_told_with_its_error_and_ends_with_the_next_good_one() {
+    let sink = Sink::start().await;
+    let good = config(&sink);
+    let folder = Folder::with(&good);
+    let router = folder.start().await;
+    folder.configure(&good.replace("receiver: good\n", "receiver: goood\n"));
+    let reload = async || router.ask("POST", "/-/reload", "").await.unwrap().status;
+    assert_eq!(reload().await, 400);
+    sink.until_heard("alertname", "+ConfigReloadFailed").await;
+    let notice = sink.at("/ops")[0].clone();
+    let summary = &notice.body["alerts"][0]["annotations"]["summary"];
+    let summary = summary.as_str().unwrap();
+    assert!(
+        summary.contains("line 3: route.receiver") && summary.contains("goood"),
+        "{summary}"
+    );
+    folder.configure(&good);
+    assert_eq!(reload().await, 200);
+    until_over(&router, "ConfigReloadFailed").await;
+}
+
+#[tokio::test]
+async fn a_refused_reload_ends_with_a_restart_on_a_good_config() {
+    let sink = Sink::start().await;
+    let good = config(&sink);
+    let folder = Folder::with(&good);
+    let router = folder.start().await;
+    folder.configure("receivers: nonsense\n");
+    let answer = router.ask("POST", "/-/reload", "").await.unwrap();
+    assert_eq!(answer.status, 400);
+    sink.until_heard("alertname", "+ConfigReloadFailed").await;
+    router.stop().await;
+    folder.configure(&good);
+    let router = folder.start().await;
+    until_over(&router, "ConfigReloadFailed").await;
+}
+
+#[tokio::test]
+async fn what_was_open_about_a_destination_ends_when_it_leaves_the_config() {
+    let sink = Sink::start().await;
+    sink.answer("/bad", 401);
+    let folder = Folder::with(&config(&sink));
+    let router = folder.start().await;
+    router.take(&[firing(&[("alertname", "A")])]).await;
+    sink.until_heard("alertname", "+DestinationBlocked").await;
+    let page = router.get("/view").await.body;
+    assert!(page.contains("send-test --receiver bad"), "{page}");
+    folder.configure(&config(&sink).replace("/bad", "/elsewhere"));
+    let answer = router.ask("POST", "/-/reload", "").await.unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    until_over(&router, "DestinationBlocked").await;
+}
+
+#[tokio::test]
+async fn the_page_counts_what_was_given_up_and_what_is_in_quarantine_and_says_how_to_replay() {
+    let sink = Sink::start().await;
+    sink.answer("/bad", 400);
+    let folder = Folder::with(&config(&sink));
+    let router = folder.start().await;
+    assert_eq!(router.post("unreadable").await.status, 400);
+    router.take(&[firing(&[("alertname", "A")])]).await;
+    let letters = "alert_router_dead_letters_total{receiver=\"bad\"}";
+    router.until_metric(letters, 1.0).await;
+    let letter = router.list("dead-letters").await[0]["id"].clone();
+    let body = router.list("quarantine").await[0]["id"].clone();
+    let (letter, body) = (letter.as_str().unwrap(), body.as_str().unwrap());
+    let page = router.get("/view").await.body;
+    for part in [
+        "Given up: 1 ".to_owned(),
+        format!("alert-router dead-letters replay {letter} "),
+        format!("alert-router dead-letters replay {letter} --as-sent"),
+        "Quarantine: 1 ".to_owned(),
+        format!("alert-router quarantine replay {body} "),
+    ] {
+        assert!(page.contains(&part), "no {part} in {page}");
+    }
 }
