@@ -125,13 +125,6 @@ impl App {
         let (file, flags) = (options.config, options.flags);
         let reloader = Reloader::new(file, flags, materials, plans, Arc::clone(&metrics));
         let reloader = Arc::new(reloader);
-        let config_troubles = ConfigTroubles::new(
-            reloader.refusals(),
-            plan.clone(),
-            handle.clone(),
-            Arc::clone(&store),
-            Arc::clone(&clock),
-        );
         let quarantine = Quarantine::open(Arc::clone(&store), Arc::clone(&metrics)).await?;
         let intake = Intake {
             plan,
@@ -143,7 +136,7 @@ impl App {
         };
         let resender = Resender::new(Arc::clone(&store), Arc::clone(&metrics), Arc::clone(&clock));
         telemetry.collect(metrics.registry().clone());
-        let router = web::router(Web {
+        let web = Web {
             intake,
             store,
             step: handle,
@@ -155,14 +148,13 @@ impl App {
             ready: is_ready,
             reloader: Arc::clone(&reloader),
             telemetry: telemetry.clone(),
-        });
-        let router = Telemetry::instrument(&telemetry, router);
+        };
         Ok(Self {
             step,
-            router,
+            config_troubles: config_troubles(&web),
+            router: Telemetry::instrument(&telemetry, web::router(web)),
             listener,
             reloader,
-            config_troubles,
             ready,
             clock,
             url,
@@ -289,4 +281,14 @@ fn open_store(
             Ok(Arc::new(store))
         }
     }
+}
+
+fn config_troubles(web: &Web) -> ConfigTroubles {
+    ConfigTroubles::new(
+        web.reloader.refusals(),
+        web.intake.plan.clone(),
+        web.step.clone(),
+        Arc::clone(&web.store),
+        Arc::clone(&web.intake.clock),
+    )
 }
