@@ -86,15 +86,7 @@ impl Step {
         let mut changes = Changes::at(now);
         let (mut endings, mut circuits) = (Vec::new(), Vec::new());
         for (settled, stored) in ended.iter().zip(stored) {
-            let latest = self.sends.get(&settled.id);
-            let mut ending = Ending {
-                settled,
-                superseded: latest.is_some_and(|latest| *latest != settled.number),
-                stored,
-                records: Vec::new(),
-                waits: Vec::new(),
-                recovered: false,
-            };
+            let mut ending = Ending::of(settled, stored, self.sends.get(&settled.id));
             ending.tell_lanes(self.incarnation, &world, &mut groups);
             changes.shared.extend(ending.writes(&world));
             // What nobody can be told of any more is not written either.
@@ -177,6 +169,20 @@ fn circuit(accounts: &mut Accounts, settled: &Settled, now: Timestamp) -> Option
             accounts.answered(destination, &groups).map(|since| {
                 Trouble::unblocked(settled.outlet.receiver.destination(), now.max(since))
             })
+        }
+    }
+}
+
+impl<'a> Ending<'a> {
+    /// Nobody was told of it yet. `latest`: the number of the latest send of this delivery.
+    fn of(settled: &'a Settled, stored: Option<Doc>, latest: Option<&u64>) -> Self {
+        Self {
+            settled,
+            superseded: latest.is_some_and(|latest| *latest != settled.number),
+            stored,
+            records: Vec::new(),
+            waits: Vec::new(),
+            recovered: false,
         }
     }
 }

