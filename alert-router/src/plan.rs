@@ -89,7 +89,11 @@ impl Plan {
         let operators = config.operators.as_deref();
         let operators = operators.map(|receiver| {
             let operators = Operators::new(receiver, &policies);
-            routes.extend(operators.plans(&policies));
+            for (id, plan) in operators.plans(&policies) {
+                // With the receiver of the config's root they have its id: then what the config says
+                // of that route holds.
+                routes.entry(id).or_insert(plan);
+            }
             operators.tree
         });
         let closing = policies.policy(Duration::from_secs(300), Duration::from_secs(4 * 3600));

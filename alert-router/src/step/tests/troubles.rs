@@ -145,13 +145,20 @@ async fn a_silent_source_is_told_and_is_over_when_it_speaks() {
 }
 
 #[tokio::test]
+async fn operators_who_are_the_receiver_of_the_root_leave_its_timers_alone() {
+    let server = Server::start(|_, _| Reply::Ok(String::new())).await;
+    let mut bench = Bench::new(&format!("operators: hook\n{}", one_hook(&server))).await;
+    bench.post("A").await;
+    assert_eq!(server.count("/hook"), 1, "group_wait is 0s");
+}
+
+#[tokio::test]
 async fn an_alert_of_the_test_button_is_over_by_itself_and_its_source_is_never_silent() {
     let server = Server::start(|_, _| Reply::Ok(String::new())).await;
     let mut bench = Bench::new(&format!("operators: hook\n{}", one_hook(&server))).await;
     let mut test = batch(&[firing(&[("alertname", "TestAlert")])]);
     test.alerts[0].expires = Some(bench.clock.now() + Duration::from_secs(60));
     bench.post_batch(sources::test_button(), test).await;
-    bench.pass(Duration::from_secs(40)).await;
     assert_eq!(told_of(&server, "TestAlert"), (1, 0));
     bench.pass(Duration::from_secs(21)).await;
     bench.pass(Duration::from_secs(5 * 60)).await;
