@@ -108,7 +108,6 @@ if [ "$quick" = no ]; then
 fi
 [ "$quick" = yes ] && : "${kills:=12}"
 export CRASH_KILLS="${kills:-50}"
-not_run "an_alert_that_moves_is_told_as_if_it_stayed" "a known and open mistake of alert-engine; try cargo test -p alert-engine --test sequences -- --ignored"
 run "tests" 1200 cargo test --locked --workspace --no-fail-fast
 run "docs" 240 env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 

@@ -209,13 +209,41 @@ impl Group {
         self.state.id()
     }
 
-    /// Takes in one observation of an alert.
+    /// Takes in one observation of an alert that is routed to this group.
     ///
-    /// The same observation twice changes nothing but when it was last seen. Call it for every
-    /// group that the alert is routed to and for every group that holds it.
+    /// The same observation twice changes nothing but when it was last seen. Call it also for an
+    /// alert that was known here before a config change led it away and back, once it has
+    /// [moved](crate::rehome): it is at home here again.
     pub fn observe(&mut self, seen: &Observation, ctx: &Context<'_>) -> Observed {
         self.let_time_pass_if_due(ctx);
+        let back = self.welcome(&seen.key, ctx);
+        let mut observed = self.hear(seen, ctx);
+        if back
+            && matches!(observed, Observed::SeenOnly | Observed::Unchanged)
+            && let Some(alert) = self.state.alerts.get(&seen.key)
+        {
+            // That it is back is to be written.
+            observed = Observed::Changed {
+                episode: alert.episode,
+                change: Change::Detail,
+            };
+        }
+        self.follow(observed, ctx)
+    }
+
+    /// Takes in one observation of an alert that is routed elsewhere. Call it for every such group
+    /// that holds the alert: what its people were told as firing, they are told as over. An alert
+    /// that the group does not hold, or has just forgotten, it does not get to know.
+    pub fn overhear(&mut self, seen: &Observation, ctx: &Context<'_>) -> Observed {
+        self.let_time_pass_if_due(ctx);
+        if !self.state.alerts.contains_key(&seen.key) {
+            return Observed::NeverFired;
+        }
         let observed = self.hear(seen, ctx);
+        self.follow(observed, ctx)
+    }
+
+    fn follow(&mut self, observed: Observed, ctx: &Context<'_>) -> Observed {
         if let Observed::Changed { .. } = observed {
             self.keep_lanes(ctx.policy, ctx.now);
             self.quiet = Quiet::Unknown;

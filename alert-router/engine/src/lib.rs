@@ -4,8 +4,9 @@
 //! one instant per call.
 //!
 //! A [`Group`] owns its alerts and one [`Lane`] per destination. Alerts come in by
-//! [`Group::observe`]; [`Group::due`] says what wants to be told, [`Group::claim`] and
-//! [`Group::settle`] enclose each delivery, [`Group::next_wake`] says when to look again:
+//! [`Group::observe`], or by [`Group::overhear`] where they were led away; [`Group::due`] says what
+//! wants to be told, [`Group::claim`] and [`Group::settle`] enclose each delivery,
+//! [`Group::next_wake`] says when to look again:
 //!
 //! ```
 //! use std::time::Duration;

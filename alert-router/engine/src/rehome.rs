@@ -8,6 +8,7 @@ use crate::group::{Group, Quiet};
 use crate::id::{AlertKey, LaneKey};
 use crate::lane::{Heard, Lane};
 use crate::limits::VOICES_PER_ALERT;
+use crate::observe::Cause;
 use crate::policy::Policy;
 use crate::voice::Voice;
 
@@ -81,6 +82,23 @@ pub fn rehome(
     from.quiet = Quiet::Unknown;
     to.quiet = Quiet::Unknown;
     Ok(depart(alert, &episodes, from))
+}
+
+impl Group {
+    /// The alert is routed here. If it departed from here earlier, it lives here again: it is news
+    /// when it fires. Says whether it had.
+    pub(crate) fn welcome(&mut self, alert: &AlertKey, ctx: &Context<'_>) -> bool {
+        let held = self.state.alerts.get_mut(alert);
+        let Some(back) = held.filter(|held| held.departed) else {
+            return false;
+        };
+        back.departed = false;
+        let starts = back.voices.iter().filter_map(Voice::fires_since);
+        if let Some(start) = starts.min() {
+            self.follow_voices(alert, Cause::Fired { start }, ctx);
+        }
+        true
+    }
 }
 
 /// Two names of one episode, because both groups saw it begin.

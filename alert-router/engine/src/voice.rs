@@ -64,6 +64,14 @@ pub(crate) enum Moved {
 }
 
 impl Voice {
+    /// Since when it fires, if it does.
+    pub(crate) fn fires_since(&self) -> Option<Timestamp> {
+        match self.state {
+            VoiceState::Firing { start } => Some(start),
+            VoiceState::Doubted { .. } | VoiceState::Ended => None,
+        }
+    }
+
     pub(crate) fn begin(key: Fingerprint, says: Says, now: Timestamp) -> Self {
         let (state, known_end, expires) = match says {
             Says::Firing { start, expires } => (

@@ -285,7 +285,11 @@ impl Work<'_> {
         let known = held.group.state().alerts.get(&seen.observation.key);
         let text_is_new = known.is_none_or(|alert| alert.text != Text::Body(seen.alert.body));
         rests_on.insert(id);
-        match held.group.observe(&seen.observation, &ctx) {
+        let observed = match routed {
+            Some(_) => held.group.observe(&seen.observation, &ctx),
+            None => held.group.overhear(&seen.observation, &ctx),
+        };
+        match observed {
             Observed::Unchanged | Observed::NeverFired => {
                 let count = held.seen.entry(seen.observation.key.clone()).or_default();
                 *count += 1;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use alert_engine::{Intake, LaneKey, LanePolicy, Opens, Rehomed, Says, StillInFlight};
+use alert_engine::{Intake, LaneKey, LanePolicy, Observed, Opens, Rehomed, Says, StillInFlight};
 
 use crate::grouping::told_a;
 use crate::world::{Answer, World, at, lane, lasting, policy};
@@ -311,4 +311,50 @@ fn a_fallback_is_not_opened_by_a_move() {
     world.add_group("H", with_fallback, Intake::Webhook);
     assert_eq!(world.rehome("A", "G", "H"), Ok(Rehomed::Gone));
     world.at("60:00").heard(&["0:05 First +A"]);
+}
+
+#[test]
+fn an_alert_that_fires_again_where_it_departed_from_is_news_again() {
+    let mut world = told_a();
+    assert_eq!(reload(&mut world, "mail"), Ok(Rehomed::Departed));
+    world.channel("room", "10:00", Answer::HasNoSlot);
+    world.channel("room", "40:00", Answer::Delivers);
+    world.at("10:00");
+    resolve_everywhere(&mut world);
+    world.at("30:00");
+    let again = Says::Firing {
+        start: at("29:00"),
+        expires: None,
+    };
+    world.observe("G", "A", "A", again);
+    world.lanes_are(&["room", "mail"]);
+    world.at("60:00").heard(&[
+        "0:05 First +A",
+        "0:15 mail First +A",
+        "10:05 mail AllResolved -A",
+        "40:00 room NewAlerts +A -A late by 1795s",
+    ]);
+}
+
+#[test]
+fn what_a_group_has_just_forgotten_it_does_not_get_to_know_by_overhearing() {
+    let mut world = told_a();
+    assert_eq!(reload(&mut world, "mail"), Ok(Rehomed::Departed));
+    world.at("10:00");
+    resolve_everywhere(&mut world);
+    world.at("30:00");
+    let again = Says::Firing {
+        start: at("29:00"),
+        expires: None,
+    };
+    assert_eq!(world.overhear("G", "A", again), Observed::NeverFired);
+    world.observe("H", "A", "A", again);
+    world.lanes_are(&["room", "mail"]);
+    world.at("60:00").heard(&[
+        "0:05 First +A",
+        "0:15 mail First +A",
+        "10:05 room AllResolved -A",
+        "10:05 mail AllResolved -A",
+        "30:05 mail First +A",
+    ]);
 }

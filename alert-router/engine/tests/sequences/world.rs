@@ -272,6 +272,17 @@ impl World {
         voice: &str,
         says: Says,
     ) -> Observed {
+        let seen = self.observation(alert, voice, says);
+        self.call(site, |group, ctx| group.observe(&seen, ctx))
+    }
+
+    /// As `observe`, in a group that the alert is not routed to.
+    pub(crate) fn overhear(&mut self, site: &'static str, alert: &str, says: Says) -> Observed {
+        let seen = self.observation(alert, alert, says);
+        self.call(site, |group, ctx| group.overhear(&seen, ctx))
+    }
+
+    fn observation(&mut self, alert: &str, voice: &str, says: Says) -> Observation {
         let seen = Observation {
             key: key(alert),
             voice: Labels::from_iter([("alertname", alert), ("replica", voice)]).fingerprint(),
@@ -286,7 +297,7 @@ impl World {
         {
             life.spoke(&source.rules, self.now);
         }
-        self.call(site, |group, ctx| group.observe(&seen, ctx))
+        seen
     }
 
     /// Mutes `alert` from now on; `until` is announced, if given.
