@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use alert_engine::limits::ALERTS_PER_GROUP;
 use alert_engine::{AlertKey, Change, GroupId, Observation, Observed, Says, SourceName, Text};
 use tokio::sync::oneshot;
 
@@ -44,10 +45,6 @@ struct Round {
     /// Groups that somebody else changed meanwhile.
     conflicts: BTreeSet<GroupId>,
 }
-
-/// Why an alert beyond the bound of its group is refused, and what to do.
-const NO_ROOM: &str = "its group holds 20,000 alerts already: give the route a finer `group_by`, \
-                       reload, and replay it";
 
 /// Other replicas may win a group from under us so often; then the sender is asked to come again.
 const ROUNDS: usize = 5;
@@ -124,7 +121,7 @@ impl Step {
                     Effect::Unchanged => counts.unchanged += 1,
                     Effect::Refused => {
                         self.metrics.group_full.inc();
-                        counts.refused.push(alert.alert.refused(NO_ROOM));
+                        counts.refused.push(alert.alert.refused(&no_room()));
                     }
                 }
             }
@@ -347,6 +344,14 @@ impl Work<'_> {
         }
         changes
     }
+}
+
+/// Why an alert beyond the bound of its group is refused, and what to do.
+fn no_room() -> String {
+    format!(
+        "its group holds {ALERTS_PER_GROUP} alerts already: give the route a finer `group_by`, \
+         reload, and replay it"
+    )
 }
 
 impl Seen<'_> {

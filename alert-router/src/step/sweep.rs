@@ -405,10 +405,8 @@ impl Sweep<'_> {
             events.extend(self.world.notes(&mut held.group));
             let wake_at = self.world.wake(&held.group);
             let touched = Touched {
-                held,
-                wake_at,
-                writes: Vec::new(),
                 events,
+                ..Touched::new(held, wake_at)
             };
             changes.groups.insert(id, touched);
         }

@@ -148,10 +148,8 @@ fn touch(
         events.append(&mut happened.remove(&id).unwrap_or_default());
         let wake_at = world.wake(&held.group);
         let touched = Touched {
-            held,
-            wake_at,
-            writes: Vec::new(),
             events,
+            ..Touched::new(held, wake_at)
         };
         changes.groups.insert(id, touched);
     }

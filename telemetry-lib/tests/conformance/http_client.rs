@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body as AxumBody;
-use axum::extract::Path;
-use axum::routing::{any, get};
+use axum::routing::get;
 use futures_util::stream;
-use http::{Request, Response, StatusCode};
-use http_body_util::BodyExt;
+use http::{Request, Response};
 use telemetry_lib::Resends;
 use telemetry_lib::testing::TestTelemetry;
 use tokio::sync::Notify;
@@ -17,7 +15,7 @@ use tower::retry::{Policy, RetryLayer};
 use tower::{ServiceBuilder, ServiceExt};
 use tracing::Instrument;
 
-use super::net::{Body, Server, client, int, scrape};
+use super::net::{Body, Server, ask, client, int, scrape, statuses};
 use super::read::{ABSENT, BUCKETS, Row, assert_as_long, bounds, check, said, series};
 
 const DURATION: &str = "http_client_request_duration_seconds";
@@ -141,25 +139,9 @@ const ROWS: &[Row] = &[
     ),
 ];
 
-fn routes() -> Router {
-    let answer = |Path(code): Path<u16>| async move { StatusCode::from_u16(code).unwrap() };
-    Router::new().route("/status/{code}", any(answer))
-}
-
-async fn ask(
-    telemetry: &TestTelemetry,
-    request: Request<Body>,
-) -> Result<StatusCode, hyper_util::client::legacy::Error> {
-    let client = client(telemetry.handle(), false);
-    let response = client.oneshot(request).await?;
-    let status = response.status();
-    response.into_body().collect().await.unwrap();
-    Ok(status)
-}
-
 #[tokio::test]
 async fn a_span_says_what_the_conventions_say() {
-    let server = Server::start(routes()).await;
+    let server = Server::start(statuses()).await;
     let (at, port) = (server.address.to_string(), server.address.port());
     let here = |text: &str| {
         text.replace("{at}", &at)
@@ -182,7 +164,7 @@ async fn a_span_says_what_the_conventions_say() {
 #[tokio::test]
 async fn http_2_is_told_by_its_version() {
     let telemetry = TestTelemetry::start();
-    let server = Server::start(routes()).await;
+    let server = Server::start(statuses()).await;
     let request = server.request("GET", "/status/200");
     let client = client(telemetry.handle(), true);
     client.oneshot(request).await.unwrap();
@@ -261,7 +243,7 @@ impl<E> Policy<Request<Body>, Response<hyper::body::Incoming>, E> for ThreeTimes
 #[tokio::test]
 async fn each_attempt_is_a_span_of_its_own_and_says_which_one_it_is() {
     let telemetry = TestTelemetry::start();
-    let server = Server::start(routes()).await;
+    let server = Server::start(statuses()).await;
     let numbered = ServiceBuilder::new()
         .map_request(|mut request: Request<Body>| {
             request.extensions_mut().insert(Resends::default());
@@ -295,7 +277,7 @@ async fn each_attempt_is_a_span_of_its_own_and_says_which_one_it_is() {
 #[tokio::test]
 async fn the_metric_has_the_recommended_form_and_says_what_the_span_says() {
     let telemetry = TestTelemetry::start();
-    let server = Server::start(routes()).await;
+    let server = Server::start(statuses()).await;
     ask(&telemetry, server.request("GET", "/status/404"))
         .await
         .unwrap();

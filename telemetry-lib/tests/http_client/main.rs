@@ -9,34 +9,14 @@ mod net;
 mod through_reqwest;
 
 use axum::Router;
-use axum::extract::Path;
-use axum::routing::any;
 use futures_util::FutureExt;
-use http::{Request, Response, StatusCode};
-use http_body_util::BodyExt;
-use net::{Body, Server, client, scrape, text};
+use http::{Request, Response};
+use net::{Body, Server, ask, client, scrape, statuses, text};
 use telemetry_lib::testing::TestTelemetry;
 use tower::{Layer, Service, ServiceExt};
 use tracing::Instrument;
 
 const DURATION: &str = "http_client_request_duration_seconds";
-
-/// Answers with the status that the path names.
-fn statuses() -> Router {
-    let answer = |Path(code): Path<u16>| async move { StatusCode::from_u16(code).unwrap() };
-    Router::new().route("/status/{code}", any(answer))
-}
-
-async fn ask(
-    telemetry: &TestTelemetry,
-    request: Request<Body>,
-) -> Result<StatusCode, hyper_util::client::legacy::Error> {
-    let client = client(telemetry.handle(), false);
-    let response = client.oneshot(request).await?;
-    let status = response.status();
-    response.into_body().collect().await.unwrap();
-    Ok(status)
-}
 
 #[tokio::test]
 async fn what_fails_before_a_response_is_told_by_its_cause() {

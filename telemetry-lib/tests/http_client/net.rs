@@ -3,16 +3,18 @@
 use std::net::SocketAddr;
 
 use axum::Router;
+use axum::extract::Path;
+use axum::routing::any;
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request};
-use http_body_util::Full;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use telemetry_lib::testing::{AttributeValue, Exposition, TestTelemetry};
 use telemetry_lib::{HttpClient, Telemetry};
 use tokio::task::JoinHandle;
-use tower::Layer;
+use tower::{Layer, ServiceExt};
 
 pub(crate) type Body = Full<Bytes>;
 pub(crate) type Plain = Client<HttpConnector, Body>;
@@ -49,6 +51,24 @@ pub(crate) fn client(telemetry: &Telemetry, http2: bool) -> HttpClient<Plain> {
     let mut builder = Client::builder(TokioExecutor::new());
     let plain = builder.http2_only(http2).build_http();
     telemetry.http_client().layer(plain)
+}
+
+/// Answers with the status that the path names.
+pub(crate) fn statuses() -> Router {
+    let answer = |Path(code): Path<u16>| async move { StatusCode::from_u16(code).unwrap() };
+    Router::new().route("/status/{code}", any(answer))
+}
+
+/// One request through the layer, its body read to the end.
+pub(crate) async fn ask(
+    telemetry: &TestTelemetry,
+    request: Request<Body>,
+) -> Result<StatusCode, hyper_util::client::legacy::Error> {
+    let client = client(telemetry.handle(), false);
+    let response = client.oneshot(request).await?;
+    let status = response.status();
+    response.into_body().collect().await.unwrap();
+    Ok(status)
 }
 
 /// The page in OpenMetrics, which has the exemplars.
