@@ -61,7 +61,7 @@ pub struct Taken {
 }
 
 /// A batch was not taken, but would be later.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Busy {
     /// Too much waits.
     #[error("too many requests wait; try again")]
@@ -69,9 +69,18 @@ pub enum Busy {
     /// The server is stopping.
     #[error("the server is stopping; try again")]
     Stopping,
-    /// The store did not answer.
+    /// Other replicas won the same groups again and again.
+    #[error("other replicas change the same groups all the time; try again")]
+    Contended,
+    /// The store did not answer. Everybody who waited for the same write is told the same.
     #[error("{0}; try again")]
-    Store(String),
+    Store(#[source] Arc<StoreError>),
+}
+
+impl From<StoreError> for Busy {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
 }
 
 /// What is asked of the step.
@@ -332,10 +341,7 @@ impl Step {
             self.settle(work.ended).await?;
         }
         for (lanes, answer) in work.replays {
-            let done = self
-                .replay(&lanes)
-                .await
-                .map_err(|error| Busy::Store(error.to_string()));
+            let done = self.replay(&lanes).await.map_err(Busy::from);
             let _gone = answer.send(done);
         }
         if !self.circuits_shown {

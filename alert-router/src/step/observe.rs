@@ -64,17 +64,11 @@ impl Step {
                 Ok(round) => waiting = answer(waiting, round),
                 Err(error) => {
                     self.count_store_error(&error);
-                    let busy = Busy::Store(error.to_string());
-                    waiting
-                        .drain(..)
-                        .for_each(|r| drop(r.answer.send(Err(busy.clone()))));
+                    return refuse(waiting, &error.into());
                 }
             }
         }
-        let busy = Busy::Store("other replicas change the same groups all the time".to_owned());
-        waiting
-            .into_iter()
-            .for_each(|request| drop(request.answer.send(Err(busy.clone()))));
+        refuse(waiting, &Busy::Contended);
     }
 
     async fn round(&mut self, waiting: &[Request]) -> Result<Round, StoreError> {
@@ -377,4 +371,10 @@ fn answer(waiting: Vec<Request>, round: Round) -> Vec<Request> {
         }
     }
     again
+}
+
+fn refuse(waiting: Vec<Request>, busy: &Busy) {
+    for request in waiting {
+        let _gone = request.answer.send(Err(busy.clone()));
+    }
 }

@@ -65,7 +65,7 @@ impl ConfigTroubles {
             match self.take(&troubles).await {
                 Ok(()) => self.destinations = now,
                 Err(Busy::Stopping) => return,
-                Err(Busy::Queue | Busy::Store(_)) => {
+                Err(Busy::Queue | Busy::Contended | Busy::Store(_)) => {
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 }
@@ -83,8 +83,7 @@ impl ConfigTroubles {
     /// Tells what is so, and the end of what there is an alert of.
     async fn take(&self, troubles: &[Trouble]) -> Result<(), Busy> {
         let now = self.clock.now();
-        let known = known(&*self.store, troubles, now).await;
-        let known = known.map_err(|error| Busy::Store(error.to_string()))?;
+        let known = known(&*self.store, troubles, now).await?;
         for (trouble, known) in troubles.iter().zip(known) {
             if trouble.fires() || known {
                 let batch = trouble.batch(now);
