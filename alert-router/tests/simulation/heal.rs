@@ -21,8 +21,9 @@ use crate::world::World;
 const PATIENCE: usize = 60_000;
 /// Longer than a doubt, and than the longest back-off.
 const A_WHILE: Duration = Duration::from_secs(6 * 60);
-/// Longer than a cool-down, a step of the clock and the pause of a blocked destination together.
-const LONG: Duration = Duration::from_secs(2 * 3_600 + 40 * 60);
+/// Longer than the longest cool-down, which is the operators', a step of the clock and the pause of a
+/// blocked destination together.
+const LONG: Duration = Duration::from_secs(5 * 3_600 + 40 * 60);
 
 impl World<'_> {
     pub(crate) async fn heal(&mut self) -> Held {
