@@ -119,6 +119,14 @@ impl Facts {
         }
     }
 
+    /// The clock stepped back: until it shows again what it showed, routers may take what is over for
+    /// over just now, and what fires then for the same occurrence.
+    pub(crate) fn over_again(&mut self, until: Duration) {
+        for over in self.alerts.iter_mut().filter_map(|fact| fact.over.as_mut()) {
+            *over = until.max(*over);
+        }
+    }
+
     /// Alerts that every router must know: they fire, and nobody said otherwise.
     pub(crate) fn standing(&self) -> impl Iterator<Item = usize> {
         let alerts = self.alerts.iter().enumerate();

@@ -95,6 +95,9 @@ impl World<'_> {
         self.common.clock.set(to);
         self.clock_stepped_at = Some(self.now);
         self.facts.disturb();
+        if back {
+            self.facts.over_again(self.now + by);
+        }
         self.people.clock_stepped();
         for call in self.calls.values_mut() {
             call.disturbed = true;
