@@ -200,6 +200,34 @@ fn fallback_tells_what_was_missed_before_it_opened() {
 }
 
 #[test]
+fn an_open_fallback_waits_for_company_once_it_has_spoken() {
+    let mut world = with_fallback();
+    world.channel("room", "0:00", Answer::Fails);
+    world.fires("A", "0:00");
+    world.at("20:00").fires("B", "20:00");
+    world.at("20:03").fires("C", "20:03");
+    world.at("30:00").heard(&[
+        "10:05 spare First +A instead of room",
+        "20:05 spare NewAlerts +B +C =A instead of room",
+    ]);
+}
+
+#[test]
+fn fallback_that_opens_again_counts_from_then() {
+    let mut world = with_fallback();
+    world.channel("room", "0:00", Answer::Fails);
+    world.channel("room", "20:00", Answer::Delivers);
+    world.channel("room", "40:00", Answer::Fails);
+    world.fires("A", "0:00");
+    world.at("40:00").fires("B", "40:00");
+    world.at("60:00").heard(&[
+        "10:05 spare First +A instead of room",
+        "24:27 room First +A late by 1462s",
+        "50:05 spare NewAlerts +B =A instead of room",
+    ]);
+}
+
+#[test]
 fn fallback_of_a_lane_that_works_stays_quiet() {
     let mut world = with_fallback();
     world.fires("A", "0:00");
