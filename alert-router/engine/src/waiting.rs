@@ -10,7 +10,8 @@ pub enum WaitsFor {
     Answer,
     /// The next attempt, after one that failed.
     Retry,
-    /// A slot: a rate limit, or a destination that takes nothing.
+    /// A slot: a rate limit, a destination that takes nothing, or a process that sends as much at once
+    /// as it may.
     Slot,
     /// The end of the cool-down of what was given up.
     CoolDown,

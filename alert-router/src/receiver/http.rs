@@ -12,9 +12,10 @@ use crate::config::{SecretUrl, Trust};
 
 /// For name resolution, TCP and TLS together.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Shorter than servers keep an idle connection: a request on one that they are closing would be
-/// lost, and nobody could say whether it arrived.
-const IDLE: Duration = Duration::from_secs(30);
+/// Connections that are kept open between requests, for each server. None: each destination of the
+/// config would hold a descriptor, and a request on one that the server is closing would be lost,
+/// and nobody could say whether it arrived.
+const KEPT: usize = 0;
 /// Providers answer in a few hundred bytes; a captive portal may not.
 const MAX_ANSWER: usize = 64 * 1024;
 /// A hint longer than this is not a hint for us.
@@ -114,7 +115,7 @@ impl HttpClient {
             .retry(reqwest::retry::never())
             .referer(false)
             .connect_timeout(CONNECT)
-            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(KEPT)
             .user_agent(concat!("alert-router/", env!("CARGO_PKG_VERSION")))
             .no_proxy();
         if let Some(proxy) = proxy {

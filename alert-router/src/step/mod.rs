@@ -33,6 +33,7 @@ use crate::plan::Plan;
 use crate::store::{Store, StoreError};
 use crate::trouble::Trouble;
 use crate::turn::deliver::{Outgoing, Settled, deliver};
+use crate::turn::places::Places;
 use crate::webhook::payload::{Batch, RefusedAlert};
 use groups::Groups;
 use observe::Request;
@@ -133,7 +134,8 @@ pub struct Step {
     routing: Routing,
     identities: identity::Identities,
     commands: mpsc::Receiver<Command>,
-    deliveries: JoinSet<Settled>,
+    pub(crate) deliveries: JoinSet<Settled>,
+    pub(crate) places: Places,
     /// Told with the next step.
     troubles: Vec<Trouble>,
     /// Told again, as the store did not take them.
@@ -222,6 +224,7 @@ impl Step {
             sends: BTreeMap::new(),
             sent: 0,
             deliveries: JoinSet::new(),
+            places: Places::default(),
             troubles: Vec::new(),
             untold: Vec::new(),
             room: Room::default(),

@@ -1,6 +1,7 @@
 //! The step against a provider that answers as told, on a clock that only the test moves: what
 //! `/metrics` says while something waits.
 
+mod places;
 mod troubles;
 
 use super::*;
@@ -69,15 +70,20 @@ impl Bench {
     }
 
     async fn post_batch(&mut self, source: SourceName, batch: Batch) -> Taken {
+        let taken = self.take_in(source, batch).await;
+        self.answers().await;
+        taken
+    }
+
+    /// Posts a batch, and leaves the deliveries of what is due at once under way.
+    async fn take_in(&mut self, source: SourceName, batch: Batch) -> Taken {
         let handle = self.handle.clone();
         let taken = tokio::spawn(async move { handle.observe(source, batch).await });
         let command = self.step.commands.recv().await.unwrap();
         let mut work = Waiting::default();
         work.add(command);
         self.step(work).await;
-        let taken = taken.await.unwrap().unwrap();
-        self.answers().await;
-        taken
+        taken.await.unwrap().unwrap()
     }
 
     /// Lets all deliveries under way end, and steps over what became of them.

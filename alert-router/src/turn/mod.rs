@@ -7,6 +7,7 @@ mod compose;
 pub(crate) mod deliver;
 pub(crate) mod lanes;
 pub(crate) mod parts;
+pub(crate) mod places;
 mod prepare;
 mod settle;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use crate::store::{Doc, Kind, Revision, StoreError, Write};
 use account::{Accounts, More};
 use deliver::Outgoing;
 use lanes::Lanes;
+use places::Places;
 use prepare::{Desk, Prepared};
 
 /// Documents that one turn looks at; what is left is due again at once.
@@ -37,6 +39,9 @@ const TURN: usize = 500;
 const PARTS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// What a claim allows beyond the deadline of its channel, for our own work around it.
 const GRACE: Duration = Duration::from_secs(5);
+/// When what found no place looks again. Each look writes its group, so not sooner; not later,
+/// because a place is free for so long at most while somebody waits.
+const PLACE_AGAIN: Duration = Duration::from_millis(250);
 
 /// A lane that wants to speak, and through what.
 struct Want {
@@ -50,6 +55,8 @@ struct Turn<'a> {
     owner: alert_engine::Incarnation,
     groups: BTreeMap<GroupId, Held>,
     accounts: Accounts,
+    /// Free when the turn began.
+    places: Places,
     writes: BTreeMap<GroupId, Vec<Write>>,
     shared: Vec<Shared>,
     outgoing: Vec<Outgoing>,
@@ -92,6 +99,7 @@ impl Step {
             owner: self.incarnation,
             groups,
             accounts,
+            places: self.places.without(self.deliveries.len()),
             writes: BTreeMap::new(),
             shared: Vec::new(),
             outgoing: Vec::new(),
@@ -151,12 +159,18 @@ fn wants(world: &World<'_>, groups: &mut BTreeMap<GroupId, Held>) -> Vec<Want> {
     wants
 }
 
-fn by_destination(wants: Vec<Want>) -> impl Iterator<Item = Vec<Want>> {
+/// The wants of each destination. They compete for places: prioritised ones first, then the oldest.
+fn by_destination(wants: Vec<Want>) -> Vec<Vec<Want>> {
     let mut by: BTreeMap<LaneKey, Vec<Want>> = BTreeMap::new();
     for want in wants {
         by.entry(want.due.lane).or_default().push(want);
     }
-    by.into_values()
+    let mut all: Vec<Vec<Want>> = by.into_values().collect();
+    all.sort_by_key(|wants| {
+        let order = |want: &Want| (!want.due.priority, want.due.since);
+        wants.iter().map(order).min()
+    });
+    all
 }
 
 impl Turn<'_> {
@@ -168,6 +182,10 @@ impl Turn<'_> {
         let (outlet, destination, now) =
             (Arc::clone(&first.outlet), first.due.lane, self.world.now);
         let limits = outlet.receiver.limits();
+        if !wants.iter().any(|want| self.has_place(want)) {
+            self.await_place(&wants);
+            return Ok(());
+        }
         match self.accounts.passage(destination, now) {
             Passage::Shut { until } => {
                 self.postpone(&wants, until);
@@ -209,7 +227,10 @@ impl Turn<'_> {
         let mut prepared: Vec<Option<Prepared>> = prepared.into_iter().map(Some).collect();
         for at in plan.single {
             if let (Some(want), Some(prepared)) = (wants[at].take(), prepared[at].take()) {
-                self.claim(vec![want], prepared);
+                match self.has_place(&want) {
+                    true => self.claim(vec![want], prepared),
+                    false => self.await_place(&[want]),
+                }
             }
         }
         let digest: Vec<Want> = plan
@@ -217,7 +238,9 @@ impl Turn<'_> {
             .into_iter()
             .filter_map(|at| wants[at].take())
             .collect();
-        if let Some(first) = digest.first() {
+        if !digest.iter().any(|want| self.has_place(want)) {
+            self.await_place(&digest);
+        } else if let Some(first) = digest.first() {
             let carried: Vec<Due> = digest.iter().map(|want| want.due.clone()).collect();
             let id = digest_id(first.due.lane, &carried);
             let prepared = desk.prepare_digest(id, &digest).await?;
@@ -243,6 +266,16 @@ impl Turn<'_> {
             };
             self.postpone(std::slice::from_ref(want), next.max(soonest));
         }
+    }
+
+    /// Whether a delivery for this lane may be under way beside those that are.
+    fn has_place(&self, want: &Want) -> bool {
+        let left = self.places.without(self.outgoing.len());
+        left.has(want.due.priority)
+    }
+
+    fn await_place(&mut self, wants: &[Want]) {
+        self.postpone(wants, self.world.now + PLACE_AGAIN);
     }
 
     fn postpone(&mut self, wants: &[Want], until: Timestamp) {

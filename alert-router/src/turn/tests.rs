@@ -58,6 +58,7 @@ fn turn(world: World<'_>) -> Turn<'_> {
         world,
         owner: Incarnation(1),
         accounts: Accounts::default(),
+        places: Places::default(),
         writes: BTreeMap::new(),
         shared: Vec::new(),
         outgoing: Vec::new(),

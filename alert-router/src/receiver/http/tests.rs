@@ -1,6 +1,7 @@
 //! The way out: roots, proxies, deadlines, and what an error may name.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -122,6 +123,40 @@ async fn a_call_ends_at_its_deadline() {
         .await
         .unwrap_err();
     assert_eq!(error.to_string(), "no answer from 127.0.0.1 within 10s");
+}
+
+/// Answers every request of every connection and closes none; returns how many there were.
+async fn keeper() -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&connections);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                let mut request = [0; 1024];
+                while stream.read(&mut request).await.is_ok_and(|n| n > 0) {
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+                    let _ = stream.write_all(answer).await;
+                }
+            });
+        }
+    });
+    (port, connections)
+}
+
+#[tokio::test]
+async fn no_connection_outlives_its_request() {
+    let (port, connections) = keeper().await;
+    let client = HttpClient::new(None, &Trust::default()).unwrap();
+    for calls in 1..=3 {
+        let url = Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap();
+        client.call(get(url)).await.unwrap();
+        // Else the next call has time to find the connection of this one.
+        tokio::task::yield_now().await;
+        assert_eq!(connections.load(Ordering::SeqCst), calls);
+    }
 }
 
 #[tokio::test]
