@@ -38,7 +38,8 @@ pub struct Plan {
     /// For groups whose route left the config: nobody hears news of them, those who were told hear
     /// the end.
     closing: Policy,
-    outlets: BTreeMap<LaneKey, Arc<Outlet>>,
+    /// All ways to each destination: receivers may share one.
+    outlets: BTreeMap<LaneKey, Vec<Arc<Outlet>>>,
     by_receiver: BTreeMap<String, Vec<Arc<Outlet>>>,
     /// Where our own troubles go.
     operators: Option<RouteTree>,
@@ -71,10 +72,11 @@ impl Plan {
         for receiver in &config.receivers {
             by_receiver.insert(receiver.name.clone(), outlets(receiver, &builder, wire)?);
         }
-        let all = by_receiver.values().flatten();
-        let outlets: BTreeMap<LaneKey, Arc<Outlet>> = all
-            .map(|outlet| (outlet.key(), Arc::clone(outlet)))
-            .collect();
+        let mut outlets: BTreeMap<LaneKey, Vec<Arc<Outlet>>> = BTreeMap::new();
+        for outlet in by_receiver.values().flatten() {
+            let sharing = outlets.entry(outlet.key()).or_default();
+            sharing.push(Arc::clone(outlet));
+        }
         let destinations = Arc::new(outlets.keys().copied().collect::<BTreeSet<_>>());
         let policies = PolicyBuilder {
             config: &config,
@@ -158,17 +160,24 @@ impl Plan {
             .routes
             .get(&route)
             .and_then(|plan| plan.outlets.get(&lane));
-        own.or_else(|| self.outlets.get(&lane)).cloned()
+        own.cloned().or_else(|| self.outlet_to(lane))
     }
 
     /// What reaches a destination, whatever the route.
     pub(crate) fn outlet_to(&self, lane: LaneKey) -> Option<Arc<Outlet>> {
-        self.outlets.get(&lane).cloned()
+        self.outlets.get(&lane)?.last().cloned()
     }
 
-    /// All destinations.
+    /// All destinations, each with a way to it.
     pub(crate) fn outlets(&self) -> impl Iterator<Item = (LaneKey, &Outlet)> {
-        self.outlets.iter().map(|(lane, outlet)| (*lane, &**outlet))
+        let outlets = self.outlets.iter();
+        outlets.filter_map(move |(lane, all)| Some((*lane, &**all.last()?)))
+    }
+
+    /// All ways to a destination.
+    pub(crate) fn sharing(&self, lane: LaneKey) -> impl Iterator<Item = &Outlet> {
+        let all = self.outlets.get(&lane).into_iter().flatten();
+        all.map(|outlet| &**outlet)
     }
 
     /// The ways of one receiver.

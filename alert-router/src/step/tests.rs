@@ -216,6 +216,38 @@ async fn a_blocked_destination_shows_until_it_answers() {
 }
 
 #[tokio::test]
+async fn receivers_of_one_destination_show_its_circuit_alike() {
+    let server = Server::start(|n, _| match n {
+        0 => Reply::Http("401 Unauthorized", String::new()),
+        _ => Reply::Ok(String::new()),
+    })
+    .await;
+    let url = server.url("/hook");
+    let config = format!(
+        "receivers:\n  - {{name: a, webhook_configs: [{{url: '{url}'}}]}}\n  - {{name: b, webhook_configs: [{{url: '{url}'}}]}}\n\
+         route: {{receiver: a, group_by: [alertname], group_wait: 0s, routes: [{{receiver: b, matchers: [alertname=B]}}]}}\n"
+    );
+    let mut bench = Bench::new(&config).await;
+    let shown = |bench: &Bench| -> Vec<String> {
+        let text = bench.step.metrics.render();
+        let lines = text.lines().filter(|l| l.contains("destination_blocked{"));
+        let tail = |line: &str| line.rsplit("receiver=").next().unwrap().to_owned();
+        lines.map(tail).collect()
+    };
+    assert_eq!(shown(&bench), ["\"a\"} 0", "\"b\"} 0"]);
+    bench.post("A").await;
+    assert_eq!(shown(&bench), ["\"a\"} 1", "\"b\"} 1"]);
+    bench.post("B").await;
+    bench.pass(Duration::from_secs(16 * 60)).await;
+    bench.pass(Duration::from_secs(60)).await;
+    assert_eq!(shown(&bench), ["\"a\"} 0", "\"b\"} 0"]);
+    let heard = |receiver| {
+        format!("time_to_heard_seconds_count{{priority=\"normal\",receiver=\"{receiver}\"}}")
+    };
+    assert_eq!(["a", "b"].map(|r| bench.value(&heard(r))), [Some(1.0); 2]);
+}
+
+#[tokio::test]
 async fn a_destination_that_left_the_config_leaves_the_metrics() {
     let server = Server::start(|_, _| Reply::Http("401 Unauthorized", String::new())).await;
     let mut bench = Bench::new(&one_hook(&server)).await;

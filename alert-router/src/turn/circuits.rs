@@ -4,10 +4,10 @@
 //! another commit. So what they hear may fall behind (the router died in between) or come in the
 //! wrong order (of two routers, one is slow). Both are mended by looking at the circuit again.
 
-use alert_engine::Timestamp;
+use alert_engine::{LaneKey, Timestamp};
 
 use crate::metrics::Metrics;
-use crate::plan::Outlet;
+use crate::plan::Plan;
 use crate::step::Step;
 use crate::store::StoreError;
 use crate::trouble::{Trouble, known};
@@ -25,10 +25,12 @@ impl Step {
         let mut troubles = Vec::from_iter(self.room_if_any());
         for (key, outlet) in plan.outlets() {
             let since = accounts.blocked_since(key);
-            show_circuit(&self.metrics, outlet, since.is_some());
+            show_circuit(&self.metrics, &plan, key, since.is_some());
             let destination = outlet.receiver.destination();
-            self.metrics
-                .begin_receiver(&outlet.name, destination.channel);
+            for outlet in plan.sharing(key) {
+                self.metrics
+                    .begin_receiver(&outlet.name, destination.channel);
+            }
             troubles.push(match since {
                 Some(since) => Trouble::still_blocked(destination, since),
                 None => Trouble::unblocked(destination, now),
@@ -78,12 +80,15 @@ impl Step {
     }
 }
 
-/// Shows whether a destination takes nothing.
-pub(super) fn show_circuit(metrics: &Metrics, outlet: &Outlet, blocked: bool) {
-    let destination = outlet.receiver.destination();
-    let labels = [&*outlet.name, destination.channel, &destination.label];
-    metrics
-        .blocked
-        .with_label_values(&labels)
-        .set(blocked.into());
+/// Shows whether a destination takes nothing, for each receiver of the config that has it: whoever
+/// of them asked, the answer is the same for all.
+pub(super) fn show_circuit(metrics: &Metrics, plan: &Plan, destination: LaneKey, blocked: bool) {
+    for outlet in plan.sharing(destination) {
+        let destination = outlet.receiver.destination();
+        let labels = [&*outlet.name, destination.channel, &destination.label];
+        metrics
+            .blocked
+            .with_label_values(&labels)
+            .set(blocked.into());
+    }
 }

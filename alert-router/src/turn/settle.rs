@@ -93,10 +93,9 @@ impl Step {
             let known = settled.lanes.groups().any(|id| groups.contains_key(&id));
             let trouble = known.then(|| circuit(&mut accounts, settled, now));
             let trouble = trouble.flatten();
-            circuits.push((
-                settled,
-                accounts.blocked_since(settled.destination()).is_some(),
-            ));
+            let destination = settled.destination();
+            let blocked = accounts.blocked_since(destination).is_some();
+            circuits.push((destination, blocked));
             endings.push((ending, trouble));
         }
         changes.shared.extend(accounts.writes());
@@ -114,8 +113,8 @@ impl Step {
                 return Err(error);
             }
         };
-        for (settled, blocked) in circuits {
-            show_circuit(&self.metrics, &settled.outlet, blocked);
+        for (destination, blocked) in circuits {
+            show_circuit(&self.metrics, &plan, destination, blocked);
         }
         for (ending, trouble) in endings {
             if !ending.settled.lanes.meet(&conflicts) {
