@@ -1,6 +1,8 @@
 //! `replay --as-sent`: the stored bytes once more, exactly as they were. The lane learns nothing of
 //! it and keeps its cool-down, because the old text need not be the present truth; the history
-//! names it. A person asked for it, so it waits for no budget.
+//! names it. It takes its slots from the budget of its destination, like everything that goes there.
+
+mod slots;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,6 +49,9 @@ pub enum ResendError {
     /// Nothing reaches its destination any more.
     #[error("its destination left the config: put the receiver back, or drop the letter")]
     NoDestination,
+    /// The budget of its destination is used up.
+    #[error("its destination takes no more messages now: try again in {} s", .0.as_secs() + 1)]
+    NoSlot(Duration),
     /// The receiver failed again.
     #[error("{}", explain(.0))]
     Failed(SendError),
@@ -97,11 +102,11 @@ impl Resender {
         let lanes = lanes.ok_or(ResendError::NoDestination)?;
         let outlet = plan.outlet_to(lanes.destination());
         let outlet = outlet.ok_or(ResendError::NoDestination)?;
-        let parts = u32::try_from(delivery.parts.len())
-            .unwrap_or(u32::MAX)
-            .max(1);
+        let messages = delivery.messages();
+        self.take_slots(outlet.receiver.limits(), messages, &lanes)
+            .await?;
         let outgoing = Outgoing {
-            within: outlet.receiver.limits().deadline * parts + GRACE,
+            within: outlet.receiver.limits().deadline * messages + GRACE,
             outlet: Arc::clone(&outlet),
             delivery: Ok(delivery.clone()),
             id,
@@ -228,3 +233,6 @@ fn explain(error: &SendError) -> String {
         fix.unwrap_or_default()
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,6 +106,15 @@ pub struct Delivery {
     pub progress: Progress,
 }
 
+impl Delivery {
+    /// How many messages it still costs, from 1.
+    pub(crate) fn messages(&self) -> u32 {
+        let left = |part: &&Part| !self.progress.contains(&part.id);
+        let parts = self.parts.iter().filter(left).count();
+        u32::try_from(parts).unwrap_or(u32::MAX).max(1)
+    }
+}
+
 /// A message to be rendered, and what the lane remembers.
 #[derive(Clone, Debug)]
 pub struct Rendering<'a> {

@@ -19,9 +19,9 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// When there are slots again.
 #[derive(Clone, Copy)]
-pub(super) struct More {
+pub(crate) struct More {
     /// For anyone.
-    pub(super) all: Timestamp,
+    pub(crate) all: Timestamp,
     /// For prioritised ones.
     pub(super) priority: Timestamp,
 }
@@ -34,7 +34,7 @@ pub(crate) fn is_blocked(account: &Doc) -> bool {
 
 /// The accounts of one turn.
 #[derive(Default)]
-pub(super) struct Accounts(BTreeMap<LaneKey, Account>);
+pub(crate) struct Accounts(BTreeMap<LaneKey, Account>);
 
 #[derive(Default)]
 struct Account {
@@ -76,7 +76,7 @@ pub(crate) fn account_key(key: LaneKey) -> DocKey {
 
 impl Accounts {
     /// The accounts with these keys, as stored.
-    pub(super) fn read(keys: impl Iterator<Item = LaneKey>, docs: Vec<Option<Doc>>) -> Self {
+    pub(crate) fn read(keys: impl Iterator<Item = LaneKey>, docs: Vec<Option<Doc>>) -> Self {
         let account = |doc: Option<Doc>| {
             let revision = doc.as_ref().map_or(Revision::NONE, |doc| doc.revision);
             let stored = doc.and_then(|doc| serde_json::from_slice::<Stored>(&doc.bytes).ok());
@@ -104,7 +104,7 @@ impl Accounts {
     }
 
     /// How many messages may leave now, and when more may.
-    pub(super) fn slots(&self, limits: &Limits, digest: u32, now: Timestamp) -> (Slots, More) {
+    pub(crate) fn slots(&self, limits: &Limits, digest: u32, now: Timestamp) -> (Slots, More) {
         let rates = rates(limits);
         let short: Vec<Rate> = rates
             .iter()
@@ -145,12 +145,10 @@ impl Accounts {
     }
 
     /// Messages leave now, for these groups.
-    pub(super) fn take(
+    pub(crate) fn take(
         &mut self,
-        destination: LaneKey,
         limits: &Limits,
         messages: u32,
-        deadline: Timestamp,
         now: Timestamp,
         groups: &[GroupId],
     ) {
@@ -161,6 +159,17 @@ impl Accounts {
                 account.groups.extend(groups);
             }
         }
+    }
+
+    /// A delivery leaves now, which answers by `deadline`: of a circuit that is not closed it is the
+    /// probe.
+    pub(super) fn sent(
+        &mut self,
+        destination: LaneKey,
+        deadline: Timestamp,
+        now: Timestamp,
+        groups: &[GroupId],
+    ) {
         if let Some(account) = self.0.get_mut(&destination)
             && account.circuit != Circuit::Closed
         {
@@ -195,7 +204,7 @@ impl Accounts {
     }
 
     /// What changed, to be written with the groups that changed it.
-    pub(super) fn writes(self) -> Vec<Shared> {
+    pub(crate) fn writes(self) -> Vec<Shared> {
         let changed = self
             .0
             .into_iter()

@@ -315,8 +315,9 @@ impl Turn<'_> {
         };
         let groups: Vec<GroupId> = lanes.groups().collect();
         let messages = prepared.messages();
+        self.accounts.take(limits, messages, now, &groups);
         self.accounts
-            .take(destination, limits, messages, claim.deadline, now, &groups);
+            .sent(destination, claim.deadline, now, &groups);
         if let Ok(delivery) = &prepared.delivery {
             let write = keep_parts(delivery, prepared.stored, now);
             self.shared.push(Shared {

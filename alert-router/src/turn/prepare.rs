@@ -43,14 +43,7 @@ pub(super) struct Prepared {
 impl Prepared {
     /// How many messages it costs.
     pub(super) fn messages(&self) -> u32 {
-        let parts = self.delivery.as_ref().map_or(0, |delivery| {
-            delivery
-                .parts
-                .iter()
-                .filter(|part| !delivery.progress.contains(&part.id))
-                .count()
-        });
-        u32::try_from(parts).unwrap_or(u32::MAX).max(1)
+        self.delivery.as_ref().map_or(1, Delivery::messages)
     }
 }
 

@@ -121,7 +121,7 @@ impl From<ResendError> for Refusal {
         let why = error.to_string();
         match error {
             ResendError::Unknown => Self::NotFound(NO_LETTER),
-            ResendError::UnderWay | ResendError::CutOff => Self::Busy(why),
+            ResendError::UnderWay | ResendError::NoSlot(_) | ResendError::CutOff => Self::Busy(why),
             ResendError::NothingRendered | ResendError::NoDestination => Self::Unable(why),
             ResendError::Failed(_) => Self::Elsewhere(why),
             ResendError::Store(error) => Self::Store(error),
