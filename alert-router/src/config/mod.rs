@@ -41,7 +41,7 @@ pub use server::{Limits, StorePlace};
 pub use smtp::{Smarthost, SmtpAuth, SmtpTls, Trust};
 pub use source::{Credential, Source};
 pub use webhook::{HttpAuth, Webhook};
-pub use wecom::{AppFormat, BotFormat, WECOM_API, WecomApp, WecomBot};
+pub use wecom::{AppFormat, BotFormat, MentionWhen, People, WECOM_API, WecomApp, WecomBot};
 
 pub(crate) use duration::show as show_duration;
 

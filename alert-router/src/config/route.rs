@@ -57,7 +57,7 @@ pub(super) fn matchers(text: &str) -> Result<Matchers, Complaint> {
 }
 
 /// `matchers`, and the older `match` and `match_re`.
-fn matchers_of(f: &mut Fields<'_>) -> Matchers {
+pub(super) fn matchers_of(f: &mut Fields<'_>) -> Matchers {
     let texts = f.get("matchers").map(|n| n.list()).unwrap_or_default();
     let modern = texts.iter().filter_map(|n| n.parse(matchers));
     let modern = modern.fold(Matchers::default(), Matchers::and);

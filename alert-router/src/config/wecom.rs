@@ -1,12 +1,13 @@
 //! `wecom_configs` (a group robot, or an application) and upstream's `wechat_configs`, which is the
 //! application under other names.
 
+use alert_engine::Matchers;
 use reqwest::Url;
 
 use super::fields::{Fields, Given};
 use super::problem::Complaint;
 use super::read::Node;
-use super::{Channel, Secret, SecretUrl, address, webhook};
+use super::{Channel, Secret, SecretUrl, address, route, webhook};
 
 /// The vendor's API; what paths are appended to.
 pub const WECOM_API: &str = "https://qyapi.weixin.qq.com/cgi-bin/";
@@ -21,15 +22,33 @@ pub struct WecomBot {
     pub api_url: Url,
     /// The kind of message; default markdown.
     pub format: BotFormat,
-    /// User ids to mention, `@all` for everybody.
-    pub mention: Vec<String>,
-    /// Mobile numbers to mention: `mention_mobile`.
-    pub mention_mobile: Vec<String>,
+    /// Whom every message about new alerts mentions.
+    pub mention: People,
+    /// Whom it mentions besides, by alert: `mention_when`.
+    pub mention_when: Vec<MentionWhen>,
     /// Whether a short text follows that really mentions, where the format cannot: `mention_text`,
     /// default true. Costs one more message.
     pub mention_text: bool,
     /// The proxy for these calls. May hold credentials.
     pub proxy_url: Option<SecretUrl>,
+}
+
+/// People whom a robot mentions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct People {
+    /// User ids, `@all` for everybody: `mention`.
+    pub users: Vec<String>,
+    /// Mobile numbers: `mention_mobile`.
+    pub mobiles: Vec<String>,
+}
+
+/// People whom a robot mentions for some alerts only, such as those of a severity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MentionWhen {
+    /// Which alerts.
+    pub matchers: Matchers,
+    /// Whom.
+    pub people: People,
 }
 
 /// An application's messages to members: `wecom_configs: [{app: {…}}]`.
@@ -128,8 +147,8 @@ pub(super) fn read(f: &mut Fields<'_>, global: &WecomDefaults) -> Option<Channel
                 key: place.key,
                 api_url: place.api_url,
                 format: format.unwrap_or_default(),
-                mention: mentions.users,
-                mention_mobile: mentions.mobiles,
+                mention: mentions.people,
+                mention_when: mentions.when,
                 mention_text: mentions.text.unwrap_or(true),
                 proxy_url,
             }))
@@ -158,23 +177,58 @@ pub(super) fn read(f: &mut Fields<'_>, global: &WecomDefaults) -> Option<Channel
 
 /// Whom a robot mentions.
 struct Mentions {
-    users: Vec<String>,
-    mobiles: Vec<String>,
+    people: People,
+    when: Vec<MentionWhen>,
     text: Option<bool>,
 }
 
-impl Mentions {
+impl People {
     fn read(f: &mut Fields<'_>) -> Self {
         let list = |node: &Node<'_>| Some(node.texts());
         Self {
             users: f.read("mention", list).unwrap_or_default(),
             mobiles: f.read("mention_mobile", list).unwrap_or_default(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.mobiles.is_empty()
+    }
+}
+
+impl MentionWhen {
+    fn read(f: &mut Fields<'_>) -> Option<Self> {
+        let selects = ["matchers", "match", "match_re"].map(|key| f.get(key).is_some());
+        let matchers = route::matchers_of(f);
+        let people = People::read(f);
+        if !selects.contains(&true) {
+            let fix = "add matchers: ['severity=\"critical\"'], or mention these people beside it";
+            f.error(("it says for no alert whom to mention", fix));
+        }
+        if people.is_empty() {
+            f.error(("it mentions nobody", "add mention or mention_mobile"));
+        }
+        Some(Self { matchers, people })
+    }
+}
+
+impl Mentions {
+    fn read(f: &mut Fields<'_>) -> Self {
+        let people = People::read(f);
+        let when = f.get("mention_when").map(|node| node.list());
+        let when = when.unwrap_or_default();
+        Self {
+            people,
+            when: when
+                .iter()
+                .filter_map(|node| node.fields(MentionWhen::read))
+                .collect(),
             text: f.read("mention_text", Node::flag),
         }
     }
 
     fn refuse(&self, f: &Fields<'_>) {
-        if !self.users.is_empty() || !self.mobiles.is_empty() || self.text.is_some() {
+        if !self.people.is_empty() || !self.when.is_empty() || self.text.is_some() {
             let fix = "remove it: an application writes to the members in to_user";
             f.error_at("mention", ("an application mentions nobody", fix));
         }

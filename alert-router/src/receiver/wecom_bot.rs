@@ -111,8 +111,11 @@ impl Receiver for WecomBot {
 
     fn render(&self, rendering: &Rendering<'_>) -> Result<Vec<Part>, RenderError> {
         let content = Content::of(rendering.message, rendering.locale, &self.renderer);
-        let calls = self.mentions.calls(self.format, content.is_urgent());
-        let prefix = self.mentions.prefix(calls);
+        let people = self.mentions.people(rendering.message);
+        let calls = self
+            .mentions
+            .calls(self.format, &people, content.is_urgent());
+        let prefix = people.prefix(calls);
         let mut texts = content.fit(&Room {
             markup: self.format.markup(),
             bytes: self.format.bytes() - prefix.len(),
@@ -127,10 +130,10 @@ impl Receiver for WecomBot {
             Calls::Nobody | Calls::Inline => {}
             Calls::Listed => parts[..1]
                 .iter_mut()
-                .for_each(|(_, body)| self.mentions.list(body)),
+                .for_each(|(_, body)| people.list(body)),
             Calls::Afterwards => {
                 let mut text = body(Format::Text, &content.title(TEXT_BYTES));
-                self.mentions.list(&mut text);
+                people.list(&mut text);
                 parts.push(("mention".to_owned(), text));
             }
         }

@@ -162,6 +162,18 @@ const WRONG_CHANNELS: &[(&str, &str)] = &[
     ("wecom_configs", "{bot: {key: a}, mention: wangqing}"),
     (
         "wecom_configs",
+        "{bot: {key: a}, mention_when: [{mention: [b]}]}",
+    ),
+    (
+        "wecom_configs",
+        "{bot: {key: a}, mention_when: [{matchers: [severity=critical]}]}",
+    ),
+    (
+        "wecom_configs",
+        "{bot: {key: a}, mention_when: [{matchers: ['x=~('], mention: [b]}]}",
+    ),
+    (
+        "wecom_configs",
         "{bot: {key: a}, proxy_url: 'socks9://p.test'}",
     ),
     (
@@ -195,6 +207,10 @@ const WRONG_CHANNELS: &[(&str, &str)] = &[
     (
         "wecom_configs",
         "{app: {corp_id: c, secret: s, agent_id: 1, to_user: a}, mention: [a]}",
+    ),
+    (
+        "wecom_configs",
+        "{app: {corp_id: c, secret: s, agent_id: 1, to_user: a}, mention_when: [{matchers: [a=b], mention: [a]}]}",
     ),
     (
         "wechat_configs",

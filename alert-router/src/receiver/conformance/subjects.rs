@@ -75,8 +75,11 @@ impl Subject for WecomBotSubject {
             key: Secret::new("planted-key"),
             api_url: server.url("/cgi-bin/"),
             format: BotFormat::Markdown,
-            mention: vec!["wangqing".into()],
-            mention_mobile: Vec::new(),
+            mention: config::People {
+                users: vec!["wangqing".into()],
+                mobiles: Vec::new(),
+            },
+            mention_when: Vec::new(),
             mention_text: true,
             proxy_url: proxy("planted-proxy"),
         };

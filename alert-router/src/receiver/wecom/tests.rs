@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alert_engine::DeliveryId;
+use alert_engine::{DeliveryId, Matchers};
 use reqwest::Url;
 use wecom_sim::{Api, Config, Content, ErrCode, Fault, Message as Shown, Sim, TokenMode, Warning};
 
 use crate::clock::{Clock, ManualClock};
-use crate::config::{self, AppFormat, BotFormat, Secret};
+use crate::config::{self, AppFormat, BotFormat, MentionWhen, People, Secret};
 use crate::message::{Line, Message, Reason, Says};
 use crate::receiver::conformance::corpus;
 use crate::receiver::{
@@ -53,8 +53,17 @@ impl Corp {
             key: Secret::new("sim-bot-key"),
             api_url: self.api(),
             format,
-            mention: vec!["wangqing".into()],
-            mention_mobile: Vec::new(),
+            mention: People {
+                users: vec!["wangqing".into()],
+                mobiles: Vec::new(),
+            },
+            mention_when: vec![MentionWhen {
+                matchers: Matchers::parse("alertname=\"DiskFull\"").unwrap(),
+                people: People {
+                    users: vec!["lina".into()],
+                    mobiles: vec!["13800001111".into()],
+                },
+            }],
             mention_text: true,
             proxy_url: None,
         };

@@ -1,10 +1,12 @@
 //! Whom a robot calls by name. Only a text can do it for sure; markdown may, and nobody knows
 //! whether a phone rings; markdown_v2 cannot.
 
+use alert_engine::Labels;
 use serde_json::{Value, json};
 
 use super::{Format, MARKDOWN_BYTES};
-use crate::config;
+use crate::config::{self, MentionWhen};
+use crate::message::{GroupNews, Line, Message, Says};
 
 /// Ids in one list: more would be a mistake.
 const MOST: usize = 100;
@@ -12,10 +14,17 @@ const MOST: usize = 100;
 /// Who is to be called, and how.
 #[derive(Debug)]
 pub(super) struct Mentions {
-    users: Vec<String>,
-    mobiles: Vec<String>,
+    always: config::People,
+    when: Vec<MentionWhen>,
     /// Whether a text of its own follows where the format cannot call for sure.
     afterwards: bool,
+}
+
+/// The people whom one message calls; may be none.
+#[derive(Debug, Default)]
+pub(super) struct People {
+    users: Vec<String>,
+    mobiles: Vec<String>,
 }
 
 /// How a message calls people.
@@ -33,17 +42,30 @@ pub(super) enum Calls {
 
 impl Mentions {
     pub(super) fn of(config: &config::WecomBot) -> Self {
-        let some = |ids: &[String]| ids.iter().take(MOST).cloned().collect();
         Self {
-            users: some(&config.mention),
-            mobiles: some(&config.mention_mobile),
+            always: config.mention.clone(),
+            when: config.mention_when.clone(),
             afterwards: config.mention_text,
         }
     }
 
+    /// Whom a message calls. Alerts that are only counted show no labels, so nobody is called for
+    /// what they are.
+    pub(super) fn people(&self, message: &Message) -> People {
+        let labels: Vec<&Labels> = urgent(message).collect();
+        let matches = |when: &&MentionWhen| labels.iter().any(|it| when.matchers.matches(it));
+        let besides = self.when.iter().filter(matches).map(|when| &when.people);
+        let mut people = People::default();
+        for more in std::iter::once(&self.always).chain(besides) {
+            add(&mut people.users, &more.users);
+            add(&mut people.mobiles, &more.mobiles);
+        }
+        people
+    }
+
     /// Calls somebody only if there is somebody to call and a reason to.
-    pub(super) fn calls(&self, format: Format, urgent: bool) -> Calls {
-        if !urgent || (self.users.is_empty() && self.mobiles.is_empty()) {
+    pub(super) fn calls(&self, format: Format, people: &People, urgent: bool) -> Calls {
+        if !urgent || (people.users.is_empty() && people.mobiles.is_empty()) {
             return Calls::Nobody;
         }
         match format {
@@ -53,7 +75,9 @@ impl Mentions {
             Format::MarkdownV2 => Calls::Nobody,
         }
     }
+}
 
+impl People {
     /// What stands before the message: tags, for users only.
     pub(super) fn prefix(&self, calls: Calls) -> String {
         if calls != Calls::Inline {
@@ -72,5 +96,25 @@ impl Mentions {
     pub(super) fn list(&self, body: &mut Value) {
         body["text"]["mentioned_list"] = json!(self.users);
         body["text"]["mentioned_mobile_list"] = json!(self.mobiles);
+    }
+}
+
+/// The labels of what somebody should look at now.
+fn urgent(message: &Message) -> impl Iterator<Item = &Labels> {
+    let groups: &[GroupNews] = match &message.says {
+        Says::Group(group) => std::slice::from_ref(&**group),
+        Says::Digest(groups) => groups,
+        Says::Test => &[],
+    };
+    let alerts = groups.iter().flat_map(|group| &group.alerts);
+    let new = alerts.filter(|alert| matches!(alert.line, Line::New | Line::Reopened));
+    new.map(|alert| &alert.labels)
+}
+
+fn add(ids: &mut Vec<String>, more: &[String]) {
+    for id in more {
+        if ids.len() < MOST && !ids.contains(id) {
+            ids.push(id.clone());
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! What the robot sends: the bytes that WeCom gets, and what people read.
 
-use alert_engine::{Labels, Timestamp};
+use alert_engine::{Labels, Matchers, Timestamp};
 use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::config::Secret;
+use crate::config::{MentionWhen, People, Secret};
 use crate::message::{AlertLine, Message, Reason, Says};
 use crate::receiver::Rendering;
 use crate::render::{Language, Locale, samples};
@@ -16,10 +16,17 @@ fn config(format: BotFormat) -> config::WecomBot {
         key: Secret::new("693a91f6-planted"),
         api_url: Url::parse("http://127.0.0.1:9/cgi-bin/").unwrap(),
         format,
-        mention: Vec::new(),
-        mention_mobile: Vec::new(),
+        mention: People::default(),
+        mention_when: Vec::new(),
         mention_text: true,
         proxy_url: None,
+    }
+}
+
+fn people(users: &[&str]) -> People {
+    People {
+        users: users.iter().map(|user| (*user).to_owned()).collect(),
+        mobiles: Vec::new(),
     }
 }
 
@@ -158,8 +165,10 @@ fn a_label_that_spells_a_mention_or_a_link_makes_none() {
 fn a_markdown_message_is_followed_by_the_text_that_really_mentions() {
     let locale = samples::locale(Language::Chinese);
     let config = config::WecomBot {
-        mention: vec!["wangqing".into(), "@all".into()],
-        mention_mobile: vec!["13800001111".into()],
+        mention: People {
+            mobiles: vec!["13800001111".into()],
+            ..people(&["wangqing", "@all"])
+        },
         ..config(BotFormat::Markdown)
     };
     let bodies = bodies(&bot(&config), &samples::group(Reason::First), &locale);
@@ -179,7 +188,7 @@ fn a_markdown_message_is_followed_by_the_text_that_really_mentions() {
 #[test]
 fn a_text_message_mentions_by_itself() {
     let config = config::WecomBot {
-        mention: vec!["wangqing".into()],
+        mention: people(&["wangqing"]),
         ..config(BotFormat::Text)
     };
     let locale = samples::locale(Language::English);
@@ -193,7 +202,7 @@ fn without_the_text_markdown_mentions_inline_and_other_formats_not_at_all() {
     let locale = samples::locale(Language::English);
     for (format, mentions) in [(BotFormat::Markdown, true), (BotFormat::MarkdownV2, false)] {
         let config = config::WecomBot {
-            mention: vec!["wangqing".into(), "x><@all".into()],
+            mention: people(&["wangqing", "x><@all"]),
             mention_text: false,
             ..config(format)
         };
@@ -204,10 +213,34 @@ fn without_the_text_markdown_mentions_inline_and_other_formats_not_at_all() {
 }
 
 #[test]
+fn more_people_are_mentioned_for_new_alerts_that_match() {
+    let when = |matchers: &str, user: &str| MentionWhen {
+        matchers: Matchers::parse(matchers).unwrap(),
+        people: people(&[user, "wangqing"]),
+    };
+    let config = config::WecomBot {
+        mention: people(&["wangqing"]),
+        mention_when: vec![
+            when("alertname=\"DiskFull\"", "lihua"),
+            when("alertname=\"Another\"", "nobody"),
+        ],
+        ..config(BotFormat::Markdown)
+    };
+    let locale = samples::locale(Language::English);
+    let called = |reason| {
+        let bodies = bodies(&bot(&config), &samples::group(reason), &locale);
+        let text = bodies.last().unwrap();
+        text["text"]["mentioned_list"].clone()
+    };
+    assert_eq!(called(Reason::First), json!(["wangqing", "lihua"]));
+    assert_eq!(called(Reason::AllResolved), Value::Null);
+}
+
+#[test]
 fn nobody_is_mentioned_when_nothing_new_fires() {
     let locale = samples::locale(Language::English);
     let config = config::WecomBot {
-        mention: vec!["wangqing".into()],
+        mention: people(&["wangqing"]),
         ..config(BotFormat::Markdown)
     };
     for reason in [
