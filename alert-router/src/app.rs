@@ -136,6 +136,7 @@ impl App {
         };
         let resender = Resender::new(Arc::clone(&store), Arc::clone(&metrics), Arc::clone(&clock));
         telemetry.collect(metrics.registry().clone());
+        telemetry.collect_exemplars(metrics.exemplars().clone());
         let web = Web {
             intake,
             store,

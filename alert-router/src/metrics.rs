@@ -1,12 +1,16 @@
 //! Every metric of this binary, declared once. Series of closed label sets stand at zero from the
 //! start; names that come from the config (receivers, sources) appear when they are first used.
 
-use alert_engine::Became;
+use std::time::{Duration, UNIX_EPOCH};
+
+use alert_engine::{Became, Timestamp};
 use prometheus::core::Collector;
 use prometheus::{
     GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
+
+use telemetry_lib::Exemplars;
 
 use crate::step::words;
 use crate::webhook::{self, payload::Rejection};
@@ -53,11 +57,21 @@ impl RequestOutcome {
     }
 }
 
+/// How long people waited for one alert.
+pub(crate) struct Heard {
+    /// When it was confirmed.
+    pub(crate) at: Timestamp,
+    pub(crate) from_start: f64,
+    pub(crate) from_intake: f64,
+    pub(crate) priority: bool,
+}
+
 macro_rules! metrics {
     ($($(#[$doc:meta])* $field:ident : $kind:ident = $name:literal, [$($label:literal),*] $(in $buckets:ident)?, $help:literal;)*) => {
         /// The metrics of this process. Cheap to share behind an `Arc`.
         pub struct Metrics {
             registry: Registry,
+            exemplars: Exemplars,
             declared: Vec<Declared>,
             $($(#[$doc])* #[doc = $help] pub $field: $kind,)*
         }
@@ -75,7 +89,8 @@ macro_rules! metrics {
                     help: desc.help.clone(),
                     labels: desc.variable_labels.clone(),
                 }));)*
-                let metrics = Self { registry, declared, $($field,)* };
+                let exemplars = Exemplars::default();
+                let metrics = Self { registry, exemplars, declared, $($field,)* };
                 metrics.start_at_zero();
                 metrics
             }
@@ -227,6 +242,40 @@ impl Metrics {
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Which delivery told an alert, beside the buckets of the time that people waited for it.
+    #[must_use]
+    pub fn exemplars(&self) -> &Exemplars {
+        &self.exemplars
+    }
+
+    /// A delivery told people of these alerts. Its exemplar stands beside the one that waited longest,
+    /// and names the delivery, not a trace: history, log and page know it by that, and a delivery
+    /// may tell alerts of many requests.
+    pub(crate) fn heard(&self, receiver: &str, heard: &[Heard], delivery: &str) {
+        for one in heard {
+            for (series, wait) in self.waits(receiver, one) {
+                series.observe(wait);
+            }
+        }
+        let longest = heard.iter();
+        let longest = longest.max_by(|a, b| a.from_start.total_cmp(&b.from_start));
+        let Some(longest) = longest else { return };
+        let at = UNIX_EPOCH + Duration::from_millis(longest.at.as_millis().max(0).unsigned_abs());
+        for (series, wait) in self.waits(receiver, longest) {
+            self.exemplars
+                .mark(&series, wait, ("delivery_id", delivery), at);
+        }
+    }
+
+    fn waits(&self, receiver: &str, heard: &Heard) -> [(Histogram, f64); 2] {
+        let labels = [receiver, if heard.priority { "high" } else { "normal" }];
+        let series = |of: &HistogramVec| of.with_label_values(&labels);
+        [
+            (series(&self.heard_from_start), heard.from_start),
+            (series(&self.heard_from_intake), heard.from_intake),
+        ]
     }
 
     /// The text that Prometheus scrapes (format 0.0.4).

@@ -51,7 +51,7 @@ pub use http_client::{ClientFuture, HttpClient, HttpClientLayer, Resends};
 pub use init::{InitError, Report, Telemetry, init};
 pub use log::LogFilterError;
 pub use messaging::{Message, Operation, Origin};
-pub use metrics::catalog;
+pub use metrics::{Exemplars, catalog};
 #[cfg(feature = "axum")]
 pub use serve::{Grace, serve_gracefully};
 

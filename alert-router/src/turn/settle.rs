@@ -11,6 +11,7 @@ use super::deliver::{Settled, outcome};
 use super::parts;
 use crate::dead_letter;
 use crate::history::{Alerts, Carried, Event};
+use crate::metrics::Heard;
 use crate::receiver::{Failure, Progress};
 use crate::step::groups::{Changes, Held, Shared, Touched};
 use crate::step::world::World;
@@ -32,13 +33,6 @@ struct Ending<'a> {
     waits: Vec<Heard>,
     /// A lane that had given up was heard again.
     recovered: bool,
-}
-
-/// How long people waited for one alert.
-struct Heard {
-    from_start: f64,
-    from_intake: f64,
-    priority: bool,
 }
 
 impl Step {
@@ -375,17 +369,7 @@ impl Ending<'_> {
                 .with_label_values(&[receiver])
                 .inc_by(refused);
         }
-        for wait in &self.waits {
-            let labels = [receiver, if wait.priority { "high" } else { "normal" }];
-            metrics
-                .heard_from_start
-                .with_label_values(&labels)
-                .observe(wait.from_start);
-            metrics
-                .heard_from_intake
-                .with_label_values(&labels)
-                .observe(wait.from_intake);
-        }
+        metrics.heard(receiver, &self.waits, &self.settled.id.to_string());
     }
 }
 
@@ -412,6 +396,7 @@ fn waits(
         let episode = state.episodes.get(&line.episode)?;
         let alert = state.alerts.get(&episode.alert);
         Some(Heard {
+            at: now,
             from_start: now.since(episode.start).as_secs_f64(),
             from_intake: now.since(episode.since).as_secs_f64(),
             priority: alert.is_some_and(|alert| alert.priority),

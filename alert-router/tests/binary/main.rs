@@ -6,6 +6,7 @@ mod commands;
 mod dedup;
 mod http;
 mod intake;
+mod metrics;
 mod quarantine;
 mod reload;
 mod router;

@@ -240,6 +240,12 @@ impl Telemetry {
         self.inner.metrics.collect(registry);
     }
 
+    /// Adds exemplars to the histograms of such registries; a scraper that asks for OpenMetrics
+    /// sees them.
+    pub fn collect_exemplars(&self, exemplars: crate::Exemplars) {
+        self.inner.metrics.collect_exemplars(exemplars);
+    }
+
     /// The answer to a GET of `/metrics`, `/healthz` or `/readyz`, for servers that are not
     /// axum; `None` for everything else.
     #[must_use]

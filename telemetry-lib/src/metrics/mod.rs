@@ -6,6 +6,7 @@ pub mod catalog;
 mod client;
 mod exemplar;
 mod family;
+mod foreign_exemplar;
 mod health;
 mod http;
 mod instrument;
@@ -39,6 +40,7 @@ pub(crate) use self::catalog::RPC_STATUS_CODES;
 use self::catalog::{BUILD, Desc, FAMILIES_HIDDEN, OVERFLOW, REFUSED, SCRAPE_FAILURES, TARGET};
 pub(crate) use self::client::{ClientObservation, HttpClientMetrics};
 pub(crate) use self::exemplar::Exemplar;
+pub use self::foreign_exemplar::Exemplars;
 pub(crate) use self::http::{ActiveGuard, HttpServerMetrics, Observation};
 pub(crate) use self::job::{JobMetrics, JobOutcome};
 use self::model::{Gathered, OwnFamily, Point, PointValue};
@@ -119,6 +121,11 @@ impl Metrics {
     /// Shows the metrics of `registry` too.
     pub(crate) fn collect(&self, registry: prometheus::Registry) {
         self.0.registries.add(registry);
+    }
+
+    /// Shows exemplars beside the buckets of histograms in such registries.
+    pub(crate) fn collect_exemplars(&self, exemplars: Exemplars) {
+        self.0.registries.add_exemplars(exemplars);
     }
 
     /// Shows the counters of a tokio runtime; the first one stays.

@@ -1,6 +1,7 @@
 //! One gather: the families and their values at one moment, apart from any format, so that every
 //! format shows the same.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ pub(super) struct ForeignFamily {
     pub(super) help: String,
     /// Its samples as that crate writes them; both formats share this form of a line.
     pub(super) samples: String,
+    /// What stands behind a line of them in OpenMetrics.
+    pub(super) exemplars: BTreeMap<usize, String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

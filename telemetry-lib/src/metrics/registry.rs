@@ -1,7 +1,7 @@
 //! The registries of the `prometheus` crate that the user has, merged with our own families. The
 //! user was there first: on a clash of names theirs stays, ours is left out and said so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
 use std::sync::{Mutex, PoisonError};
@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use prometheus::proto::{MetricFamily, MetricType};
 use prometheus::{Registry, TextEncoder};
 
+use super::foreign_exemplar::Exemplars;
 use super::instrument::Counter;
 use super::model::{ForeignFamily, ForeignKind, Gathered};
 use crate::notice::Notices;
@@ -17,6 +18,8 @@ use crate::notice::Notices;
 #[derive(Debug)]
 pub(super) struct Registries {
     list: Mutex<Vec<Registry>>,
+    /// For the histograms in them.
+    exemplars: Mutex<Vec<Exemplars>>,
     /// Scrapes in which one of them panicked.
     failures: Counter,
     notices: Notices,
@@ -26,6 +29,7 @@ impl Registries {
     pub(super) fn new(notices: Notices) -> Self {
         Self {
             list: Mutex::default(),
+            exemplars: Mutex::default(),
             failures: Counter::default(),
             notices,
         }
@@ -34,6 +38,22 @@ impl Registries {
     pub(super) fn add(&self, registry: Registry) {
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         list.push(registry);
+    }
+
+    pub(super) fn add_exemplars(&self, exemplars: Exemplars) {
+        let list = self.exemplars.lock();
+        list.unwrap_or_else(PoisonError::into_inner).push(exemplars);
+    }
+
+    /// Exemplars by the line of `samples` that they stand behind.
+    fn exemplars_of(&self, samples: &str) -> BTreeMap<usize, String> {
+        let list = self.exemplars.lock();
+        let list = list.unwrap_or_else(PoisonError::into_inner);
+        let lines = samples.lines().enumerate();
+        let behind = |line| list.iter().find_map(|exemplars| exemplars.behind(line));
+        lines
+            .filter_map(|(number, line)| Some((number, behind(line)?)))
+            .collect()
     }
 
     pub(super) fn failures(&self) -> u64 {
@@ -51,7 +71,7 @@ impl Registries {
         let mut families = Vec::new();
         for registry in list {
             match catch_unwind(AssertUnwindSafe(|| read(&registry))) {
-                Ok(read) => families.extend(read),
+                Ok(read) => families.extend(read.into_iter().map(|family| self.marked(family))),
                 Err(_) => {
                     self.failures.add_one();
                     self.notices.once("a collector panicked", || {
@@ -63,6 +83,13 @@ impl Registries {
             }
         }
         families
+    }
+
+    fn marked(&self, mut family: ForeignFamily) -> Gathered {
+        if family.kind == ForeignKind::Histogram {
+            family.exemplars = self.exemplars_of(&family.samples);
+        }
+        Gathered::Foreign(family)
     }
 
     /// Puts `own` behind `foreign`, by name; returns how many were left out because a name was
@@ -96,12 +123,9 @@ impl Registries {
     }
 }
 
-fn read(registry: &Registry) -> Vec<Gathered> {
+fn read(registry: &Registry) -> Vec<ForeignFamily> {
     let families = registry.gather().into_iter();
-    families
-        .filter_map(foreign)
-        .map(Gathered::Foreign)
-        .collect()
+    families.filter_map(foreign).collect()
 }
 
 /// The crate's own encoder writes the samples, so they read as they did before we were there.
@@ -138,5 +162,6 @@ fn foreign(mut family: MetricFamily) -> Option<ForeignFamily> {
         kind,
         help,
         samples,
+        exemplars: BTreeMap::new(),
     })
 }

@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ::http::HeaderMap;
 use opentelemetry::trace::{SpanId, TraceId};
-use prometheus::{Counter, CounterVec, Gauge, Histogram, HistogramOpts, Opts, Registry};
+use prometheus::{
+    Counter, CounterVec, Gauge, Histogram, HistogramOpts, HistogramVec, Opts, Registry,
+};
 use proptest::prelude::*;
 
 use super::negotiate::Format;
@@ -367,6 +369,42 @@ fn f19_hostile_label_values_are_read_back_as_they_were() {
             );
         }
     }
+}
+
+#[test]
+fn histograms_of_a_registry_have_the_newest_exemplar_of_each_bucket_in_openmetrics() {
+    let (metrics, _) = metrics(10);
+    let registry = Registry::new();
+    let opts = HistogramOpts::new("wait_seconds", "Theirs.").buckets(vec![1.0, 60.0]);
+    let theirs = HistogramVec::new(opts, &["to"]).unwrap();
+    registry.register(Box::new(theirs.clone())).unwrap();
+    metrics.collect(registry);
+    let exemplars = Exemplars::default();
+    metrics.collect_exemplars(exemplars.clone());
+    let series = theirs.with_label_values(&["a\"b le=\"1\" \n"]);
+    let at = UNIX_EPOCH + Duration::from_secs(1_795_000_000);
+    for (id, value) in [
+        ("old", 0.25),
+        ("new", 0.5),
+        ("late", 1e9),
+        (&"x".repeat(200), 2.0),
+    ] {
+        series.observe(value);
+        exemplars.mark(&series, value, ("job_id", id), at);
+    }
+    let (_, body) = scrape(&metrics, OPEN);
+    page(&metrics, OPEN);
+    let tails: Vec<_> = body
+        .lines()
+        .filter_map(|line| line.strip_prefix("wait_seconds_bucket{")?.split_once(" # "))
+        .map(|(_, tail)| tail)
+        .collect();
+    let expected = [
+        "{job_id=\"new\"} 0.5 1795000000.000",
+        "{job_id=\"late\"} 1000000000 1795000000.000",
+    ];
+    assert_eq!(tails, expected);
+    assert!(!scrape(&metrics, TEXT).1.contains("job_id"));
 }
 
 #[derive(Clone)]

@@ -104,7 +104,15 @@ fn write_foreign(
         };
         push(page, &["# HELP ", name, " ", &help, "\n"]);
     }
-    push(page, &["# TYPE ", name, " ", kind, "\n", &family.samples]);
+    push(page, &["# TYPE ", name, " ", kind, "\n"]);
+    if format == Format::Text || family.exemplars.is_empty() {
+        page.push_str(&family.samples);
+        return;
+    }
+    for (number, line) in family.samples.lines().enumerate() {
+        let exemplar = family.exemplars.get(&number);
+        push(page, &[line, exemplar.map_or("", String::as_str), "\n"]);
+    }
 }
 
 /// In OpenMetrics a counter's samples end in `_total` and its family does not. One that is named

@@ -1,0 +1,66 @@
+//! Exemplars for histograms of the `prometheus` crate, which has none. What an observation belongs to
+//! need not be a trace: whatever a person can look up will do.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use prometheus::core::Collector;
+use prometheus::{Histogram, TextEncoder};
+
+use super::exemplar::since_1970;
+use super::model::write_label;
+
+/// OpenMetrics allows so many characters for the name and the value of an exemplar's label.
+const MOST: usize = 128;
+
+/// The newest exemplar of each bucket of some histograms. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Exemplars(Arc<Mutex<BTreeMap<String, String>>>);
+
+impl Exemplars {
+    /// Says what an observation of `series` belongs to: a label such as `("job_id", "42")`. A label
+    /// of more than 128 characters is no exemplar, and is left out.
+    pub fn mark(&self, series: &Histogram, value: f64, label: (&str, &str), at: SystemTime) {
+        let (name, id) = label;
+        if name.chars().count() + id.chars().count() > MOST {
+            return;
+        }
+        if let Some(bucket) = bucket(series, value) {
+            let mut labels = String::new();
+            write_label(&mut labels, name, id);
+            let seconds = since_1970(at).as_secs_f64();
+            let exemplar = format!(" # {{{labels}}} {value} {seconds:.3}");
+            self.lock().insert(bucket, exemplar);
+        }
+    }
+
+    /// What stands behind the sample in this line of an exposition, its value without a line end.
+    pub(super) fn behind(&self, line: &str) -> Option<String> {
+        let (series, _value) = line.rsplit_once(' ')?;
+        self.lock().get(series).cloned()
+    }
+
+    /// The map is whole at every moment, so a panic elsewhere spoils nothing.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The sample of the bucket that `value` falls into, as the crate's own encoder writes it.
+fn bucket(series: &Histogram, value: f64) -> Option<String> {
+    let text = TextEncoder::new().encode_to_string(&series.collect());
+    let text = text.ok()?;
+    let samples = text.lines().filter_map(|line| line.rsplit_once(' '));
+    let holds = |sample: &&str| upper_bound(sample).is_some_and(|bound| value <= bound);
+    samples
+        .map(|(sample, _)| sample)
+        .find(holds)
+        .map(str::to_owned)
+}
+
+/// `le` is the last label.
+fn upper_bound(sample: &str) -> Option<f64> {
+    let (_, bound) = sample.strip_suffix("\"}")?.rsplit_once("le=\"")?;
+    bound.parse().ok()
+}
