@@ -38,15 +38,16 @@ pub(super) fn mailboxes(text: &str) -> Result<Vec<Mailbox>, Complaint> {
     for mailbox in all {
         ascii(&mailbox.email)?;
         // Written twice, it still is one mailbox.
-        let same = |other: &Mailbox| {
-            let (a, b) = (other.email.as_ref(), mailbox.email.as_ref());
-            str::eq_ignore_ascii_case(a, b)
-        };
-        if !kept.iter().any(same) {
+        if !kept.iter().any(|other| same(other, &mailbox)) {
             kept.push(mailbox);
         }
     }
     Ok(kept)
+}
+
+/// Whether two of them are one mailbox, whatever their case and name.
+pub(super) fn same(a: &Mailbox, b: &Mailbox) -> bool {
+    str::eq_ignore_ascii_case(a.email.as_ref(), b.email.as_ref())
 }
 
 /// Other addresses need extensions that few servers have.

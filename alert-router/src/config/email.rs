@@ -5,7 +5,7 @@ use lettre::message::Mailbox;
 
 use super::address;
 use super::fields::Fields;
-use super::problem::Complaint;
+use super::header::{Header, Headers};
 use super::read::Node;
 use super::smtp::{Connection, NO_CRAM, Smarthost, SmtpAuth, SmtpDefaults, SmtpTls, Trust};
 
@@ -14,11 +14,13 @@ use super::smtp::{Connection, NO_CRAM, Smarthost, SmtpAuth, SmtpDefaults, SmtpTl
 pub struct Email {
     /// Who gets it: `to`, split at commas, in the order of the file. Never empty.
     pub to: Vec<Mailbox>,
+    /// Who gets it too, and is named in no mail: `bcc`. Nobody of `to`.
+    pub bcc: Vec<Mailbox>,
     /// The author: `from`, or `global.smtp_from`.
     pub from: Mailbox,
     /// Where bounces go: `envelope_from`, by default the address of `from`.
     pub envelope_from: Address,
-    /// Where answers go: `reply_to`.
+    /// Where answers go: `reply_to`, or Reply-To among `headers`.
     pub reply_to: Option<Mailbox>,
     /// The relay: `smarthost`, or `global.smtp_smarthost`.
     pub smarthost: Smarthost,
@@ -30,8 +32,8 @@ pub struct Email {
     pub trust: Trust,
     /// Who we say we are; `None`: nobody.
     pub auth: Option<SmtpAuth>,
-    /// Additional headers, in the order of the file. Names are valid, values are one line.
-    pub headers: Vec<(String, String)>,
+    /// Additional headers, in the order of the file.
+    pub headers: Vec<Header>,
     /// One mail for each address (the default), or one for all of them.
     pub recipients: Recipients,
     /// Which mails form a thread: `thread`, by default those of one life of a group.
@@ -86,9 +88,11 @@ impl Email {
             .or(&global.from);
         let from = from.required(f, "from", "add it here, or smtp_from in global");
         let envelope_from = f.read("envelope_from", |n| n.parse(address::mailbox));
+        let bcc = f.read("bcc", |n| n.parse(address::mailboxes));
         let reply_to = f.read("reply_to", |n| n.parse(address::mailbox));
         let connection = Connection::read(f, global);
-        let headers = f.read("headers", |n| Some(headers(n))).unwrap_or_default();
+        let headers = f.read("headers", |n| Some(Headers::read(n)));
+        let headers = headers.unwrap_or_default();
         let recipients = f.read("recipients", |n| n.choice(RECIPIENTS));
         let thread = f.read("thread", |n| n.choice(THREADS));
         let subject_status = f.read("subject_status", Node::flag).unwrap_or(false);
@@ -96,18 +100,25 @@ impl Email {
         let hourly_limit = f
             .read("hourly_limit", |n| n.number(1, 10_000))
             .unwrap_or(60);
-        let (from, connection) = (from?, connection?);
+        if reply_to.is_some() && headers.reply_to.is_some() {
+            let what = "Reply-To stands among the headers too";
+            f.error_at("reply_to", (what, "keep one of them"));
+        }
+        let (to, from, connection) = (to?, from?, connection?);
+        let bcc = bcc.unwrap_or_default();
+        refuse_named(f, &to, &bcc);
         warn_about_sender(f, &from, &connection);
         Some(Self {
-            to: to?,
+            to,
+            bcc,
             envelope_from: envelope_from.map_or_else(|| from.email.clone(), |m| m.email),
-            reply_to,
+            reply_to: reply_to.or(headers.reply_to),
             smarthost: connection.smarthost,
             hello: connection.hello,
             tls: connection.tls,
             trust: connection.trust,
             auth: connection.auth,
-            headers,
+            headers: headers.others,
             recipients: recipients.unwrap_or_default(),
             thread: thread.unwrap_or_default(),
             subject_status,
@@ -130,25 +141,6 @@ const THREADS: &[(&str, Thread)] = &[
     ("off", Thread::Off),
 ];
 
-/// Headers that the mailer writes itself.
-const OWN_HEADERS: [&str; 15] = [
-    "from",
-    "to",
-    "cc",
-    "bcc",
-    "sender",
-    "reply-to",
-    "subject",
-    "date",
-    "message-id",
-    "references",
-    "in-reply-to",
-    "mime-version",
-    "content-type",
-    "content-transfer-encoding",
-    "auto-submitted",
-];
-
 /// Relays that refuse a mail whose author is not the account.
 const STRICT_RELAYS: [&str; 7] = [
     "smtp.qq.com",
@@ -159,6 +151,15 @@ const STRICT_RELAYS: [&str; 7] = [
     "smtp.qiye.163.com",
     "smtpdm.aliyun.com",
 ];
+
+/// Whoever is named in `to` is no secret.
+fn refuse_named(f: &Fields<'_>, to: &[Mailbox], bcc: &[Mailbox]) {
+    let named = |hidden: &&Mailbox| to.iter().any(|seen| address::same(seen, hidden));
+    if let Some(named) = bcc.iter().find(named) {
+        let what = format!("{} stands in to as well", named.email);
+        f.error_at("bcc", (what, "keep it in one of them"));
+    }
+}
 
 fn warn_about_sender(f: &Fields<'_>, from: &Mailbox, connection: &Connection) {
     let Some(auth) = &connection.auth else {
@@ -176,39 +177,4 @@ fn warn_about_sender(f: &Fields<'_>, from: &Mailbox, connection: &Connection) {
             (what, "make from and auth_username the same address"),
         );
     }
-}
-
-fn headers(node: &Node<'_>) -> Vec<(String, String)> {
-    let mut headers: Vec<(String, String)> = Vec::new();
-    for (name, value) in node.entries() {
-        let token = |c: char| c.is_ascii_graphic() && c != ':';
-        if name.is_empty() || !name.chars().all(token) {
-            value.error(("no header name", "use letters, digits and dashes"));
-            continue;
-        }
-        if OWN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
-            let fix = "remove it; for the sender and answers see from and reply_to";
-            value.error(("this header is written by alert-router", fix));
-            continue;
-        }
-        if headers
-            .iter()
-            .any(|(known, _)| known.eq_ignore_ascii_case(&name))
-        {
-            value.error(("the header is there twice", "keep one"));
-            continue;
-        }
-        if let Some(value) = value.parse(one_line) {
-            headers.push((name, value));
-        }
-    }
-    headers
-}
-
-fn one_line(text: &str) -> Result<String, Complaint> {
-    address::templates(text)?;
-    if text.chars().any(char::is_control) {
-        return Err(Complaint::new("a header is one line", "remove line breaks"));
-    }
-    Ok(text.to_owned())
 }

@@ -8,6 +8,7 @@ mod duplicate;
 mod duration;
 mod email;
 mod fields;
+mod header;
 mod locate;
 mod names;
 mod problem;
@@ -34,6 +35,7 @@ use reqwest::Url;
 
 pub use changes::Changes;
 pub use email::{Email, Recipients, Thread};
+pub use header::Header;
 pub use problem::{ConfigError, Problem};
 pub use receiver::{Channel, Fallback, Integration, Receiver};
 pub use secret::{Secret, SecretUrl};

@@ -37,7 +37,7 @@ pub(super) enum Step {
 
 /// A complaint about one value, before it is known where that stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Complaint {
+pub(crate) struct Complaint {
     pub(super) what: String,
     pub(super) fix: String,
 }

@@ -266,6 +266,26 @@ fn an_author_that_the_relay_refuses_is_a_warning() {
 }
 
 #[test]
+fn answers_go_where_the_key_or_the_header_says_and_copies_to_whom_bcc_names() {
+    let mail = |entry: &str| {
+        let text = format!(
+            "receivers: [{{name: ops, email_configs: [{{to: a@x.test, from: b@x.test, smarthost: h.test, {entry}}}]}}]"
+        );
+        let mut config = parse(&complete(&text)).unwrap_or_else(|e| panic!("{e}"));
+        email(config.receivers.remove(0).integrations.remove(0).channel)
+    };
+    let key = mail("reply_to: SRE <c@x.test>");
+    let header = mail("headers: {reply-to: SRE <c@x.test>, X-A: 一}");
+    assert_eq!(key.reply_to, header.reply_to);
+    assert_eq!(key.reply_to.unwrap().to_string(), "SRE <c@x.test>");
+    assert_eq!(header.headers.len(), 1);
+    assert_eq!(header.headers[0].value(), "一");
+    let copies = mail("bcc: 'd@x.test, Eve <e@x.test>, D@x.test'").bcc;
+    let copies: Vec<_> = copies.iter().map(|to| to.email.to_string()).collect();
+    assert_eq!(copies, ["d@x.test", "e@x.test"]);
+}
+
+#[test]
 fn the_command_line_wins_and_defaults_fill_the_rest() {
     let flags = Flags {
         listen: Some(([127, 0, 0, 1], 1).into()),

@@ -126,6 +126,66 @@ const WRONG_CHANNELS: &[(&str, &str)] = &[
     ),
     (
         "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, headers: {Bcc: x@b.test}}",
+    ),
+    (
+        "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, headers: {CC: x@b.test}}",
+    ),
+    (
+        "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, headers: {to: x@b.test}}",
+    ),
+    (
+        "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, headers: {Message-Id: x}}",
+    ),
+    (
+        "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, headers: {Content-Type: text/html}}",
+    ),
+    (
+        "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, headers: {\"X A\": x}}",
+    ),
+    (
+        "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, headers: {\"X-A: b\\r\\nBcc\": x}}",
+    ),
+    (
+        "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, headers: {X-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx: a}}",
+    ),
+    (
+        "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, headers: {X-A: \"a\\u202eb\"}}",
+    ),
+    (
+        "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, headers: {X-A: '{{ .Status }}'}}",
+    ),
+    (
+        "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, headers: {X-A: a, x-a: b}}",
+    ),
+    (
+        "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, headers: {Reply-To: nobody}}",
+    ),
+    (
+        "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, headers: {Reply-To: x@b.test}, reply_to: y@b.test}",
+    ),
+    (
+        "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, bcc: nobody}",
+    ),
+    (
+        "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, bcc: 'c@b.test, Me <A@b.test>'}",
+    ),
+    (
+        "email_configs",
         "{to: a@b.test, from: a@b.test, smarthost: h:25, html: x}",
     ),
     (

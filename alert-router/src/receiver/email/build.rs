@@ -31,24 +31,20 @@ impl Email {
         accounts: &Accounts,
         renderer: &Arc<Renderer>,
     ) -> Result<Vec<Self>, BuildError> {
-        let lists: Vec<&[Mailbox]> = match config.recipients {
-            Recipients::Individual => config.to.chunks(1).collect(),
-            Recipients::Shared => vec![&config.to],
-        };
-        lists
-            .into_iter()
-            .map(|to| Self::to(name, to, config, accounts, renderer))
+        let mails = Addressed::all(config).into_iter();
+        mails
+            .map(|mail| Self::to(name, &mail, config, accounts, renderer))
             .collect()
     }
 
     fn to(
         name: &str,
-        to: &[Mailbox],
+        mail: &Addressed<'_>,
         config: &config::Email,
         accounts: &Accounts,
         renderer: &Arc<Renderer>,
     ) -> Result<Self, BuildError> {
-        let recipients: Vec<_> = to.iter().map(|mailbox| mailbox.email.clone()).collect();
+        let recipients: Vec<_> = mail.reaches.iter().map(|to| to.email.clone()).collect();
         let written = [&config.from.email, &config.envelope_from];
         let foreign = |address: &&Address| !address.to_string().is_ascii();
         if let Some(address) = recipients.iter().chain(written).find(foreign) {
@@ -56,9 +52,9 @@ impl Email {
         }
         let keys = addresses(&recipients);
         Ok(Self {
-            destination: destination(&keys, to),
+            destination: destination(&keys, &recipients),
             limits: limits(config, &keys),
-            stationery: stationery(name, to, config),
+            stationery: stationery(name, mail.names, config),
             thread: config.thread,
             shows_state: config.subject_status,
             relay: relay(config)?,
@@ -68,6 +64,34 @@ impl Email {
             dial: Box::new(Tcp),
             recipients,
         })
+    }
+}
+
+/// One mail: whom it names in To, and whom it reaches.
+struct Addressed<'a> {
+    names: &'a [Mailbox],
+    reaches: Vec<&'a Mailbox>,
+}
+
+impl<'a> Addressed<'a> {
+    /// Whoever gets a blind copy is told whom the others see, and is named to nobody.
+    fn all(config: &'a config::Email) -> Vec<Self> {
+        let to = &config.to;
+        let one = |names, reached| Self {
+            names,
+            reaches: vec![reached],
+        };
+        match config.recipients {
+            Recipients::Individual => {
+                let open = to.chunks(1).map(|name| one(name, &name[0]));
+                open.chain(config.bcc.iter().map(|hidden| one(to, hidden)))
+                    .collect()
+            }
+            Recipients::Shared => vec![Self {
+                names: to,
+                reaches: to.iter().chain(&config.bcc).collect(),
+            }],
+        }
     }
 }
 
@@ -91,14 +115,14 @@ fn addresses(recipients: &[Address]) -> Vec<String> {
     keys
 }
 
-fn destination(keys: &[String], to: &[Mailbox]) -> Destination {
+fn destination(keys: &[String], recipients: &[Address]) -> Destination {
     let mut parts: Vec<&[u8]> = vec![CHANNEL.as_bytes()];
     parts.extend(keys.iter().map(String::as_bytes));
-    let others = match to.len() {
+    let others = match recipients.len() {
         1 => String::new(),
         n => format!(" and {} more", n - 1),
     };
-    let label = clean(&format!("{}{others}", to[0].email));
+    let label = clean(&format!("{}{others}", recipients[0]));
     Destination {
         channel: CHANNEL,
         key: LaneKey::of(&parts),

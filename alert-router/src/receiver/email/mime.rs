@@ -9,6 +9,7 @@ use lettre::message::{Mailbox, MessageBuilder, MultiPart, SinglePart};
 use lettre::{Address, Message};
 
 use super::thread::Place;
+use crate::config::Header;
 use crate::render::{clean, cut};
 
 /// Characters of a subject at most: one line even where a reader shows no more.
@@ -28,8 +29,8 @@ pub(super) struct Stationery {
     pub(super) reply_to: Option<Mailbox>,
     /// Whom the mail names in To.
     pub(super) to: Vec<Mailbox>,
-    /// Further headers of the config; names and values are checked there.
-    pub(super) headers: Vec<(String, String)>,
+    /// Further headers of the config.
+    pub(super) headers: Vec<Header>,
     /// The right-hand side of ids.
     pub(super) domain: String,
     /// The receiver's name, for filters at the readers' end.
@@ -79,8 +80,9 @@ impl Stationery {
         for (name, value) in self.notes(letter) {
             mail = raw(mail, name, &value);
         }
-        for (name, value) in &self.headers {
-            mail = raw(mail, name, value);
+        // One that is there already is replaced: the config knows better how urgent its mails are.
+        for header in &self.headers {
+            mail = raw(mail, header.name(), header.value());
         }
         Ok(mail.multipart(body(letter))?.formatted())
     }

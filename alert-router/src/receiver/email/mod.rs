@@ -19,6 +19,8 @@ mod thread;
 mod wire;
 
 #[cfg(test)]
+mod additions;
+#[cfg(test)]
 mod letters;
 #[cfg(test)]
 pub(super) mod testing;

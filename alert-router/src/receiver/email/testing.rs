@@ -12,7 +12,9 @@ use super::smtp::{Dial, Dialed};
 use super::wire::Io;
 use super::{Accounts, Email};
 use crate::clock::ManualClock;
-use crate::config::{self, Recipients, Secret, Smarthost, SmtpAuth, SmtpTls, Thread, Trust};
+use crate::config::{
+    self, Header, Recipients, Secret, Smarthost, SmtpAuth, SmtpTls, Thread, Trust,
+};
 use crate::receiver::conformance::{Behaviour, Stage, Subject};
 use crate::receiver::{BuildError, Delivery, Progress, Receiver as _, Rendering};
 use crate::render::{Language, Renderer, samples};
@@ -283,6 +285,7 @@ impl Certificate {
 pub(super) fn settings(to: &[&str]) -> config::Email {
     config::Email {
         to: to.iter().map(|to| to.parse().unwrap()).collect(),
+        bcc: vec![],
         from: "告警 <alerts@example.com>".parse().unwrap(),
         envelope_from: "bounces@example.com".parse().unwrap(),
         reply_to: None,
@@ -294,13 +297,18 @@ pub(super) fn settings(to: &[&str]) -> config::Email {
         tls: SmtpTls::Plain,
         trust: Trust::default(),
         auth: None,
-        headers: vec![("X-Team".into(), "数据库".into())],
+        headers: vec![header("X-Team", "数据库")],
         recipients: Recipients::Shared,
         thread: Thread::Episode,
         subject_status: false,
         id_domain: "id.example.com".into(),
         hourly_limit: 60,
     }
+}
+
+/// A further header, which must be a proper one.
+pub(super) fn header(name: &str, value: &str) -> Header {
+    Header::new(name, value).unwrap_or_else(|why| panic!("{name}: {why:?}"))
 }
 
 /// The account of tests.

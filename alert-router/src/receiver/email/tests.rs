@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::testing::{Act, Certificate, Server, World, auth, delivery, settings};
+use super::testing::{Act, Certificate, Server, World, auth, delivery, header, settings};
 use super::*;
 use crate::config::{Recipients, SmtpTls, Trust};
 use crate::message::Reason;
@@ -161,7 +161,7 @@ async fn f49_a_server_that_stalls_at_any_step_is_left_in_time() {
         let mut settings = settings(&["a@example.com"]);
         // More than the stream holds, so that a server that does not read is noticed.
         settings.headers = (0..200)
-            .map(|n| (format!("X-Long-{n}"), "long ".repeat(100)))
+            .map(|n| header(&format!("X-Long-{n}"), &"long ".repeat(100)))
             .collect();
         let email = world.receiver(&settings, &server);
         let delivery = delivery(&email, &samples::group(Reason::First));
