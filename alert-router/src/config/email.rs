@@ -7,7 +7,9 @@ use super::address;
 use super::fields::Fields;
 use super::header::{Header, Headers};
 use super::read::Node;
-use super::smtp::{Connection, NO_CRAM, Smarthost, SmtpAuth, SmtpDefaults, SmtpTls, Trust};
+use super::smtp::{
+    Connection, NO_CRAM, Smarthost, SmtpAuth, SmtpDefaults, SmtpLimit, SmtpTls, Trust,
+};
 
 /// One entry of `email_configs`.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +44,9 @@ pub struct Email {
     pub subject_status: bool,
     /// The right-hand side of Message-ID: `id_domain`, by default the domain of `from`.
     pub id_domain: String,
+    /// What the account takes, whoever is written to: `account_limits`, or
+    /// `global.smtp_account_limits`; `None`: what is known of the provider.
+    pub account_limits: Option<Vec<SmtpLimit>>,
     /// At most so many mails to one address in an hour: `hourly_limit`, default 60.
     pub hourly_limit: u32,
 }
@@ -118,6 +123,7 @@ impl Email {
             tls: connection.tls,
             trust: connection.trust,
             auth: connection.auth,
+            account_limits: connection.limits,
             headers: headers.others,
             recipients: recipients.unwrap_or_default(),
             thread: thread.unwrap_or_default(),

@@ -40,7 +40,7 @@ pub use problem::{ConfigError, Problem};
 pub use receiver::{Channel, Fallback, Integration, Receiver};
 pub use secret::{Secret, SecretUrl};
 pub use server::{Limits, StorePlace};
-pub use smtp::{Smarthost, SmtpAuth, SmtpTls, Trust};
+pub use smtp::{Smarthost, SmtpAuth, SmtpLimit, SmtpTls, Trust};
 pub use source::{Credential, Source};
 pub use webhook::{HttpAuth, Webhook};
 pub use wecom::{AppFormat, BotFormat, MentionWhen, People, WECOM_API, WecomApp, WecomBot};

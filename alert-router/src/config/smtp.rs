@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lettre::message::Mailbox;
 
@@ -50,6 +51,16 @@ pub struct SmtpAuth {
     pub identity: Option<String>,
 }
 
+/// What an account takes: at most `mails` in any span of `per`. A mail to several addresses counts
+/// once for each, as providers count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SmtpLimit {
+    /// How many.
+    pub mails: u32,
+    /// In how long a span.
+    pub per: Duration,
+}
+
 /// `global`'s SMTP settings, which every entry inherits.
 pub(super) struct SmtpDefaults {
     pub(super) from: Given<Mailbox>,
@@ -61,6 +72,7 @@ pub(super) struct SmtpDefaults {
     require_tls: Given<bool>,
     force_implicit_tls: Given<bool>,
     trust: Given<Trust>,
+    limits: Given<Vec<SmtpLimit>>,
 }
 
 impl fmt::Display for Smarthost {
@@ -85,6 +97,7 @@ impl SmtpDefaults {
             require_tls: Given::absent(),
             force_implicit_tls: Given::absent(),
             trust: Given::absent(),
+            limits: Given::absent(),
         }
     }
 
@@ -100,6 +113,7 @@ impl SmtpDefaults {
             require_tls: global.given("smtp_require_tls", Node::flag),
             force_implicit_tls: global.given("smtp_force_implicit_tls", Node::flag),
             trust: global.given("smtp_tls_config", Trust::read),
+            limits: global.given("smtp_account_limits", SmtpLimit::all),
         }
     }
 }
@@ -148,6 +162,29 @@ pub(super) struct Connection {
     pub(super) tls: SmtpTls,
     pub(super) trust: Trust,
     pub(super) auth: Option<SmtpAuth>,
+    pub(super) limits: Option<Vec<SmtpLimit>>,
+}
+
+impl SmtpLimit {
+    /// A week is the longest span that providers count in, and thousands of mails are no alerts.
+    fn all(node: &Node<'_>) -> Option<Vec<Self>> {
+        const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+        let one = |f: &mut Fields<'_>| {
+            let mails = f.given("mails", |n| n.number(1, 10_000));
+            let mails = mails.required(f, "mails", "say how many");
+            let per = f.given("per", Node::interval);
+            let per = per.required(f, "per", "say in how long, such as 1m");
+            if per.is_some_and(|per| per > LONGEST) {
+                f.error_at("per", ("it is longer than a week", "write at most 7d"));
+            }
+            Some(Self {
+                mails: u32::try_from(mails?).ok()?,
+                per: per?,
+            })
+        };
+        let all = node.list();
+        Some(all.iter().filter_map(|node| node.fields(one)).collect())
+    }
 }
 
 impl Connection {
@@ -164,6 +201,8 @@ impl Connection {
             .given("force_implicit_tls", Node::flag)
             .or(&global.force_implicit_tls);
         let trust = f.given("tls_config", Trust::read).or(&global.trust);
+        let limits = f.given("account_limits", SmtpLimit::all);
+        let limits = limits.or(&global.limits).optional();
         let auth = auth(f, global);
         let (host, port) = place?;
         let implicit = implicit.optional().unwrap_or(port == Some(465));
@@ -181,6 +220,7 @@ impl Connection {
             tls,
             trust: trust.optional().unwrap_or_default(),
             auth: auth?,
+            limits,
         };
         connection.check(f);
         Some(connection)

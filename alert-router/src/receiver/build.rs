@@ -35,11 +35,14 @@ impl<'a> Builder<'a> {
             .receivers
             .iter()
             .flat_map(|receiver| &receiver.integrations);
-        let apps = integrations.filter_map(|integration| app(&integration.channel));
+        let channels = integrations.map(|integration| &integration.channel);
         Ok(Self {
             with,
-            applications: Applications::of(apps, Arc::clone(&with.clock))?,
-            accounts: Accounts::new(Arc::clone(&with.clock)),
+            applications: Applications::of(
+                channels.clone().filter_map(app),
+                Arc::clone(&with.clock),
+            )?,
+            accounts: Accounts::of(channels.filter_map(email), &with.clock),
         })
     }
 
@@ -81,6 +84,13 @@ impl<'a> Builder<'a> {
                 ))]
             }
         })
+    }
+}
+
+fn email(channel: &Channel) -> Option<&config::Email> {
+    match channel {
+        Channel::Email(email) => Some(email),
+        Channel::WecomApp(_) | Channel::WecomBot(_) | Channel::Webhook(_) | Channel::Inbox => None,
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) mod scripted;
 pub use admin::{AdminError, Question, ask_server};
 pub(crate) use build::Builder;
 pub use build::Materials;
+#[cfg(test)]
+pub(crate) use email::testing::Server as MailServer;
 pub use email::{Accounts, Email};
 pub use http::BuildError;
 pub use inbox::{Entry, Inbox, newest};
@@ -50,7 +52,7 @@ pub struct Destination {
 }
 
 /// One message per `per` on average is too simple for real channels: each window counts alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Window {
     /// At most so many messages …
     pub messages: u32,
@@ -64,12 +66,23 @@ pub struct Limits {
     /// Rolling windows; empty: no limit.
     pub windows: Vec<Window>,
     /// The counters that a message uses up. Destinations that share a key share the windows:
-    /// a robot's key, each member of an application, a mail account. Usually one.
+    /// a robot's key, each member of an application, a mail address. Usually one.
     pub shared: Vec<LaneKey>,
     /// The sum of the deadlines of all steps of one message.
     pub deadline: Duration,
     /// Whether prioritised messages are exempt from windows of an hour or longer.
     pub priority_exempt_hourly: bool,
+}
+
+/// What an account takes of all who are reached through it, beside what each of them takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// The counter.
+    pub key: LaneKey,
+    /// Rolling windows of its own.
+    pub windows: Vec<Window>,
+    /// How much of them one message uses up: mail providers count its recipients.
+    pub each: u32,
 }
 
 /// One rendered request to the provider.
@@ -202,6 +215,10 @@ pub trait Receiver: Send + Sync + 'static {
     fn destination(&self) -> &Destination;
     /// What its channel takes.
     fn limits(&self) -> &Limits;
+    /// What the account takes through which it is reached, if that is limited.
+    fn quota(&self) -> Option<&Quota> {
+        None
+    }
     /// Renders a message: pure, the same input gives the same bytes. At most three parts.
     ///
     /// A template error is not an error here: the fallback text says so.

@@ -10,7 +10,7 @@ use alert_engine::{
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::receiver::Limits;
+use crate::receiver::{Receiver, Window};
 use crate::step::groups::Shared;
 use crate::store::{Doc, DocKey, Kind, Revision, Write};
 
@@ -104,58 +104,66 @@ impl Accounts {
     }
 
     /// How many messages may leave now, and when more may.
-    pub(crate) fn slots(&self, limits: &Limits, digest: u32, now: Timestamp) -> (Slots, More) {
-        let rates = rates(limits);
-        let short: Vec<Rate> = rates
-            .iter()
-            .copied()
-            .filter(|rate| rate.per < HOUR)
-            .collect();
-        let urgent = match limits.priority_exempt_hourly {
-            true => &short[..],
-            false => &rates[..],
+    pub(crate) fn slots(
+        &self,
+        receiver: &dyn Receiver,
+        digest: u32,
+        now: Timestamp,
+    ) -> (Slots, More) {
+        let all = counters(receiver);
+        let exempt = receiver.limits().priority_exempt_hourly;
+        let urgent: Vec<Counter> = all.iter().map(|counter| counter.urgent(exempt)).collect();
+        let free = |counters: &[Counter], pace| {
+            let free = self.budgets(counters).map(|(budget, counter)| {
+                let free = budget.paced(&counter.rates, pace, now);
+                // The last message may use up more than is left: else one to many never left.
+                free.div_ceil(counter.each)
+            });
+            free.min().unwrap_or(u32::MAX)
         };
-        let free = |rates: &[Rate], pace| {
-            let budgets = self.budgets(limits);
-            let free = budgets.map(|budget| budget.paced(rates, pace, now)).min();
-            free.unwrap_or(u32::MAX)
-        };
-        let next = |rates: &[Rate], pace| {
-            let budgets = self.budgets(limits);
-            let next = budgets.map(|budget| budget.next_paced(rates, pace, now));
+        let next = |counters: &[Counter], pace| {
+            let next = self
+                .budgets(counters)
+                .map(|(budget, counter)| budget.next_paced(&counter.rates, pace, now));
             next.max().unwrap_or(now)
         };
-        let (all, all_next) = (free(&rates, Pace::Ordinary), next(&rates, Pace::Ordinary));
+        let (free_all, all_next) = (free(&all, Pace::Ordinary), next(&all, Pace::Ordinary));
         // Whoever goes first may take every place that others may take.
         let slots = Slots {
-            all,
-            priority: free(urgent, Pace::Priority).max(all),
+            all: free_all,
+            priority: free(&urgent, Pace::Priority).max(free_all),
             digest,
         };
         let more = More {
             all: all_next,
-            priority: next(urgent, Pace::Priority).min(all_next),
+            priority: next(&urgent, Pace::Priority).min(all_next),
         };
         (slots, more)
     }
 
-    fn budgets(&self, limits: &Limits) -> impl Iterator<Item = &Budget> {
-        let accounts = limits.shared.iter().filter_map(|key| self.0.get(key));
-        accounts.map(|account| &account.budget)
+    fn budgets<'a>(
+        &'a self,
+        counters: &'a [Counter],
+    ) -> impl Iterator<Item = (&'a Budget, &'a Counter)> {
+        let known = counters
+            .iter()
+            .filter_map(|counter| Some((self.0.get(&counter.key)?, counter)));
+        known.map(|(account, counter)| (&account.budget, counter))
     }
 
     /// Messages leave now, for these groups.
     pub(crate) fn take(
         &mut self,
-        limits: &Limits,
+        receiver: &dyn Receiver,
         messages: u32,
         now: Timestamp,
         groups: &[GroupId],
     ) {
-        let rates = rates(limits);
-        for key in &limits.shared {
-            if let Some(account) = self.0.get_mut(key).filter(|_| !rates.is_empty()) {
-                account.budget.take(messages, &rates, now);
+        for counter in counters(receiver) {
+            let limited = !counter.rates.is_empty();
+            if let Some(account) = self.0.get_mut(&counter.key).filter(|_| limited) {
+                let used = messages.saturating_mul(counter.each);
+                account.budget.take(used, &counter.rates, now);
                 account.groups.extend(groups);
             }
         }
@@ -230,15 +238,51 @@ impl Accounts {
     }
 }
 
-fn rates(limits: &Limits) -> Vec<Rate> {
-    limits
-        .windows
-        .iter()
-        .map(|w| Rate {
+/// What a message uses up.
+struct Counter {
+    key: LaneKey,
+    rates: Vec<Rate>,
+    each: u32,
+}
+
+impl Counter {
+    fn new(key: LaneKey, windows: &[Window], each: u32) -> Self {
+        let rate = |w: &Window| Rate {
             messages: w.messages,
             per: w.per,
-        })
-        .collect()
+        };
+        Self {
+            key,
+            rates: windows.iter().map(rate).collect(),
+            each,
+        }
+    }
+
+    /// As it counts for what goes before others.
+    fn urgent(&self, exempt: bool) -> Self {
+        let counts = |rate: &Rate| !exempt || rate.per < HOUR;
+        Self {
+            rates: self.rates.iter().copied().filter(counts).collect(),
+            ..*self
+        }
+    }
+}
+
+fn counters(receiver: &dyn Receiver) -> Vec<Counter> {
+    let limits = receiver.limits();
+    let own = limits
+        .shared
+        .iter()
+        .map(|key| Counter::new(*key, &limits.windows, 1));
+    let account = receiver.quota();
+    let account = account.map(|quota| Counter::new(quota.key, &quota.windows, quota.each));
+    own.chain(account).collect()
+}
+
+/// The keys of all accounts that a message to a destination has to do with.
+pub(crate) fn keys_of(receiver: &dyn Receiver) -> impl Iterator<Item = LaneKey> {
+    let counted = counters(receiver).into_iter().map(|counter| counter.key);
+    counted.chain([receiver.destination().key])
 }
 
 impl Stored {

@@ -131,8 +131,7 @@ impl Step {
     ) -> Result<Accounts, StoreError> {
         let mut keys = BTreeSet::new();
         for outlet in outlets {
-            keys.insert(outlet.receiver.destination().key);
-            keys.extend(&outlet.receiver.limits().shared);
+            keys.extend(account::keys_of(&*outlet.receiver));
         }
         self.accounts_of(keys).await
     }
@@ -159,17 +158,16 @@ fn wants(world: &World<'_>, groups: &mut BTreeMap<GroupId, Held>) -> Vec<Want> {
     wants
 }
 
-/// The wants of each destination. They compete for places: prioritised ones first, then the oldest.
+/// The wants of each destination. They compete for places, and for an account that they share: prioritised
+/// ones first, then the oldest.
 fn by_destination(wants: Vec<Want>) -> Vec<Vec<Want>> {
     let mut by: BTreeMap<LaneKey, Vec<Want>> = BTreeMap::new();
     for want in wants {
         by.entry(want.due.lane).or_default().push(want);
     }
-    let mut all: Vec<Vec<Want>> = by.into_values().collect();
-    all.sort_by_key(|wants| {
-        let order = |want: &Want| (!want.due.priority, want.due.since);
-        wants.iter().map(order).min()
-    });
+    let mut all: Vec<_> = by.into_values().collect();
+    let first = |want: &Want| (!want.due.priority, want.due.since);
+    all.sort_by_key(|wants| wants.iter().map(first).min());
     all
 }
 
@@ -198,7 +196,7 @@ impl Turn<'_> {
             }
             Passage::Free => {}
         }
-        let (slots, more) = self.accounts.slots(limits, 1, now);
+        let (slots, more) = self.accounts.slots(&*outlet.receiver, 1, now);
         if slots.all == 0 && (slots.priority == 0 || !wants.iter().any(|want| want.due.priority)) {
             self.await_slots(&wants, more);
             return Ok(());
@@ -293,8 +291,7 @@ impl Turn<'_> {
         let Some(first) = wants.first() else { return };
         let outlet = Arc::clone(&first.outlet);
         let (destination, now) = (first.due.lane, self.world.now);
-        let limits = outlet.receiver.limits();
-        let within = limits.deadline * prepared.messages().max(1);
+        let within = outlet.receiver.limits().deadline * prepared.messages().max(1);
         let claim = Claim {
             id: prepared.id,
             owner: self.owner,
@@ -315,7 +312,8 @@ impl Turn<'_> {
         };
         let groups: Vec<GroupId> = lanes.groups().collect();
         let messages = prepared.messages();
-        self.accounts.take(limits, messages, now, &groups);
+        self.accounts
+            .take(&*outlet.receiver, messages, now, &groups);
         self.accounts
             .sent(destination, claim.deadline, now, &groups);
         if let Ok(delivery) = &prepared.delivery {

@@ -186,6 +186,26 @@ const WRONG_CHANNELS: &[(&str, &str)] = &[
     ),
     (
         "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, account_limits: 30}",
+    ),
+    (
+        "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, account_limits: [{mails: 0, per: 1m}]}",
+    ),
+    (
+        "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, account_limits: [{mails: 5}]}",
+    ),
+    (
+        "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, account_limits: [{mails: 5, per: 60}]}",
+    ),
+    (
+        "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, account_limits: [{mails: 5, per: 8d}]}",
+    ),
+    (
+        "email_configs",
         "{to: a@b.test, from: a@b.test, smarthost: h:25, html: x}",
     ),
     (

@@ -6,9 +6,9 @@ use std::time::Duration;
 use alert_engine::{GroupId, LaneKey};
 
 use super::{ResendError, Resender};
-use crate::receiver::Limits;
+use crate::receiver::Receiver;
 use crate::store::{Committed, Unit};
-use crate::turn::account::{Accounts, account_key};
+use crate::turn::account::{Accounts, account_key, keys_of};
 use crate::turn::lanes::Lanes;
 
 /// Deliveries to the same destination may win its budget from under us so often.
@@ -20,29 +20,30 @@ impl Resender {
     /// Takes so many messages from the budget, as stored.
     pub(super) async fn take_slots(
         &self,
-        limits: &Limits,
+        receiver: &dyn Receiver,
         messages: u32,
         lanes: &Lanes,
     ) -> Result<(), ResendError> {
-        if limits.windows.is_empty() {
-            return Ok(());
-        }
-        let keys: BTreeSet<LaneKey> = limits.shared.iter().copied().collect();
+        let keys: BTreeSet<LaneKey> = keys_of(receiver).collect();
         let groups: Vec<GroupId> = lanes.groups().collect();
         for _ in 0..ROUNDS {
             let docs = keys.iter().map(|key| account_key(*key)).collect();
             let loaded = self.store.load(docs).await?;
             let mut accounts = Accounts::read(keys.iter().copied(), loaded.docs);
-            let (slots, more) = accounts.slots(limits, 1, loaded.now);
+            let (slots, more) = accounts.slots(receiver, 1, loaded.now);
             if slots.all < messages {
                 return Err(ResendError::NoSlot(more.all.since(loaded.now)));
             }
-            accounts.take(limits, messages, loaded.now, &groups);
+            accounts.take(receiver, messages, loaded.now, &groups);
             let writes = accounts.writes().into_iter();
             let unit = Unit {
                 writes: writes.map(|shared| shared.write).collect(),
                 history: Vec::new(),
             };
+            if unit.writes.is_empty() {
+                // Nothing limits it.
+                return Ok(());
+            }
             let committed = self.store.commit(vec![unit]).await?;
             if matches!(committed[..], [Committed::Done(_)]) {
                 return Ok(());

@@ -1,18 +1,19 @@
-//! What all receivers share that hand in through one account: how many connections at once, and
-//! a pause after the provider has had enough. Apart from the engine's budgets, because the limit
-//! is the provider's and shows only in its answers.
+//! What all receivers share that hand in through one account: how much it takes, how many
+//! connections at once, and a pause after the provider has had enough. The engine's budgets count
+//! what the config or the provider's terms say; a pause is for what shows only in its answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use alert_engine::Timestamp;
+use alert_engine::{LaneKey, Timestamp};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use super::provider;
 use crate::clock::Clock;
 use crate::config;
-use crate::receiver::{Failure, Progress, SendError};
+use crate::receiver::{Failure, Progress, Quota, SendError, Window};
 
 /// Connections to one account at once. Providers count them.
 const CONNECTIONS: usize = 2;
@@ -20,14 +21,13 @@ const CONNECTIONS: usize = 2;
 /// How long a mail waits for one of them.
 pub(super) const TURN: Duration = Duration::from_secs(60);
 
-/// The accounts of one config, by relay and user. Receivers of one config share them.
-pub struct Accounts {
-    clock: Arc<dyn Clock>,
-    known: Mutex<BTreeMap<String, Arc<Account>>>,
-}
+/// The accounts of one config. Its receivers share them.
+pub struct Accounts(BTreeMap<LaneKey, Arc<Account>>);
 
 /// One account at one relay.
 pub(super) struct Account {
+    key: LaneKey,
+    windows: Vec<Window>,
     clock: Arc<dyn Clock>,
     connections: Semaphore,
     paused: Mutex<Option<Pause>>,
@@ -41,34 +41,71 @@ struct Pause {
 }
 
 impl Accounts {
-    /// None yet; `clock` tells when a pause is over.
+    /// The accounts through which `emails` are handed in. What several of them say of one account
+    /// holds together. `clock` tells when a pause is over.
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self {
-            clock,
-            known: Mutex::default(),
+    pub fn of<'a>(
+        emails: impl IntoIterator<Item = &'a config::Email>,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
+        let mut said = BTreeMap::<LaneKey, Vec<&config::Email>>::new();
+        for email in emails {
+            said.entry(key(email)).or_default().push(email);
         }
+        let account = |(key, emails): (LaneKey, Vec<&config::Email>)| {
+            let account = Account::new(key, windows(&emails), clock.clone());
+            (key, Arc::new(account))
+        };
+        Self(said.into_iter().map(account).collect())
     }
 
-    /// The account that `email` hands in through.
-    pub(super) fn of(&self, email: &config::Email) -> Arc<Account> {
-        let user = email.auth.as_ref().map_or("", |auth| &auth.username);
-        let name = format!("{}\0{user}", email.smarthost);
-        let mut accounts = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        accounts
-            .entry(name)
-            .or_insert_with(|| Arc::new(Account::new(self.clock.clone())))
+    /// The account that `email` is handed in through.
+    pub(super) fn get(&self, email: &config::Email) -> Arc<Account> {
+        let account = self.0.get(&key(email));
+        account
+            .expect("the accounts are those of all settings")
             .clone()
     }
 }
 
+/// What must be the same for an account to be the same: the relay and the user.
+fn key(email: &config::Email) -> LaneKey {
+    let user = email.auth.as_ref().map_or("", |auth| &auth.username);
+    let relay = email.smarthost.to_string().to_ascii_lowercase();
+    LaneKey::of(&[b"email account", relay.as_bytes(), user.as_bytes()])
+}
+
+/// What some of `emails` say, else what is known of their provider.
+fn windows(emails: &[&config::Email]) -> Vec<Window> {
+    let is_said = emails.iter().any(|email| email.account_limits.is_some());
+    let saying = emails
+        .iter()
+        .filter(|email| email.account_limits.is_some() == is_said);
+    let windows: BTreeSet<_> = saying
+        .flat_map(|email| provider::of_account(email))
+        .collect();
+    windows.into_iter().collect()
+}
+
 impl Account {
-    fn new(clock: Arc<dyn Clock>) -> Self {
+    fn new(key: LaneKey, windows: Vec<Window>, clock: Arc<dyn Clock>) -> Self {
         Self {
+            key,
+            windows,
             clock,
             connections: Semaphore::new(CONNECTIONS),
             paused: Mutex::new(None),
         }
+    }
+
+    /// What a mail to so many recipients uses up of it, if it is limited.
+    pub(super) fn quota(&self, recipients: usize) -> Option<Quota> {
+        let quota = || Quota {
+            key: self.key,
+            windows: self.windows.clone(),
+            each: u32::try_from(recipients).unwrap_or(u32::MAX),
+        };
+        (!self.windows.is_empty()).then(quota)
     }
 
     /// A turn to connect, unless the account is paused or busy.
@@ -133,5 +170,60 @@ impl Account {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Pause>> {
         self.paused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{World, auth, settings};
+    use super::*;
+    use crate::config::{SmtpAuth, SmtpLimit};
+
+    #[test]
+    fn an_account_takes_what_all_who_use_it_say_else_what_is_known_of_its_provider() {
+        let world = World::new();
+        let with = |host: &str, user: &str, limits: Option<&[(u32, u64)]>| {
+            let mut settings = settings(&["a@x.test", "b@x.test", "c@x.test"]);
+            settings.smarthost.host = host.into();
+            settings.auth = auth().map(|auth| SmtpAuth {
+                username: user.into(),
+                ..auth
+            });
+            let limit = |(mails, seconds): &(u32, u64)| SmtpLimit {
+                mails: *mails,
+                per: Duration::from_secs(*seconds),
+            };
+            settings.account_limits = limits.map(|limits| limits.iter().map(limit).collect());
+            settings
+        };
+        let quotas = |all: &[config::Email]| {
+            let quotas = world.quotas(all);
+            let one = |quota: Option<Quota>| {
+                let quota = quota?;
+                let windows = quota.windows.iter();
+                let windows = windows.map(|w| (w.messages, w.per.as_secs())).collect();
+                Some((quota.each, windows))
+            };
+            quotas.into_iter().map(one).collect::<Vec<_>>()
+        };
+        let day = 24 * 3600;
+        let known = with("SMTP.gmail.com", "Me@gmail.com", None);
+        assert_eq!(quotas(&[known]), [Some((3, vec![(450, day)]))]);
+        let workspace = with("smtp.gmail.com", "me@example.com", None);
+        assert_eq!(quotas(&[workspace]), [Some((3, vec![(1800, day)]))]);
+        let lifted = with("smtp.gmail.com", "me@gmail.com", Some(&[]));
+        assert_eq!(quotas(&[lifted]), [None]);
+        let unknown = with("mx.example.com", "me", None);
+        assert_eq!(quotas(&[unknown.clone()]), [None]);
+        // One of them speaks for all who use the account, and two together.
+        let (slow, small) = ([(5, 60)], [(50, 3600)]);
+        let all = [
+            unknown,
+            with("mx.example.com", "me", Some(&slow)),
+            with("MX.example.com", "me", Some(&small)),
+            with("mx.example.com", "you", None),
+        ];
+        let both = Some((3, vec![(5, 60), (50, 3600)]));
+        assert_eq!(quotas(&all), [both.clone(), both.clone(), both, None]);
     }
 }

@@ -16,10 +16,10 @@ use super::classify::Step;
 use super::deliver::TRANSACTIONS;
 use super::mime::Stationery;
 use super::smtp::{QUIT, Relay, Tcp, deadline, plain_proof};
-use super::{CHANNEL, Email};
+use super::{CHANNEL, Email, provider};
 use crate::config::{self, Recipients, Secret, SmtpAuth};
 use crate::receiver::redact::Redaction;
-use crate::receiver::{BuildError, Destination, Limits, Window, tls};
+use crate::receiver::{BuildError, Destination, Limits, tls};
 use crate::render::{Renderer, clean};
 
 impl Email {
@@ -51,6 +51,7 @@ impl Email {
             return Err(BuildError::Address(address.to_string()));
         }
         let keys = addresses(&recipients);
+        let account = accounts.get(config);
         Ok(Self {
             destination: destination(&keys, &recipients),
             limits: limits(config, &keys),
@@ -58,7 +59,8 @@ impl Email {
             thread: config.thread,
             shows_state: config.subject_status,
             relay: relay(config)?,
-            account: accounts.of(config),
+            quota: account.quota(recipients.len()),
+            account,
             renderer: renderer.clone(),
             redaction: Redaction::of(config.auth.iter().flat_map(secrets)),
             dial: Box::new(Tcp),
@@ -130,36 +132,10 @@ fn destination(keys: &[String], recipients: &[Address]) -> Destination {
     }
 }
 
-/// Each address has its own counters, whichever receiver writes to it. Providers that count mails
-/// to one address come on top of the config's hourly limit.
+/// Each address has its own counters, whichever receiver writes to it.
 fn limits(config: &config::Email, keys: &[String]) -> Limits {
-    const PROVIDERS: [(&str, Window); 2] = [
-        (
-            "smtpdm.aliyun.com",
-            Window {
-                messages: 45,
-                per: Duration::from_secs(300),
-            },
-        ),
-        (
-            "smtp.qcloudmail.com",
-            Window {
-                messages: 9,
-                per: Duration::from_secs(3600),
-            },
-        ),
-    ];
-    let hourly = Window {
-        messages: config.hourly_limit,
-        per: Duration::from_secs(3600),
-    };
-    let host = config.smarthost.host.to_ascii_lowercase();
-    let provider = PROVIDERS
-        .iter()
-        .filter(|(name, _)| *name == host)
-        .map(|(_, window)| *window);
     Limits {
-        windows: std::iter::once(hourly).chain(provider).collect(),
+        windows: provider::of_address(config),
         shared: keys
             .iter()
             .map(|key| LaneKey::of(&[b"email address", key.as_bytes()]))

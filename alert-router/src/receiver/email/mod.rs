@@ -2,7 +2,8 @@
 //!
 //! `mime` and `thread` make the bytes, `smtp` talks to the relay over a `wire`, `classify` says
 //! what its replies mean, `deliver` keeps the results of the recipients apart, `outcome` says them
-//! in the seam's terms, and `account` is what all receivers share that use one account.
+//! in the seam's terms, and `account` is what all receivers share that use one account. `provider`
+//! knows how much providers take.
 //!
 //! A mail counts as delivered when the reply to the final dot is positive, never earlier. Until
 //! then every failure is safe to repeat; after it, a retry repeats the same bytes.
@@ -13,6 +14,7 @@ mod classify;
 mod deliver;
 mod mime;
 mod outcome;
+mod provider;
 mod reply;
 mod smtp;
 mod thread;
@@ -23,7 +25,7 @@ mod additions;
 #[cfg(test)]
 mod letters;
 #[cfg(test)]
-pub(super) mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -43,7 +45,8 @@ use thread::Place;
 
 use super::redact::Redaction;
 use super::{
-    Delivery, Destination, Limits, Part, Receipt, Receiver, RenderError, Rendering, SendError,
+    Delivery, Destination, Limits, Part, Quota, Receipt, Receiver, RenderError, Rendering,
+    SendError,
 };
 use crate::config;
 use crate::message::{Message, Says};
@@ -64,6 +67,7 @@ const LARGEST_HTML: usize = 90 * 1024;
 pub struct Email {
     destination: Destination,
     limits: Limits,
+    quota: Option<Quota>,
     stationery: Stationery,
     recipients: Vec<Address>,
     thread: config::Thread,
@@ -159,6 +163,10 @@ impl Receiver for Email {
 
     fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    fn quota(&self) -> Option<&Quota> {
+        self.quota.as_ref()
     }
 
     fn render(&self, rendering: &Rendering<'_>) -> Result<Vec<Part>, RenderError> {

@@ -11,12 +11,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::smtp::{Dial, Dialed};
 use super::wire::Io;
 use super::{Accounts, Email};
-use crate::clock::ManualClock;
+use crate::clock::{Clock, ManualClock};
 use crate::config::{
     self, Header, Recipients, Secret, Smarthost, SmtpAuth, SmtpTls, Thread, Trust,
 };
 use crate::receiver::conformance::{Behaviour, Stage, Subject};
-use crate::receiver::{BuildError, Delivery, Progress, Receiver as _, Rendering};
+use crate::receiver::{BuildError, Delivery, Progress, Quota, Receiver as _, Rendering};
 use crate::render::{Language, Renderer, samples};
 
 /// What the server does instead of answering properly.
@@ -36,16 +36,16 @@ pub(super) enum Act {
 
 /// What the server heard.
 #[derive(Debug, Default)]
-pub(super) struct Log {
+pub(crate) struct Log {
     /// Each command line, and `(connect)` and `(tls)`.
-    pub(super) lines: Vec<String>,
+    pub(crate) lines: Vec<String>,
     /// The mails that it took, as they were before dot-stuffing.
-    pub(super) mails: Vec<Vec<u8>>,
+    pub(crate) mails: Vec<Vec<u8>>,
 }
 
 /// The server. Clones share their log.
 #[derive(Clone)]
-pub(super) struct Server {
+pub(crate) struct Server {
     /// What to do at a line that starts so; the first fitting rule holds. `(connect)` is the
     /// greeting, `(body)` the text after DATA, `.` its end.
     rules: Vec<(String, Act)>,
@@ -57,7 +57,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             rules: Vec::new(),
             offers: "250-mx.example.com\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n".to_owned(),
@@ -95,7 +95,7 @@ impl Server {
         self
     }
 
-    pub(super) fn log(&self) -> std::sync::MutexGuard<'_, Log> {
+    pub(crate) fn log(&self) -> std::sync::MutexGuard<'_, Log> {
         self.log.lock().unwrap()
     }
 
@@ -108,14 +108,15 @@ impl Server {
             .count()
     }
 
-    /// Serves one connection on a loopback port.
-    pub(super) async fn listen(&self) -> u16 {
+    /// Serves on a loopback port.
+    pub(crate) async fn listen(&self) -> u16 {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = self.clone();
         tokio::spawn(async move {
-            let (stream, _) = listener.accept().await.unwrap();
-            server.serve(Box::new(stream)).await
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(server.clone().serve(Box::new(stream)));
+            }
         });
         port
     }
@@ -303,6 +304,7 @@ pub(super) fn settings(to: &[&str]) -> config::Email {
         subject_status: false,
         id_domain: "id.example.com".into(),
         hourly_limit: 60,
+        account_limits: None,
     }
 }
 
@@ -324,23 +326,30 @@ pub(super) fn auth() -> Option<SmtpAuth> {
 pub(super) struct World {
     pub(super) clock: Arc<ManualClock>,
     pub(super) renderer: Arc<Renderer>,
-    accounts: Accounts,
 }
 
 impl World {
     pub(super) fn new() -> Self {
-        let clock = Arc::new(ManualClock::at(samples::NOW));
-        let accounts = Accounts::new(clock.clone());
         Self {
-            accounts,
-            clock,
+            clock: Arc::new(ManualClock::at(samples::NOW)),
             renderer: Arc::new(Renderer::built_in()),
         }
     }
 
     /// All receivers of these settings.
     pub(super) fn build(&self, settings: &config::Email) -> Result<Vec<Email>, BuildError> {
-        Email::build("db-team", settings, &self.accounts, &self.renderer)
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        let accounts = Accounts::of([settings], &clock);
+        Email::build("db-team", settings, &accounts, &self.renderer)
+    }
+
+    /// What the accounts of a config with all these settings take, for the first mail of each.
+    pub(super) fn quotas(&self, all: &[config::Email]) -> Vec<Option<Quota>> {
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        let accounts = Accounts::of(all, &clock);
+        let build = |settings| Email::build("db-team", settings, &accounts, &self.renderer);
+        let quota = |settings| build(settings).unwrap().remove(0).quota().cloned();
+        all.iter().map(quota).collect()
     }
 
     /// The first receiver of these settings, talking to `server`.

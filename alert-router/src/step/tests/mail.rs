@@ -1,0 +1,86 @@
+//! Mails that share an account's window, on a clock that only the test moves.
+
+use super::*;
+use crate::receiver::MailServer;
+
+/// One group for each alert, told to `to` through an account that takes what `limits` says.
+async fn bench(server: &MailServer, to: &str, more: &str) -> Bench {
+    let port = server.listen().await;
+    let config = format!(
+        "global: {{smtp_smarthost: '127.0.0.1:{port}', smtp_from: a@x.test, smtp_require_tls: false}}\n\
+         receivers: [{{name: ops, email_configs: [{{to: '{to}', {more}}}]}}]\n\
+         route: {{receiver: ops, group_by: [alertname], group_wait: 0s}}\n"
+    );
+    Bench::new(&config).await
+}
+
+/// Whom the mails went to so far, with how many each got.
+fn told(server: &MailServer) -> BTreeMap<String, usize> {
+    let mut told = BTreeMap::new();
+    for line in &server.log().lines {
+        if let Some(to) = line.strip_prefix("RCPT TO:") {
+            *told.entry(to.to_owned()).or_default() += 1;
+        }
+    }
+    told
+}
+
+const FOUR: &str = "a@x.test, b@x.test, c@x.test, d@x.test";
+
+#[tokio::test]
+async fn all_addresses_of_an_account_share_its_window() {
+    let server = MailServer::new();
+    let limits = "account_limits: [{mails: 4, per: 10m}]";
+    let mut bench = bench(&server, FOUR, limits).await;
+    bench.post("A").await;
+    // Half of a window is kept for later, in even steps.
+    assert_eq!(told(&server).values().sum::<usize>(), 2);
+    for (minutes, mails) in [(5, 3), (5, 4)] {
+        bench.pass(Duration::from_secs(60 * minutes)).await;
+        assert_eq!(told(&server).values().sum::<usize>(), mails);
+    }
+    bench.pass(Duration::from_secs(600)).await;
+    assert_eq!(told(&server).len(), 4, "each has heard once");
+    assert_eq!(told(&server).values().sum::<usize>(), 4);
+}
+
+#[tokio::test]
+async fn a_shared_mail_counts_once_for_each_recipient() {
+    let server = MailServer::new();
+    let limits = "recipients: shared, account_limits: [{mails: 16, per: 10m}]";
+    let mut bench = bench(&server, FOUR, limits).await;
+    for name in ["A", "B", "C", "D"] {
+        bench.post(name).await;
+    }
+    assert_eq!(told(&server)["<a@x.test>"], 2, "8 of 16 at once");
+}
+
+#[tokio::test]
+async fn a_mail_to_more_than_the_window_holds_leaves_when_it_is_empty() {
+    let server = MailServer::new();
+    let limits = "recipients: shared, account_limits: [{mails: 2, per: 10m}]";
+    let mut bench = bench(&server, FOUR, limits).await;
+    bench.post("A").await;
+    bench.post("B").await;
+    assert_eq!(told(&server)["<a@x.test>"], 1);
+    bench.pass(Duration::from_secs(600)).await;
+    assert_eq!(told(&server)["<a@x.test>"], 2);
+}
+
+#[tokio::test]
+async fn what_is_urgent_finds_a_place_in_an_account_that_others_have_filled() {
+    let server = MailServer::new();
+    let limits = "account_limits: [{mails: 8, per: 10m}, {mails: 8, per: 24h}]";
+    let mut bench = bench(&server, FOUR, limits).await;
+    for name in ["A", "B"] {
+        bench.post(name).await;
+    }
+    assert_eq!(told(&server).values().sum::<usize>(), 4);
+    let urgent = firing(&[("alertname", "C"), ("severity", "critical")]);
+    bench.post_alerts("prod", &[urgent]).await;
+    assert_eq!(
+        told(&server).values().sum::<usize>(),
+        7,
+        "an eighth is kept"
+    );
+}
