@@ -1,5 +1,5 @@
-//! What all receivers share that hand in through one account: how much it takes, how many
-//! connections at once, and a pause after the provider has had enough. The engine's budgets count
+//! What all receivers share that hand in through one account: how much it takes, its connections,
+//! and a pause after the provider has had enough. The engine's budgets count
 //! what the config or the provider's terms say; a pause is for what shows only in its answers.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,9 @@ use alert_engine::{LaneKey, Timestamp};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use super::pool::Pool;
 use super::provider;
+use super::smtp::{Relay, Session};
 use crate::clock::Clock;
 use crate::config;
 use crate::receiver::{Failure, Progress, Quota, SendError, Window};
@@ -30,6 +32,7 @@ pub(super) struct Account {
     windows: Vec<Window>,
     clock: Arc<dyn Clock>,
     connections: Semaphore,
+    idle: Arc<Pool>,
     paused: Mutex<Option<Pause>>,
 }
 
@@ -94,6 +97,7 @@ impl Account {
             windows,
             clock,
             connections: Semaphore::new(CONNECTIONS),
+            idle: Arc::default(),
             paused: Mutex::new(None),
         }
     }
@@ -123,6 +127,20 @@ impl Account {
                 fix: None,
                 progress: Progress::new(),
             }),
+        }
+    }
+
+    /// A session that another mail left open, for whoever has a turn.
+    pub(super) fn idle_session(&self, relay: &Relay) -> Option<Session> {
+        self.idle.take(relay, self.connections.available_permits())
+    }
+
+    /// Keeps a session for the next mail if it is good for one, else ends it.
+    pub(super) async fn give_back(&self, relay: &Relay, mut session: Session) {
+        if session.may_go_on() {
+            self.idle.keep(relay, session);
+        } else {
+            session.quit().await;
         }
     }
 

@@ -158,13 +158,14 @@ fn whole_deadline(recipients: usize) -> Duration {
         Step::Auth,
     ];
     let open: Duration = open.into_iter().map(deadline).sum();
+    let stale = deadline(Step::Mail);
     let each = [Step::Mail, Step::Mail, Step::Data, Step::Text, Step::Dot];
     let each: Duration = each.into_iter().map(deadline).sum();
     let recipients = u32::try_from(recipients).unwrap_or(u32::MAX);
     // A recipient may be asked for once in each transaction.
     let all = each.saturating_add(deadline(Step::Rcpt).saturating_mul(recipients));
     let transactions = if recipients == 1 { 1 } else { TRANSACTIONS };
-    TURN + open + QUIT + all.saturating_mul(transactions)
+    TURN + stale + open + QUIT + all.saturating_mul(transactions)
 }
 
 fn stationery(name: &str, to: &[Mailbox], config: &config::Email) -> Stationery {
@@ -196,6 +197,7 @@ fn relay(config: &config::Email) -> Result<Relay, BuildError> {
         port: config.smarthost.port,
         tls: config.tls,
         server_name,
+        ca_pem: config.trust.ca_pem.clone(),
         client_config: Arc::new(tls::client_config(&config.trust)?),
         hello: ClientId::Domain(hello.unwrap_or_else(|| config.id_domain.clone())),
         auth: config.auth.clone(),

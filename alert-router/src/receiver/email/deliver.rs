@@ -12,22 +12,42 @@ use crate::receiver::SendError;
 /// in further ones; what is left then is tried again later.
 pub(super) const TRANSACTIONS: u32 = 4;
 
-/// Hands in `mail` for `recipients`; every one has a fate afterwards.
+/// Begins a transaction. When that fails nothing was handed in.
+pub(super) async fn begin(
+    session: &mut Session,
+    host: &str,
+    from: &Address,
+    size: usize,
+) -> Result<(), SendError> {
+    let begun = session.mail(from, size).await;
+    let begun = begun.and_then(|reply| judge(host, Step::Mail, reply));
+    begun
+        .map(drop)
+        .map_err(|trouble| trouble_error(host, trouble))
+}
+
+/// Hands in `mail` for `recipients` in the transaction that has `begun`, and in further ones; every
+/// recipient has a fate afterwards.
 pub(super) async fn deliver(
     session: &mut Session,
     host: &str,
     from: &Address,
     recipients: &[Address],
     mail: &[u8],
+    mut begun: Result<(), SendError>,
 ) -> Fates {
     let mut fates = Fates::new();
     let mut waiting = recipients.to_vec();
-    for _ in 0..TRANSACTIONS {
-        let ended = transact(session, host, from, &waiting, mail, &mut fates)
-            .await
-            .err();
+    for transaction in 0..TRANSACTIONS {
+        if transaction > 0 {
+            begun = begin(session, host, from, mail.len()).await;
+        }
+        let ended = match &begun {
+            Ok(()) => transact(session, host, &waiting, mail, &mut fates).await,
+            Err(error) => Err(error.clone()),
+        };
         waiting.retain(|address| !fates.contains_key(&address.to_string()));
-        if let Some(error) = ended {
+        if let Err(error) = ended {
             share(&mut fates, &waiting, &error);
             return fates;
         }
@@ -44,23 +64,17 @@ pub(super) async fn deliver(
     fates
 }
 
-/// One transaction. Recipients without a fate afterwards were too many for it. An error ends the
-/// session, and is the fate of all who have none: no reply after it could be trusted to answer
-/// the command that it follows.
+/// A transaction that has begun. Recipients without a fate afterwards were too many for it. An error
+/// ends the session, and is the fate of all who have none: no reply after it could be trusted to
+/// answer the command that it follows.
 async fn transact(
     session: &mut Session,
     host: &str,
-    from: &Address,
     recipients: &[Address],
     mail: &[u8],
     fates: &mut Fates,
 ) -> Result<(), SendError> {
     let broken = |trouble| trouble_error(host, trouble);
-    let begun = session
-        .mail(from, mail.len())
-        .await
-        .and_then(|reply| judge(host, Step::Mail, reply));
-    begun.map_err(broken)?;
     let accepted = ask_for(session, host, recipients, fates).await?;
     if accepted.is_empty() {
         session.reset().await.map_err(broken)?;

@@ -2,8 +2,8 @@
 //!
 //! `mime` and `thread` make the bytes, `smtp` talks to the relay over a `wire`, `classify` says
 //! what its replies mean, `deliver` keeps the results of the recipients apart, `outcome` says them
-//! in the seam's terms, and `account` is what all receivers share that use one account. `provider`
-//! knows how much providers take.
+//! in the seam's terms, and `account` is what all receivers share that use one account: a `pool` of
+//! open sessions among it. `provider` knows how much providers take.
 //!
 //! A mail counts as delivered when the reply to the final dot is positive, never earlier. Until
 //! then every failure is safe to repeat; after it, a retry repeats the same bytes.
@@ -14,6 +14,7 @@ mod classify;
 mod deliver;
 mod mime;
 mod outcome;
+mod pool;
 mod provider;
 mod reply;
 mod smtp;
@@ -24,6 +25,8 @@ mod wire;
 mod additions;
 #[cfg(test)]
 mod letters;
+#[cfg(test)]
+mod pooled;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -45,7 +48,7 @@ use thread::Place;
 
 use super::redact::Redaction;
 use super::{
-    Delivery, Destination, Limits, Part, Quota, Receipt, Receiver, RenderError, Rendering,
+    Delivery, Destination, Failure, Limits, Part, Quota, Receipt, Receiver, RenderError, Rendering,
     SendError,
 };
 use crate::config;
@@ -146,14 +149,36 @@ impl Email {
     }
 
     async fn converse(&self, recipients: &[Address], mail: &[u8]) -> Result<Fates, SendError> {
-        let host = &self.relay.host;
-        let opened = Session::open(&self.relay, self.dial.as_ref()).await;
-        let mut session = opened.map_err(|trouble| outcome::trouble_error(host, trouble))?;
-        let from = &self.stationery.envelope_from;
-        let fates = deliver::deliver(&mut session, host, from, recipients, mail).await;
-        session.quit().await;
+        let (mut session, mut begun) = match self.account.idle_session(&self.relay) {
+            Some(session) => self.begin(session, mail).await,
+            None => self.begin(self.connect().await?, mail).await,
+        };
+        // A session that was left open may have ended since. Nothing was handed in yet, so a new one
+        // may try at once.
+        if session.is_used() && matches!(&begun, Err(error) if is_stale(error)) {
+            (session, begun) = self.begin(self.connect().await?, mail).await;
+        }
+        let (host, from) = (&self.relay.host, &self.stationery.envelope_from);
+        let fates = deliver::deliver(&mut session, host, from, recipients, mail, begun).await;
+        self.account.give_back(&self.relay, session).await;
         Ok(fates)
     }
+
+    async fn begin(&self, mut session: Session, mail: &[u8]) -> (Session, Result<(), SendError>) {
+        let (host, from) = (&self.relay.host, &self.stationery.envelope_from);
+        let begun = deliver::begin(&mut session, host, from, mail.len()).await;
+        (session, begun)
+    }
+
+    async fn connect(&self) -> Result<Session, SendError> {
+        let opened = Session::open(&self.relay, self.dial.as_ref()).await;
+        opened.map_err(|trouble| outcome::trouble_error(&self.relay.host, trouble))
+    }
+}
+
+/// Whether MAIL FROM failed as it does in a session that is too old, or that has had its share.
+fn is_stale(error: &SendError) -> bool {
+    matches!(error.failure, Failure::Failed { .. })
 }
 
 impl Receiver for Email {

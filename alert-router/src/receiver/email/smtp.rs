@@ -33,10 +33,25 @@ pub(super) struct Relay {
     pub(super) tls: SmtpTls,
     /// The name that the certificate must hold.
     pub(super) server_name: ServerName<'static>,
+    /// What is trusted besides the public roots.
+    pub(super) ca_pem: Option<Arc<str>>,
+    /// Follows from `ca_pem`.
     pub(super) client_config: Arc<rustls::ClientConfig>,
     /// The name in EHLO.
     pub(super) hello: ClientId,
     pub(super) auth: Option<SmtpAuth>,
+}
+
+/// Whether a session to one of them would do for the other.
+impl PartialEq for Relay {
+    fn eq(&self, other: &Self) -> bool {
+        let way = |relay: &Self| (relay.port, relay.tls, relay.host.to_ascii_lowercase());
+        way(self) == way(other)
+            && self.server_name == other.server_name
+            && self.ca_pem == other.ca_pem
+            && self.hello == other.hello
+            && self.auth == other.auth
+    }
 }
 
 /// Opens byte streams. A seam, so that tests need no sockets and no real time.
@@ -105,10 +120,17 @@ pub(super) const fn deadline(step: Step) -> Duration {
 /// How long a server may take to say good-bye, which nobody waits for.
 pub(super) const QUIT: Duration = Duration::from_secs(2);
 
+/// Transactions in one session at most: some servers count them, and say so only by hanging up.
+const MOST: u32 = 20;
+
 /// A conversation in which mails may be handed in.
 pub(super) struct Session {
     wire: Wire,
     offers: Offers,
+    /// Transactions that came to their proper end.
+    ended: u32,
+    /// Whether the last one did, so that another may begin.
+    is_between: bool,
 }
 
 impl Session {
@@ -134,8 +156,33 @@ impl Session {
         Ok(session)
     }
 
+    fn new(wire: Wire) -> Self {
+        Self {
+            wire,
+            offers: Offers::default(),
+            ended: 0,
+            is_between: false,
+        }
+    }
+
+    /// Whether it was used before. Since then the server may have hung up.
+    pub(super) fn is_used(&self) -> bool {
+        self.ended > 0
+    }
+
+    /// Whether another mail may follow: the last one ended well, and they were not too many.
+    pub(super) fn may_go_on(&mut self) -> bool {
+        self.is_between && self.ended < MOST && self.is_quiet()
+    }
+
+    /// Whether the server has neither closed the connection nor said something unasked.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        self.wire.is_quiet()
+    }
+
     /// MAIL FROM: begins a transaction.
     pub(super) async fn mail(&mut self, from: &Address, size: usize) -> Result<Reply, Trouble> {
+        self.is_between = false;
         let size = match self.offers.size {
             Some(most) if size > most => return Err(Trouble::TooLarge { most }),
             Some(_) => vec![MailParameter::Size(size)],
@@ -158,12 +205,24 @@ impl Session {
     /// The text and the final dot. Trouble at [`Step::Dot`] means that it may have arrived.
     pub(super) async fn text(&mut self, mail: &[u8]) -> Result<Reply, Trouble> {
         step(Step::Text, self.wire.send_mail(mail)).await?;
-        self.ask(Step::Dot, ".\r\n").await
+        let reply = self.ask(Step::Dot, ".\r\n").await?;
+        self.end(&reply);
+        Ok(reply)
     }
 
     /// RSET: gives up a transaction, so that another may begin.
     pub(super) async fn reset(&mut self) -> Result<Reply, Trouble> {
-        self.ask(Step::Mail, Rset).await
+        let reply = self.ask(Step::Mail, Rset).await?;
+        self.end(&reply);
+        Ok(reply)
+    }
+
+    /// The reply to what ends a transaction, after which the server expects the next one.
+    fn end(&mut self, reply: &Reply) {
+        if reply.code == 250 {
+            self.ended += 1;
+            self.is_between = true;
+        }
     }
 
     /// Says good-bye. The mail is settled, whatever the answer.
@@ -180,10 +239,7 @@ impl Session {
             Step::Greeting,
             step(Step::Greeting, wire.reply()).await?,
         )?;
-        let mut session = Self {
-            wire,
-            offers: Offers::default(),
-        };
+        let mut session = Self::new(wire);
         let reply = session
             .ask(Step::Greeting, Ehlo::new(relay.hello.clone()))
             .await?;
@@ -211,10 +267,7 @@ impl Session {
             .into_stream()
             .map_err(|error| lost(Step::StartTls, &error))?;
         let wire = Wire::new(handshake(relay, stream).await?);
-        let mut session = Self {
-            wire,
-            offers: Offers::default(),
-        };
+        let mut session = Self::new(wire);
         let reply = session
             .ask(Step::Greeting, Ehlo::new(relay.hello.clone()))
             .await?;

@@ -49,6 +49,8 @@ pub(crate) struct Server {
     /// What to do at a line that starts so; the first fitting rule holds. `(connect)` is the
     /// greeting, `(body)` the text after DATA, `.` its end.
     rules: Vec<(String, Act)>,
+    /// On connections that have carried so many mails.
+    ruled_after: usize,
     offers: String,
     tls: Option<Arc<rustls::ServerConfig>>,
     is_implicit: bool,
@@ -60,6 +62,7 @@ impl Server {
     pub(crate) fn new() -> Self {
         Self {
             rules: Vec::new(),
+            ruled_after: 0,
             offers: "250-mx.example.com\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n".to_owned(),
             tls: None,
             is_implicit: false,
@@ -71,6 +74,12 @@ impl Server {
     /// Does `act` at lines that start with `line`.
     pub(super) fn at(mut self, line: &str, act: Act) -> Self {
         self.rules.push((line.to_owned(), act));
+        self
+    }
+
+    /// Answers properly until a connection has carried so many mails.
+    pub(super) fn after(mut self, mails: usize) -> Self {
+        self.ruled_after = mails;
         self
     }
 
@@ -121,7 +130,7 @@ impl Server {
         port
     }
 
-    async fn serve(self, stream: Box<dyn Io>) -> std::io::Result<()> {
+    async fn serve(mut self, stream: Box<dyn Io>) -> std::io::Result<()> {
         let mut stream = match &self.tls {
             Some(tls) if self.is_implicit => accept(tls, stream).await?,
             Some(_) | None => stream,
@@ -158,7 +167,7 @@ impl Server {
         Ok(())
     }
 
-    async fn take_mail(&self, stream: &mut Box<dyn Io>) -> std::io::Result<bool> {
+    async fn take_mail(&mut self, stream: &mut Box<dyn Io>) -> std::io::Result<bool> {
         if let Some(act) = self.rule("DATA")
             && !matches!(act, Act::Say(reply) if reply.starts_with(b"354"))
         {
@@ -182,14 +191,17 @@ impl Server {
             log.mails.push(mail);
             log.mails.len()
         };
-        self.answer(stream, ".", &format!("250 2.0.0 queued as {mails}\r\n"))
-            .await
+        let queued = format!("250 2.0.0 queued as {mails}\r\n");
+        let answers = self.answer(stream, ".", &queued).await;
+        self.ruled_after = self.ruled_after.saturating_sub(1);
+        answers
     }
 
     fn rule(&self, line: &str) -> Option<&Act> {
+        let is_ruled = self.ruled_after == 0;
         self.rules
             .iter()
-            .find(|(start, _)| line.starts_with(start.as_str()))
+            .find(|(start, _)| is_ruled && line.starts_with(start.as_str()))
             .map(|(_, act)| act)
     }
 

@@ -60,8 +60,7 @@ async fn a_mail_is_delivered_when_the_final_dot_is_confirmed() {
             "MAIL FROM:<bounces@example.com>",
             "RCPT TO:<a@example.com>",
             "DATA",
-            ".",
-            "QUIT"
+            "."
         ]
     );
 }

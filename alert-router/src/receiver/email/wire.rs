@@ -6,6 +6,7 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
@@ -47,6 +48,14 @@ impl Wire {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
+    }
+
+    /// Whether the server is silent and there: nothing was read that nobody asked for, nothing waits
+    /// to be read, and that includes the end.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        let read = self.stream.read_buf(&mut self.unread);
+        let answer = read.now_or_never();
+        self.unread.is_empty() && answer.is_none()
     }
 
     /// Sends a command, which ends its line itself, and waits for the reply.
