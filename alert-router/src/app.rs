@@ -10,7 +10,7 @@ use std::time::Duration;
 use alert_engine::{Incarnation, Owners};
 use telemetry_lib::Telemetry;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::clock::{Clock, SystemClock};
@@ -65,6 +65,12 @@ pub enum ServeError {
         /// What to do.
         fix: &'static str,
     },
+    /// A second signal came during the orderly stop.
+    #[error(
+        "told a second time to stop, so it ended at once: after the next start, messages that were \
+         under way may come once more"
+    )]
+    CutShort,
     /// The system refused something that it always grants.
     #[error(transparent)]
     System(#[from] io::Error),
@@ -169,11 +175,13 @@ impl App {
         &self.url
     }
 
-    /// Works until SIGTERM or SIGINT, then lets what is under way end, for at most 20 s.
+    /// Works until SIGTERM or SIGINT, then lets what is under way end, for at most 20 s, or until
+    /// the next of these signals.
     ///
     /// # Errors
     ///
-    /// If signals or the listener fail.
+    /// If signals or the listener fail, or a second signal cut the end short: then work may still
+    /// be under way, and the process should end.
     pub async fn run(self) -> Result<(), ServeError> {
         let Self {
             step,
@@ -198,27 +206,34 @@ impl App {
         let server = tokio::spawn(web::serve(listener, router, stopped(stopping)));
         ready.send_replace(true);
         tracing::info!(url = %url, "listening; open the address in a browser, post webhooks to /webhook");
-        let mut asked = std::pin::pin!(asked_to_stop()?);
+        let mut stops = Stops::listen()?;
         loop {
             tokio::select! {
-                () = &mut asked => break,
+                () = stops.asked() => break,
                 Some(()) = hangup.recv() => report_reload(reloader.reload()),
             }
         }
-        tracing::info!("stopping: requests and deliveries under way may end");
+        tracing::info!(
+            "stopping: requests and deliveries under way may end; a second signal ends it at once"
+        );
         ready.send_replace(false);
         stop.send_replace(true);
         telling.abort();
-        // Requests need the step to be answered, so it stops after them.
-        let served = tokio::time::timeout(DRAIN, server).await;
-        stop_step.send_replace(true);
-        let worked = work.await;
-        if served.is_err() || worked.is_err() {
-            tracing::warn!("some requests were not answered in time");
+        let orderly = async {
+            // Requests need the step to be answered, so it stops after them.
+            let served = tokio::time::timeout(DRAIN, server).await;
+            stop_step.send_replace(true);
+            let worked = work.await;
+            if served.is_err() || worked.is_err() {
+                tracing::warn!("some requests were not answered in time");
+            }
+            let report = telemetry.shutdown(LAST_SPANS).await;
+            tracing::info!(telemetry = %report, "stopped");
+        };
+        tokio::select! {
+            () = orderly => Ok(()),
+            () = stops.asked() => Err(ServeError::CutShort),
         }
-        let report = telemetry.shutdown(LAST_SPANS).await;
-        tracing::info!(telemetry = %report, "stopped");
-        Ok(())
     }
 }
 
@@ -234,15 +249,26 @@ fn report_reload(done: Result<Changes, ReloadError>) {
     }
 }
 
-fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
+/// The signals that ask a process to end.
+struct Stops {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stops {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn asked(&mut self) {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-    })
+    }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {

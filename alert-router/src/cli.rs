@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use alert_router::app::{App, Options};
 use alert_router::config::{Flags, StorePlace};
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kept::{DeadLetters, Quarantine};
 use telemetry_lib::{LogFormat as Format, Telemetry};
@@ -28,10 +29,33 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
+    /// Reads the command line; ends the process where it is wrong, or where help was asked for.
+    pub(super) fn read() -> Self {
+        Self::try_parse().unwrap_or_else(|error| without_secrets(error).exit())
+    }
+
     /// Whether the server is to run, whose logs machines read; other commands talk to people.
     fn serves(&self) -> bool {
         matches!(self.command, None | Some(Command::Serve(_)))
     }
+}
+
+/// Values that may hold a password are not repeated to a terminal or a log. Whoever typed one sees
+/// which argument it was, and what belongs there.
+fn without_secrets(mut error: clap::Error) -> clap::Error {
+    let of_the_store = matches!(
+        error.get(ContextKind::InvalidArg),
+        Some(ContextValue::String(argument)) if argument.starts_with("--store")
+    );
+    let hides = |(kind, value): (ContextKind, &ContextValue)| {
+        let whole = of_the_store && kind == ContextKind::InvalidValue;
+        (whole || value.to_string().contains("://")).then_some(kind)
+    };
+    let hidden: Vec<ContextKind> = error.context().filter_map(hides).collect();
+    for kind in hidden {
+        error.insert(kind, ContextValue::String("…".to_owned()));
+    }
+    error
 }
 
 const EXAMPLES: &str = "Examples:
@@ -53,7 +77,7 @@ enum LogFormat {
 #[derive(Args, Clone, Default)]
 struct ServeArguments {
     /// The config file; without one, messages go to the inbox of the built-in page.
-    #[arg(long, env = "ALERT_ROUTER_CONFIG")]
+    #[arg(long, env = "ALERT_ROUTER_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
     /// Where to listen [default: the config's `listen`, or 127.0.0.1:9095].
     #[arg(long)]
@@ -70,7 +94,12 @@ struct ServeArguments {
 #[derive(Args, Clone, Default)]
 struct FileArguments {
     /// The config file.
-    #[arg(long, env = "ALERT_ROUTER_CONFIG", global = true)]
+    #[arg(
+        long,
+        env = "ALERT_ROUTER_CONFIG",
+        hide_env_values = true,
+        global = true
+    )]
     config: Option<PathBuf>,
     /// Where data is kept [default: the config's `store`, or sqlite:data/alert-router.db].
     #[arg(long, value_parser = StorePlace::parse, global = true)]

@@ -19,11 +19,18 @@ pub(super) async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    let wanted = plan.borrow().config().auth.clone();
-    if wanted.is_some_and(|wanted| !auth::shows(&wanted, request.headers())) {
-        let ask = [(header::WWW_AUTHENTICATE, "Basic realm=\"alert-router\"")];
-        let why = refusal("show the credential of the config's `auth`");
-        return (StatusCode::UNAUTHORIZED, ask, why).into_response();
+    let plan = plan.borrow().clone();
+    match &plan.config().auth {
+        Some(wanted) if !auth::shows(wanted, request.headers()) => {
+            let ask = [(header::WWW_AUTHENTICATE, "Basic realm=\"alert-router\"")];
+            let why = refusal("show the credential of the config's `auth`");
+            return (StatusCode::UNAUTHORIZED, ask, why).into_response();
+        }
+        None if auth::is_strange(plan.config(), request.headers()) => {
+            let why = refusal(auth::STRANGE);
+            return (StatusCode::MISDIRECTED_REQUEST, why).into_response();
+        }
+        Some(_) | None => {}
     }
     if !request.method().is_safe() && auth::is_foreign(request.headers()) {
         return (StatusCode::FORBIDDEN, refusal(auth::FOREIGN)).into_response();

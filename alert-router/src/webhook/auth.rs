@@ -1,12 +1,13 @@
 //! Whether a request shows the credential that its source asks for, and whether a page of somebody
-//! else sends it.
+//! else sends it, openly or under a name that leads here.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
+use http::uri::Authority;
 
-use crate::config::Credential;
+use crate::config::{Config, Credential};
 
 /// Whether `headers` show `credential`. Takes the same time wherever a wrong one differs.
 #[must_use]
@@ -51,19 +52,57 @@ pub(crate) fn is_foreign(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()) else {
         return false;
     };
-    let host = headers
-        .get(HOST)
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or_default();
+    let host = asked_for(headers).unwrap_or_default();
     origin
         .split_once("://")
         .is_none_or(|(_, from)| from != host)
 }
 
+fn asked_for(headers: &HeaderMap) -> Option<&str> {
+    headers.get(HOST)?.to_str().ok()
+}
+
+/// What whoever asks under another name is told.
+pub(crate) const STRANGE: &str = "this server has no credential, so it answers only under its own \
+     names: ask for localhost or an address, or set `external_url` (or `auth`) in the config";
+
+/// How containers call the machine that they run on.
+const MACHINE: [&str; 2] = ["host.docker.internal", "host.containers.internal"];
+
+/// Whether a request without credential, to a server that only this machine reaches, names another
+/// host. Anybody can let a name of theirs lead to 127.0.0.1; a browser then takes their page and
+/// ours for one site. An address cannot be forged so, and whoever names nothing is no browser.
+#[must_use]
+pub(crate) fn is_strange(config: &Config, headers: &HeaderMap) -> bool {
+    config.listen.ip().is_loopback()
+        && headers.contains_key(HOST)
+        && !asked_for(headers).is_some_and(|host| is_ours(config, host))
+}
+
+fn is_ours(config: &Config, host: &str) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else {
+        return false;
+    };
+    // Of `[::1].example` the parser takes the address for the host.
+    let port = host.strip_prefix(authority.host());
+    if !port.is_some_and(|port| port.is_empty() || port.starts_with(':')) {
+        return false;
+    }
+    let name = authority.host().to_ascii_lowercase();
+    let name = name.strip_suffix('.').unwrap_or(&name);
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    let public = config.external_url.as_ref().and_then(|url| url.host_str());
+    address.parse::<std::net::IpAddr>().is_ok()
+        || name == "localhost"
+        || name.ends_with(".localhost")
+        || MACHINE.contains(&name)
+        || public == Some(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Secret;
+    use crate::config::{Flags, Secret};
 
     fn check(credential: &Credential, header: Option<&str>) -> bool {
         let mut headers = HeaderMap::new();
@@ -98,6 +137,48 @@ mod tests {
         for (credential, header, passes) in cases {
             assert_eq!(check(credential, header), passes, "{header:?}");
         }
+    }
+
+    #[test]
+    fn a_name_of_somebody_else_is_strange_and_an_address_is_not() {
+        let mut config = Config::default_inbox(&Flags::default()).unwrap();
+        config.external_url = Some("https://alerts.example.com/x/".parse().unwrap());
+        let strange = |config: &Config, host: &str| {
+            let headers = HeaderMap::from_iter([(HOST, host.parse().unwrap())]);
+            is_strange(config, &headers)
+        };
+        for host in [
+            "localhost",
+            "LocalHost:9095",
+            "localhost.:9095",
+            "router.localhost",
+            "127.0.0.1:9095",
+            "127.8.8.8",
+            "[::1]:9095",
+            "192.0.2.7:80",
+            "host.docker.internal:9095",
+            "alerts.example.com",
+            "Alerts.Example.com:443",
+        ] {
+            assert!(!strange(&config, host), "{host}");
+        }
+        let foreign = [
+            "evil.example",
+            "evil.example:9095",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "evillocalhost",
+            "[::1].evil.example",
+            "localhost@evil.example",
+            "",
+            "a b",
+        ];
+        for host in foreign {
+            assert!(strange(&config, host), "{host}");
+        }
+        assert!(!is_strange(&config, &HeaderMap::new()), "no browser");
+        config.listen = "192.0.2.1:9095".parse().unwrap();
+        assert!(!strange(&config, "evil.example"), "--open says it is open");
     }
 
     #[test]

@@ -75,6 +75,8 @@ enum Refusal {
     Unauthorized,
     /// A page of another site, in the browser of somebody who may post.
     Foreign,
+    /// Under a name that is not ours, where no credential is asked for.
+    Strange,
     UnknownSource(String),
     Rejected(Rejection),
     TooSlow,
@@ -121,9 +123,9 @@ async fn post(
     let outcome = match &result {
         Ok(_) => RequestOutcome::Accepted,
         Err(Refusal::Unauthorized) => RequestOutcome::Unauthorized,
-        Err(Refusal::Rejected(_) | Refusal::UnknownSource(_) | Refusal::Foreign) => {
-            RequestOutcome::Rejected
-        }
+        Err(
+            Refusal::Rejected(_) | Refusal::UnknownSource(_) | Refusal::Foreign | Refusal::Strange,
+        ) => RequestOutcome::Rejected,
         Err(Refusal::TooSlow | Refusal::BrokeOff | Refusal::Unavailable(_)) => {
             RequestOutcome::Unavailable
         }
@@ -145,9 +147,10 @@ async fn take(
         return Err(Refusal::Foreign);
     }
     let plan = intake.plan.borrow().clone();
-    let wanted = plan.config().credential(source);
-    if wanted.is_some_and(|wanted| !auth::shows(wanted, headers)) {
-        return Err(Refusal::Unauthorized);
+    match plan.config().credential(source) {
+        Some(wanted) if !auth::shows(wanted, headers) => return Err(Refusal::Unauthorized),
+        None if auth::is_strange(plan.config(), headers) => return Err(Refusal::Strange),
+        Some(_) | None => {}
     }
     intake
         .sources
@@ -289,6 +292,7 @@ impl IntoResponse for Refusal {
                 "this source asks for a credential: set `http_config.authorization` or `basic_auth` in Alertmanager's webhook_configs".to_owned(),
             ),
             Self::Foreign => (StatusCode::FORBIDDEN, "rejected", auth::FOREIGN.to_owned()),
+            Self::Strange => (StatusCode::MISDIRECTED_REQUEST, "rejected", auth::STRANGE.to_owned()),
             Self::UnknownSource(why) => (StatusCode::NOT_FOUND, "rejected", why),
             Self::Rejected(rejection) => (rejection_code(&rejection), "rejected", rejection.to_string()),
             Self::TooSlow => (

@@ -62,7 +62,7 @@ impl Refusal {
         match self {
             Self::Unavailable(why) | Self::UnknownSource(why) => why,
             Self::Rejected(rejection) => rejection.to_string(),
-            Self::Unauthorized | Self::Foreign | Self::TooSlow | Self::BrokeOff => {
+            Self::Unauthorized | Self::Foreign | Self::Strange | Self::TooSlow | Self::BrokeOff => {
                 "the intake refused it".to_owned()
             }
         }

@@ -181,6 +181,58 @@ async fn a_page_of_another_site_can_change_nothing() {
     assert_eq!(router.list("groups").await.len(), 0);
 }
 
+/// Asks under another name, as a browser does that was told that this name leads to 127.0.0.1.
+async fn ask_as(router: &Router, name: &str, call: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let mut stream = tokio::net::TcpStream::connect(router.address())
+        .await
+        .expect("it listens");
+    let text = format!("{call} HTTP/1.1\r\n{name}Connection: close\r\nContent-Length: 0\r\n\r\n");
+    stream.write_all(text.as_bytes()).await.expect("it reads");
+    let mut answer = String::new();
+    stream
+        .read_to_string(&mut answer)
+        .await
+        .expect("it answers");
+    answer
+}
+
+#[tokio::test]
+async fn a_name_of_somebody_else_that_leads_here_shows_and_changes_nothing() {
+    let sink = Sink::start().await;
+    let folder = Folder::with(&config(&sink, ""));
+    let router = folder.start().await;
+    let evil = "Host: evil.example:9095\r\nOrigin: http://evil.example:9095\r\n";
+    for call in [
+        "GET /",
+        "GET /api/v1/groups",
+        "GET /metrics",
+        "POST /api/v1/test-alert",
+        "POST /-/reload",
+        "POST /webhook",
+        "POST /webhook/other",
+    ] {
+        let answer = ask_as(&router, evil, call).await;
+        assert!(answer.starts_with("HTTP/1.1 421"), "{call}: {answer}");
+        assert!(answer.contains("external_url"), "{call}: {answer}");
+    }
+    // Such a page has no credential to show.
+    let answer = ask_as(&router, evil, "POST /webhook/prod").await;
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    assert_eq!(router.list("groups").await.len(), 0);
+    for host in ["localhost", "[::1]:9095", "host.docker.internal:9095"] {
+        let answer = ask_as(&router, &format!("Host: {host}\r\n"), "GET /view").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{host}: {answer}");
+    }
+    let own = "external_url: https://alerts.example.com\n";
+    folder.configure(&config(&sink, own));
+    let reloaded = router.ask("POST", "/-/reload", "").await.unwrap();
+    assert_eq!(reloaded.status, 200, "{reloaded:?}");
+    let answer = ask_as(&router, "Host: alerts.example.com\r\n", "GET /").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
 #[tokio::test]
 async fn every_refusal_of_the_api_is_json_that_says_why() {
     let folder = Folder::new();

@@ -167,6 +167,39 @@ async fn wrong_use_of_the_command_line_is_exit_code_2() {
     }
 }
 
+#[tokio::test]
+async fn a_password_on_the_command_line_is_repeated_nowhere() {
+    let folder = Folder::new();
+    let url = "postgres://router:hunter2@db.example.com/alerts";
+    let joined = format!("--store={url}");
+    for words in [
+        &["--store", url][..],
+        &[&joined],
+        &["serve", &joined],
+        &["check", "--store", url],
+        &["--store", "host=db password=hunter2"],
+        &[&joined.replace("--store", "--stores")],
+        &[url],
+        &["serve", url],
+        &["dead-letters", "list", url],
+        &["dead-letters", "show", url],
+        &["completions", url],
+        &["--listen", url],
+        &["--log-format", url],
+    ] {
+        let ended = folder.run(words).await;
+        assert_eq!(ended.code, Some(2), "{words:?}: {ended:?}");
+        let said = ended.stdout + &ended.stderr;
+        assert!(!said.contains("hunter2"), "{words:?}: {said}");
+        assert!(said.contains("error: "), "{words:?}: {said}");
+    }
+    let mut help = folder.command(&["--help"]);
+    help.env("ALERT_ROUTER_CONFIG", "/run/hunter2.yaml");
+    let help = help.output().unwrap();
+    let said = String::from_utf8(help.stdout).unwrap();
+    assert!(said.contains("ALERT_ROUTER_CONFIG") && !said.contains("hunter2"));
+}
+
 /// 192.0.2.1 belongs to no machine, so nothing is ever open to others here.
 #[tokio::test]
 async fn an_address_that_others_reach_is_refused_without_credentials_unless_open_is_said() {

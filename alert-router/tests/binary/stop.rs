@@ -89,6 +89,36 @@ async fn a_receiver_that_never_answers_holds_the_stop_up_only_for_a_while() {
 }
 
 #[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let sink = Sink::start().await;
+    let folder = Folder::with(&config(&sink));
+    let router = folder.start().await;
+    sink.hold(true);
+    router.take(&[firing(&[("alertname", "Stuck")])]).await;
+    sink.until_heard("alertname", "+Stuck").await;
+    router.signal(Signal::TERM);
+    takes_no_more(&router).await;
+    router.signal(Signal::INT);
+    let (code, said) = router.ended().await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("told a second time to stop"), "{said}");
+    let waited = "deliveries were still under way";
+    assert!(!said.contains(waited), "it does not wait: {said}");
+
+    // As after a kill, nothing is lost.
+    sink.hold(false);
+    let router = folder.start().await;
+    until("it is told again", async || {
+        let heard = sink.heard("alertname");
+        (heard == ["+Stuck", "+Stuck"])
+            .then_some(())
+            .ok_or(heard.join("; "))
+    })
+    .await;
+    router.stop().await;
+}
+
+#[tokio::test]
 async fn an_open_page_does_not_hold_the_stop_up() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -97,7 +127,7 @@ async fn an_open_page_does_not_hold_the_stop_up() {
     let mut page = tokio::net::TcpStream::connect(router.address())
         .await
         .unwrap();
-    page.write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
+    page.write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await
         .unwrap();
     let mut begin = [0; 12];
