@@ -149,6 +149,7 @@ impl App {
             step: handle,
             quarantine,
             resender,
+            trials: web::Trials::default(),
             metrics,
             changes: changed,
             url: Arc::clone(&url),

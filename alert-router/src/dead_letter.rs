@@ -4,12 +4,17 @@ mod resend;
 
 pub use resend::{ResendError, Resender};
 
+use std::collections::BTreeSet;
+
 use alert_engine::{DeliveryId, GroupId, LaneKey, Timestamp};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::history::{self, Carried, Event};
 use crate::id;
-use crate::store::{Doc, DocKey, Kind, Scan, Store, StoreError, Write};
+use crate::listing::Listed;
+use crate::step::groups::group_key;
+use crate::store::{Committed, Doc, DocKey, Kind, Record, Store, StoreError, Unit, Write};
 use crate::turn::deliver::Settled;
 use crate::turn::lanes::Lanes;
 
@@ -82,6 +87,24 @@ impl DeadLetter {
         Lanes::of(self.lanes.iter().filter_map(read))
     }
 
+    /// To whom it was to go, and how it failed.
+    fn carried(&self) -> Carried {
+        Carried {
+            receiver: self.receiver.clone(),
+            channel: self.channel.clone(),
+            destination: self.destination.clone(),
+            answer: self.answer.clone(),
+            ..Carried::default()
+        }
+    }
+
+    /// The event in the history of each of its groups.
+    fn records(&self, now: Timestamp, event: &Event) -> Vec<Record> {
+        let groups: BTreeSet<GroupId> = self.lanes().iter().flat_map(Lanes::groups).collect();
+        let record = |group| history::record(now, group_key(group), vec![event.clone()]);
+        groups.into_iter().filter_map(record).collect()
+    }
+
     fn bytes(&self) -> Bytes {
         serde_json::to_vec(self)
             .expect("strings and numbers always serialise")
@@ -89,24 +112,13 @@ impl DeadLetter {
     }
 }
 
-/// The dead letters, without what would have been sent: at most 200.
-///
-/// # Errors
-///
-/// If the store does not answer.
-pub async fn list(store: &dyn Store) -> Result<Vec<DeadLetter>, StoreError> {
-    let scan = Scan {
-        kind: Kind::DeadLetter,
-        after: Bytes::new(),
-        limit: 200,
-    };
-    let docs = store.scan(scan).await?.docs.into_iter().flatten();
-    let read = |doc: Doc| serde_json::from_slice(&doc.bytes).ok();
-    let without_text = |mut letter: DeadLetter| {
-        letter.rendered = None;
-        letter
-    };
-    Ok(docs.filter_map(read).map(without_text).collect())
+impl Listed for DeadLetter {
+    const KIND: Kind = Kind::DeadLetter;
+
+    fn without_content(mut self) -> Self {
+        self.rendered = None;
+        self
+    }
 }
 
 /// One dead letter, with its document.
@@ -128,14 +140,30 @@ pub async fn find(
     Ok(doc.and_then(|doc| Some((serde_json::from_slice(&doc.bytes).ok()?, doc))))
 }
 
-/// The dead letter of this id as people type it.
+/// Removes a dead letter, which its people hear of no more; the history of its groups says so.
+/// Returns whether it was there.
 ///
 /// # Errors
 ///
 /// If the store does not answer.
-pub async fn named(store: &dyn Store, id: &str) -> Result<Option<DeadLetter>, StoreError> {
-    match id::read(id) {
-        Some(id) => Ok(find(store, DeliveryId(id)).await?.map(|(letter, _)| letter)),
-        None => Ok(None),
-    }
+pub async fn discard(store: &dyn Store, id: DeliveryId) -> Result<bool, StoreError> {
+    let loaded = store.load(vec![letter_key(id)]).await?;
+    let Some(doc) = loaded.docs.into_iter().flatten().next() else {
+        return Ok(false);
+    };
+    let letter: Option<DeadLetter> = serde_json::from_slice(&doc.bytes).ok();
+    let records = letter.map_or_else(Vec::new, |letter| {
+        let dropped = Event::dropped(id, letter.carried());
+        letter.records(loaded.now, &dropped)
+    });
+    let write = Write::Delete {
+        key: doc.key,
+        expected: doc.revision,
+    };
+    let unit = Unit {
+        writes: vec![write],
+        history: records,
+    };
+    let done = store.commit(vec![unit]).await?;
+    Ok(matches!(done.first(), Some(Committed::Done(_))))
 }

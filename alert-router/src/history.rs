@@ -71,6 +71,11 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "is_zero")]
         refused: u32,
     },
+    /// A person dropped a given up delivery: its people hear of it no more.
+    Dropped {
+        /// Which, with the answer to its last attempt.
+        delivery: Delivery,
+    },
     /// After a config change alerts went on in another group, with what was heard of them.
     Moved {
         /// Which.
@@ -237,7 +242,8 @@ impl Event {
             | Self::Failed { delivery, .. }
             | Self::HeldBack { delivery, .. }
             | Self::GaveUp { delivery, .. }
-            | Self::Late { delivery } => delivery.alerts.may_hold(alert),
+            | Self::Late { delivery }
+            | Self::Dropped { delivery } => delivery.alerts.may_hold(alert),
             Self::Moved { alerts, .. }
             | Self::Joined { alerts, .. }
             | Self::Departed { alerts } => alerts.may_hold(alert),
@@ -257,7 +263,8 @@ impl Event {
             | Self::Failed { delivery, .. }
             | Self::HeldBack { delivery, .. }
             | Self::GaveUp { delivery, .. }
-            | Self::Late { delivery } => delivery.cut(),
+            | Self::Late { delivery }
+            | Self::Dropped { delivery } => delivery.cut(),
             Self::Observed(_)
             | Self::Moved { .. }
             | Self::Joined { .. }

@@ -1,7 +1,8 @@
 //! Ids as people type them: 32 hex digits.
 
 /// The bytes of an id; `None` if `text` is none.
-pub(crate) fn read(text: &str) -> Option<[u8; 16]> {
+#[must_use]
+pub fn read(text: &str) -> Option<[u8; 16]> {
     if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
@@ -13,7 +14,8 @@ pub(crate) fn read(text: &str) -> Option<[u8; 16]> {
 }
 
 /// An id as people see it.
-pub(crate) fn show(bytes: &[u8]) -> String {
+#[must_use]
+pub fn show(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -7,7 +7,8 @@ pub mod clock;
 pub mod config;
 pub mod dead_letter;
 pub mod history;
-mod id;
+pub mod id;
+pub mod listing;
 pub mod message;
 pub mod metrics;
 pub mod plan;
@@ -21,6 +22,7 @@ pub mod store;
 #[doc(hidden)]
 pub mod testing;
 pub mod tools;
+mod trial;
 mod trouble;
 mod turn;
 pub mod web;

@@ -180,6 +180,14 @@ impl Plan {
         all.map(|outlet| &**outlet)
     }
 
+    /// The names of the receivers that have a destination.
+    pub(crate) fn receivers(&self) -> impl Iterator<Item = &str> {
+        let receivers = self.by_receiver.iter();
+        receivers
+            .filter(|(_, outlets)| !outlets.is_empty())
+            .map(|(name, _)| &**name)
+    }
+
     /// The ways of one receiver.
     pub(crate) fn outlets_of(&self, receiver: &str) -> Vec<Arc<Outlet>> {
         self.by_receiver.get(receiver).cloned().unwrap_or_default()

@@ -10,9 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::id;
+use crate::listing::Listed;
 use crate::metrics::Metrics;
-use crate::store::{Committed, Doc, DocKey, Kind, Revision, Scan, Store, StoreError, Unit, Write};
+use crate::store::{Committed, Doc, DocKey, Kind, Revision, Store, StoreError, Unit, Write};
 
 /// At most so many bodies are kept; more are only counted.
 const KEPT: usize = 1_000;
@@ -121,15 +121,6 @@ impl Quarantine {
         Ok(())
     }
 
-    /// The bodies that are held, without the bytes: at most 200.
-    ///
-    /// # Errors
-    ///
-    /// If the store does not answer.
-    pub async fn list(&self) -> Result<Vec<Quarantined>, StoreError> {
-        list(&*self.store).await
-    }
-
     /// One body; `None` if there is none of this id.
     ///
     /// # Errors
@@ -145,19 +136,7 @@ impl Quarantine {
     ///
     /// If the store does not answer.
     pub async fn drop(&self, id: BodyHash) -> Result<bool, StoreError> {
-        let Some(doc) = load(&*self.store, id).await? else {
-            return Ok(false);
-        };
-        let write = Write::Delete {
-            key: doc.key,
-            expected: doc.revision,
-        };
-        let unit = Unit {
-            writes: vec![write],
-            history: Vec::new(),
-        };
-        let done = self.store.commit(vec![unit]).await?;
-        let gone = matches!(done.first(), Some(Committed::Done(_)));
+        let gone = discard(&*self.store, id).await?;
         if gone {
             self.held.fetch_sub(1, Ordering::Relaxed);
         }
@@ -179,23 +158,13 @@ impl Quarantined {
     }
 }
 
-/// The bodies that are held, without the bytes: at most 200.
-///
-/// # Errors
-///
-/// If the store does not answer.
-pub async fn list(store: &dyn Store) -> Result<Vec<Quarantined>, StoreError> {
-    let scan = Scan {
-        kind: Kind::Quarantine,
-        after: Bytes::new(),
-        limit: 200,
-    };
-    let docs = store.scan(scan).await?.docs.into_iter().flatten();
-    let without_bytes = |mut kept: Quarantined| {
-        kept.body.clear();
-        kept
-    };
-    Ok(docs.filter_map(read).map(without_bytes).collect())
+impl Listed for Quarantined {
+    const KIND: Kind = Kind::Quarantine;
+
+    fn without_content(mut self) -> Self {
+        self.body.clear();
+        self
+    }
 }
 
 /// One body; `None` if there is none of this id.
@@ -207,16 +176,26 @@ pub async fn find(store: &dyn Store, id: BodyHash) -> Result<Option<Quarantined>
     Ok(load(store, id).await?.and_then(read))
 }
 
-/// The body of this id as people type it.
+/// Removes a body; says whether it was there. A running server counts what it holds, so there it
+/// is [`Quarantine::drop`] that does this.
 ///
 /// # Errors
 ///
 /// If the store does not answer.
-pub async fn named(store: &dyn Store, id: &str) -> Result<Option<Quarantined>, StoreError> {
-    match id::read(id) {
-        Some(id) => find(store, BodyHash(id)).await,
-        None => Ok(None),
-    }
+pub async fn discard(store: &dyn Store, id: BodyHash) -> Result<bool, StoreError> {
+    let Some(doc) = load(store, id).await? else {
+        return Ok(false);
+    };
+    let write = Write::Delete {
+        key: doc.key,
+        expected: doc.revision,
+    };
+    let unit = Unit {
+        writes: vec![write],
+        history: Vec::new(),
+    };
+    let done = store.commit(vec![unit]).await?;
+    Ok(matches!(done.first(), Some(Committed::Done(_))))
 }
 
 async fn load(store: &dyn Store, id: BodyHash) -> Result<Option<Doc>, StoreError> {

@@ -1,6 +1,10 @@
 //! Doors for tests that drive the server by hand: one step at a time, with providers of their own,
 //! and with time that only they move. Nothing here is part of what users rely on.
 
+mod described;
+
+pub use described::Description;
+
 use std::sync::Arc;
 
 use alert_engine::{GroupState, Timestamp};

@@ -6,21 +6,20 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use alert_engine::{DeliveryId, Timestamp};
 use bytes::Bytes;
 
 use crate::check::{self, Built, Report};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Flags, StorePlace};
-use crate::message::{Message, Says};
 use crate::plan::{Outlet, Plan};
-use crate::receiver::{BuildError, Delivery, Materials, Progress, Rendering};
+use crate::receiver::{BuildError, Delivery, Materials};
 use crate::render::Renderer;
 use crate::step::groups::read_group;
 use crate::store::{
     Doc, Kind, LockError, MemoryStore, OpenError, Scan, SqliteSettings, SqliteStore, Store,
     StoreError,
 };
+use crate::trial::{self, Tested};
 use crate::turn::parts;
 
 /// Groups that are read from the store at once.
@@ -72,80 +71,16 @@ pub async fn send_test(config: Config, receiver: &str) -> Report {
             };
         }
     };
-    let mut report = Report {
-        text: String::new(),
-        good: !outlets.is_empty(),
-    };
     if outlets.is_empty() {
-        report.text = format!("no receiver {receiver:?} with a destination in the config\n");
+        return Report {
+            text: format!("no receiver {receiver:?} with a destination in the config\n"),
+            good: false,
+        };
     }
-    for outlet in outlets {
-        let destination = outlet.receiver.destination();
-        let (good, said) = send_one(&outlet, clock.now()).await;
-        report.good &= good;
-        let line = format!("{} {}: {said}\n", destination.channel, destination.label);
-        report.text.push_str(&line);
-    }
-    report
-}
-
-async fn send_one(outlet: &Outlet, now: Timestamp) -> (bool, String) {
-    let name = outlet.name.as_bytes();
-    let id = DeliveryId::of(&[b"test", name, &now.as_millis().to_le_bytes()]);
-    let message = Message {
-        id,
-        created: now,
-        receiver: outlet.name.to_string(),
-        says: Says::Test,
-    };
-    let rendering = Rendering {
-        message: &message,
-        memory: None,
-        locale: &outlet.locale,
-    };
-    let parts = match outlet.receiver.render(&rendering) {
-        Ok(parts) => parts,
-        Err(error) => return (false, error.to_string()),
-    };
-    let delivery = Delivery {
-        id,
-        attempt: 1,
-        created: now,
-        parts,
-        progress: Progress::new(),
-    };
-    match outlet.receiver.send(&delivery).await {
-        Ok(receipt) if receipt.refused.is_empty() => {
-            (true, format!("delivered ({})", receipt.answer))
-        }
-        Ok(receipt) => {
-            let refused: Vec<String> = receipt
-                .refused
-                .iter()
-                .map(|r| format!("{}: {}", r.recipient, r.reason))
-                .collect();
-            (
-                false,
-                format!("delivered, but refused by {}", refused.join("; ")),
-            )
-        }
-        Err(error) => {
-            let code = error
-                .code
-                .map(|code| format!(" {code}"))
-                .unwrap_or_default();
-            let fix = error
-                .fix
-                .map(|fix| format!("\n  to do: {fix}"))
-                .unwrap_or_default();
-            (
-                false,
-                format!(
-                    "not delivered: {}{code}: {}{fix}",
-                    error.reason, error.answer
-                ),
-            )
-        }
+    let tested = trial::send(&outlets, clock.now()).await;
+    Report {
+        good: tested.iter().all(Tested::is_good),
+        text: tested.iter().map(Tested::line).collect(),
     }
 }
 

@@ -1,16 +1,20 @@
-//! `dead-letters` and `quarantine`: what reads works on the data itself when no server runs, what
-//! changes something goes through the server that holds the data.
+//! `dead-letters` and `quarantine`: through the server that holds the data, or on the data itself
+//! when no server runs. Only replaying needs a server, because somebody must hear it.
 
 use std::io::{self, Write};
 use std::time::Duration;
 
+use alert_engine::{BodyHash, DeliveryId};
 use alert_router::dead_letter::{self, DeadLetter};
+use alert_router::id;
+use alert_router::listing::{self, Listed, Page};
 use alert_router::quarantine::{self, Quarantined};
 use alert_router::receiver::{Question, ask_server};
 use alert_router::store::SqliteStore;
 use alert_router::tools::{self, Data, text};
 use clap::Subcommand;
 use http::Method;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::commands::read;
@@ -21,73 +25,128 @@ const SOON: Duration = Duration::from_secs(20);
 /// For what a mail server may take its time for.
 const SLOW: Duration = Duration::from_secs(300);
 
+const LETTERS: &str = "/api/v1/dead-letters";
+const BODIES: &str = "/api/v1/quarantine";
+
 #[derive(Subcommand)]
 pub(super) enum DeadLetters {
-    /// One line each.
+    /// One line each, the oldest first.
     List,
     /// Everything about one: the provider's answer, what to do, what would have been sent.
     Show {
         /// Its id.
-        #[arg(value_parser = id)]
-        id: String,
+        #[arg(value_parser = letter)]
+        id: DeliveryId,
     },
     /// Ends the cool-down: the receiver hears the present truth at once, and the letter goes.
     Replay {
         /// Its id.
-        #[arg(value_parser = id)]
-        id: String,
+        #[arg(value_parser = letter)]
+        id: DeliveryId,
         /// Send the stored text again exactly as it was, instead of the present truth; the letter
         /// goes once that is confirmed.
         #[arg(long)]
         as_sent: bool,
     },
-    /// Removes it: nobody hears of it any more.
+    /// Removes it: nobody hears of it any more; the history says so.
     Drop {
         /// Its id.
-        #[arg(value_parser = id)]
-        id: String,
+        #[arg(value_parser = letter)]
+        id: DeliveryId,
     },
 }
 
 #[derive(Subcommand)]
 pub(super) enum Quarantine {
-    /// One line each.
+    /// One line each, the oldest first.
     List,
     /// Everything about one, with the body as it came.
     Show {
         /// Its id.
-        #[arg(value_parser = id)]
-        id: String,
+        #[arg(value_parser = body)]
+        id: BodyHash,
     },
     /// Takes it in as if it came now, after limits were raised or with a newer version.
     Replay {
         /// Its id.
-        #[arg(value_parser = id)]
-        id: String,
+        #[arg(value_parser = body)]
+        id: BodyHash,
     },
     /// Removes it.
     Drop {
         /// Its id.
-        #[arg(value_parser = id)]
-        id: String,
+        #[arg(value_parser = body)]
+        id: BodyHash,
     },
 }
 
 pub(super) async fn dead_letters(file: &FileArguments, what: DeadLetters) -> Result<(), Failure> {
-    let answer = match place(file)? {
-        Place::Server(server) => server.ask(what.question()).await?,
-        Place::Data(store) => what.offline(&store).await?,
-    };
-    what.show(&answer)
+    let place = place(file)?;
+    say(&match what {
+        DeadLetters::List => {
+            let mut letters: Vec<DeadLetter> = place.list(LETTERS).await?;
+            letters.sort_by_key(|letter| letter.at_ms);
+            lines(
+                letters.iter().map(text::letter_line),
+                "no delivery was given up",
+            )
+        }
+        DeadLetters::Show { id } => {
+            let letter = match &place {
+                Place::Server(server) => server.read(format!("{LETTERS}/{id}")).await?,
+                Place::Data(store) => dead_letter::find(store, id).await?.ok_or(NO_LETTER)?.0,
+            };
+            text::letter(&letter)
+        }
+        DeadLetters::Replay { id, as_sent: true } => {
+            let path = format!("{LETTERS}/{id}/replay?as_sent=true");
+            let answer = place.server()?.ask(Method::POST, path, SLOW).await?;
+            resent(&serde_json::from_str(&answer)?)
+        }
+        DeadLetters::Replay { id, as_sent: false } => {
+            let path = format!("{LETTERS}/{id}/replay");
+            place.server()?.ask(Method::POST, path, SOON).await?;
+            "its receiver hears the present truth now\n".to_owned()
+        }
+        DeadLetters::Drop { id } => match &place {
+            Place::Server(server) => server.drop(format!("{LETTERS}/{id}")).await?,
+            Place::Data(store) => dropped(dead_letter::discard(store, id).await?, NO_LETTER)?,
+        },
+    })
 }
 
 pub(super) async fn quarantine(file: &FileArguments, what: Quarantine) -> Result<(), Failure> {
-    let answer = match place(file)? {
-        Place::Server(server) => server.ask(what.question()).await?,
-        Place::Data(store) => what.offline(&store).await?,
-    };
-    what.show(&answer)
+    let place = place(file)?;
+    say(&match what {
+        Quarantine::List => {
+            let mut bodies: Vec<Quarantined> = place.list(BODIES).await?;
+            bodies.sort_by_key(|body| body.at_ms);
+            lines(
+                bodies.iter().map(text::quarantined_line),
+                "nothing is in quarantine",
+            )
+        }
+        Quarantine::Show { id } => {
+            let body = match &place {
+                Place::Server(server) => server.read(format!("{BODIES}/{id}")).await?,
+                Place::Data(store) => quarantine::find(store, id).await?.ok_or(NO_BODY)?,
+            };
+            text::quarantined(&body)
+        }
+        Quarantine::Replay { id } => {
+            let path = format!("{BODIES}/{id}/replay");
+            let answer = place.server()?.ask(Method::POST, path, SOON).await?;
+            taken(&serde_json::from_str(&answer)?)
+        }
+        Quarantine::Drop { id } => match &place {
+            Place::Server(server) => server.drop(format!("{BODIES}/{id}")).await?,
+            Place::Data(store) => dropped(quarantine::discard(store, id).await?, NO_BODY)?,
+        },
+    })
 }
+
+const NO_LETTER: &str = "no dead letter has this id; see dead-letters list";
+const NO_BODY: &str = "nothing in quarantine has this id; see quarantine list";
 
 /// Whom to ask.
 enum Place {
@@ -111,160 +170,114 @@ fn place(file: &FileArguments) -> Result<Place, Failure> {
     })
 }
 
-impl Server {
-    async fn ask(&self, question: Question) -> Result<String, Failure> {
-        Ok(ask_server(&self.address, &question, self.credential.as_ref()).await?)
+impl Place {
+    fn server(&self) -> Result<&Server, Failure> {
+        match self {
+            Self::Server(server) => Ok(server),
+            Self::Data(_) => {
+                Err("no server runs on this data: start it, then repeat the command".into())
+            }
+        }
+    }
+
+    async fn list<T: Listed>(&self, path: &str) -> Result<Vec<T>, Failure> {
+        match self {
+            Self::Server(server) => server.list(path).await,
+            Self::Data(store) => Ok(listing::all(store).await?),
+        }
     }
 }
 
-impl DeadLetters {
-    fn question(&self) -> Question {
-        let path = "/api/v1/dead-letters";
-        let (method, path, within) = match self {
-            Self::List => (Method::GET, path.to_owned(), SOON),
-            Self::Show { id } => (Method::GET, format!("{path}/{id}"), SOON),
-            Self::Replay { id, as_sent: false } => {
-                (Method::POST, format!("{path}/{id}/replay"), SOON)
-            }
-            Self::Replay { id, as_sent: true } => {
-                let path = format!("{path}/{id}/replay?as_sent=true");
-                (Method::POST, path, SLOW)
-            }
-            Self::Drop { id } => (Method::DELETE, format!("{path}/{id}"), SOON),
-        };
-        Question {
+impl Server {
+    async fn ask(&self, method: Method, path: String, within: Duration) -> Result<String, Failure> {
+        let question = Question {
             method,
             path,
             within,
-        }
-    }
-
-    async fn offline(&self, store: &SqliteStore) -> Result<String, Failure> {
-        match self {
-            Self::List => Ok(serde_json::to_string(&dead_letter::list(store).await?)?),
-            Self::Show { id } => {
-                let letter = dead_letter::named(store, id).await?;
-                let letter = letter.ok_or("no dead letter has this id; see dead-letters list")?;
-                Ok(serde_json::to_string(&letter)?)
-            }
-            Self::Replay { .. } | Self::Drop { .. } => Err(NOBODY.into()),
-        }
-    }
-
-    fn show(&self, answer: &str) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
-        match self {
-            Self::List => {
-                let letters: Vec<DeadLetter> = serde_json::from_str(answer)?;
-                if letters.is_empty() {
-                    writeln!(out, "no delivery was given up")?;
-                }
-                for letter in &letters {
-                    writeln!(out, "{}", text::letter_line(letter))?;
-                }
-            }
-            Self::Show { .. } => {
-                let letter: DeadLetter = serde_json::from_str(answer)?;
-                out.write_all(text::letter(&letter).as_bytes())?;
-            }
-            Self::Replay { as_sent: true, .. } => {
-                let resent: Value = serde_json::from_str(answer)?;
-                let said = resent["answer"].as_str().unwrap_or_default();
-                let said = if said.is_empty() {
-                    ""
-                } else {
-                    &format!(": {said}")
-                };
-                writeln!(out, "delivered again as it was{}", text::line(said))?;
-                for refused in resent["refused"].as_array().into_iter().flatten() {
-                    let word = |key: &str| text::line(refused[key].as_str().unwrap_or_default());
-                    writeln!(
-                        out,
-                        "  refused by {}: {}",
-                        word("recipient"),
-                        word("reason")
-                    )?;
-                }
-            }
-            Self::Replay { as_sent: false, .. } => {
-                writeln!(out, "its receiver hears the present truth now")?;
-            }
-            Self::Drop { .. } => writeln!(out, "dropped")?,
-        }
-        Ok(())
-    }
-}
-
-impl Quarantine {
-    fn question(&self) -> Question {
-        let path = "/api/v1/quarantine";
-        let (method, path) = match self {
-            Self::List => (Method::GET, path.to_owned()),
-            Self::Show { id } => (Method::GET, format!("{path}/{id}")),
-            Self::Replay { id } => (Method::POST, format!("{path}/{id}/replay")),
-            Self::Drop { id } => (Method::DELETE, format!("{path}/{id}")),
         };
-        Question {
-            method,
-            path,
-            within: SOON,
-        }
+        Ok(ask_server(&self.address, &question, self.credential.as_ref()).await?)
     }
 
-    async fn offline(&self, store: &SqliteStore) -> Result<String, Failure> {
-        match self {
-            Self::List => Ok(serde_json::to_string(&quarantine::list(store).await?)?),
-            Self::Show { id } => {
-                let kept = quarantine::named(store, id).await?;
-                let kept = kept.ok_or("nothing in quarantine has this id; see quarantine list")?;
-                Ok(serde_json::to_string(&kept)?)
-            }
-            Self::Replay { .. } | Self::Drop { .. } => Err(NOBODY.into()),
-        }
+    async fn read<T: DeserializeOwned>(&self, path: String) -> Result<T, Failure> {
+        Ok(serde_json::from_str(
+            &self.ask(Method::GET, path, SOON).await?,
+        )?)
     }
 
-    fn show(&self, answer: &str) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
-        match self {
-            Self::List => {
-                let all: Vec<Quarantined> = serde_json::from_str(answer)?;
-                if all.is_empty() {
-                    writeln!(out, "nothing is in quarantine")?;
-                }
-                for kept in &all {
-                    writeln!(out, "{}", text::quarantined_line(kept))?;
-                }
+    async fn drop(&self, path: String) -> Result<String, Failure> {
+        self.ask(Method::DELETE, path, SOON).await?;
+        Ok(DROPPED.to_owned())
+    }
+
+    /// All pages of a list.
+    async fn list<T: Listed>(&self, path: &str) -> Result<Vec<T>, Failure> {
+        let mut all = Vec::new();
+        let mut here = path.to_owned();
+        loop {
+            let page: Page<T> = self.read(here).await?;
+            all.extend(page.records);
+            match page.next {
+                Some(after) => here = format!("{path}?after={after}"),
+                None => return Ok(all),
             }
-            Self::Show { .. } => {
-                let kept: Quarantined = serde_json::from_str(answer)?;
-                out.write_all(text::quarantined(&kept).as_bytes())?;
-            }
-            Self::Replay { .. } => {
-                let taken: Value = serde_json::from_str(answer)?;
-                let (changed, unchanged) = (&taken["changed"], &taken["unchanged"]);
-                writeln!(
-                    out,
-                    "taken in: {changed} changed something, {unchanged} were known"
-                )?;
-                for refused in taken["refused"].as_array().into_iter().flatten() {
-                    let why = text::line(refused["why"].as_str().unwrap_or_default());
-                    let alert = &refused["alert"];
-                    writeln!(out, "  alert {alert} stays in quarantine: {why}")?;
-                }
-            }
-            Self::Drop { .. } => writeln!(out, "dropped")?,
         }
-        Ok(())
     }
 }
 
-const NOBODY: &str = "no server runs on this data: start it, then repeat the command";
+const DROPPED: &str = "dropped\n";
 
-fn id(text: &str) -> Result<String, String> {
-    let hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if text.len() == 32 && hex {
-        Ok(text.to_owned())
-    } else {
-        Err("an id has 32 hex digits; `list` shows them".to_owned())
+fn dropped(was_there: bool, otherwise: &str) -> Result<String, Failure> {
+    match was_there {
+        true => Ok(DROPPED.to_owned()),
+        false => Err(otherwise.into()),
     }
 }
+
+fn say(what: &str) -> Result<(), Failure> {
+    Ok(io::stdout().lock().write_all(what.as_bytes())?)
+}
+
+fn lines(rows: impl Iterator<Item = String>, none: &str) -> String {
+    let all: String = rows.map(|row| row + "\n").collect();
+    match all.is_empty() {
+        true => format!("{none}\n"),
+        false => all,
+    }
+}
+
+/// How a letter that was sent again arrived.
+fn resent(answer: &Value) -> String {
+    let said = match answer["answer"].as_str().unwrap_or_default() {
+        "" => String::new(),
+        said => format!(": {}", text::line(said)),
+    };
+    let refused = answer["refused"].as_array().into_iter().flatten();
+    let line = |refused: &Value| {
+        let word = |key: &str| text::line(refused[key].as_str().unwrap_or_default());
+        format!("  refused by {}: {}\n", word("recipient"), word("reason"))
+    };
+    let refused: String = refused.map(line).collect();
+    format!("delivered again as it was{said}\n{refused}")
+}
+
+/// What came of a body that was taken in again.
+fn taken(answer: &Value) -> String {
+    let (changed, unchanged) = (&answer["changed"], &answer["unchanged"]);
+    let refused = answer["refused"].as_array().into_iter().flatten();
+    let line = |refused: &Value| {
+        let why = text::line(refused["why"].as_str().unwrap_or_default());
+        format!("  alert {} stays in quarantine: {why}\n", refused["alert"])
+    };
+    let refused: String = refused.map(line).collect();
+    format!("taken in: {changed} changed something, {unchanged} were known\n{refused}")
+}
+
+fn letter(text: &str) -> Result<DeliveryId, &'static str> {
+    id::read(text).map(DeliveryId).ok_or(NO_ID)
+}
+
+fn body(text: &str) -> Result<BodyHash, &'static str> {
+    id::read(text).map(BodyHash).ok_or(NO_ID)
+}
+
+const NO_ID: &str = "an id has 32 hex digits; `list` shows them";

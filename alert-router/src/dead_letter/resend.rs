@@ -8,18 +8,16 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use alert_engine::{DeliveryId, GroupId, Timestamp};
+use alert_engine::DeliveryId;
 
 use super::{DeadLetter, find, letter_key};
 use crate::clock::Clock;
-use crate::history::{self, Carried, Event};
+use crate::history::{Carried, Event};
 use crate::metrics::Metrics;
 use crate::plan::{Outlet, Plan};
 use crate::receiver::{Delivery, Progress, Receipt, SendError};
-use crate::step::groups::group_key;
 use crate::store::{Doc, Store, StoreError, Unit, Write};
 use crate::turn::deliver::{Outgoing, deliver};
-use crate::turn::lanes::Lanes;
 use crate::turn::parts;
 
 /// What one message may take beyond the deadline of its channel.
@@ -112,13 +110,13 @@ impl Resender {
             id,
             // No lane waits for its end.
             number: 0,
-            lanes: lanes.clone(),
+            lanes,
         };
         let settled = deliver(outgoing, Arc::clone(&self.metrics)).await;
         self.count(&outlet, &settled.result);
         match settled.result {
             Ok(receipt) => {
-                self.done(doc, id, &lanes, &outlet, &receipt).await?;
+                self.done(&letter, doc, id, &outlet, &receipt).await?;
                 Ok(receipt)
             }
             Err(error) => {
@@ -150,9 +148,9 @@ impl Resender {
     /// The letter goes, and the history of its groups says why.
     async fn done(
         &self,
+        letter: &DeadLetter,
         doc: Doc,
         id: DeliveryId,
-        lanes: &Lanes,
         outlet: &Outlet,
         receipt: &Receipt,
     ) -> Result<(), StoreError> {
@@ -166,16 +164,13 @@ impl Resender {
             ..Carried::default()
         };
         let event = Event::resent(id, carried);
-        let now: Timestamp = self.clock.now();
-        let groups: BTreeSet<GroupId> = lanes.groups().collect();
-        let record = |group| history::record(now, group_key(group), vec![event.clone()]);
         let write = Write::Delete {
             key: doc.key,
             expected: doc.revision,
         };
         let unit = Unit {
             writes: vec![write],
-            history: groups.into_iter().filter_map(record).collect(),
+            history: letter.records(self.clock.now(), &event),
         };
         // A conflict means that somebody dropped or replayed it meanwhile: it is gone as well.
         self.store.commit(vec![unit]).await.map(drop)

@@ -47,18 +47,17 @@ impl Event {
     /// A given up delivery was sent again as it was.
     #[must_use]
     pub fn resent(id: DeliveryId, carried: Carried) -> Self {
-        let refused = carried.refused;
-        let delivery = Delivery {
-            id: id.to_string(),
-            attempt: 1,
-            receiver: carried.receiver,
-            channel: carried.channel,
-            destination: carried.destination,
-            reason: None,
-            alerts: carried.alerts,
-            answer: carried.answer,
-        };
-        Self::Resent { delivery, refused }
+        Self::Resent {
+            refused: carried.refused,
+            delivery: by_a_person(id, carried),
+        }
+    }
+
+    /// A given up delivery was dropped.
+    #[must_use]
+    pub fn dropped(id: DeliveryId, carried: Carried) -> Self {
+        let delivery = by_a_person(id, carried);
+        Self::Dropped { delivery }
     }
 
     /// A delivery ended.
@@ -147,6 +146,20 @@ impl Event {
         Self::Config {
             hash: hash.to_string(),
         }
+    }
+}
+
+/// A delivery that no lane knows any more.
+fn by_a_person(id: DeliveryId, carried: Carried) -> Delivery {
+    Delivery {
+        id: id.to_string(),
+        attempt: 1,
+        receiver: carried.receiver,
+        channel: carried.channel,
+        destination: carried.destination,
+        reason: None,
+        alerts: carried.alerts,
+        answer: carried.answer,
     }
 }
 

@@ -1,10 +1,11 @@
 //! Every event is written as people and later binaries read it, reads back the same, and is bounded.
 
-use alert_engine::{ConfigHash, Fingerprint, GroupId, SourceName};
+use alert_engine::{ConfigHash, DeliveryId, Fingerprint, GroupId, SourceName};
 use bytes::Bytes;
 
 use super::*;
 use crate::store::Kind;
+use crate::testing::Description;
 
 /// What the first version wrote. Never edit it: records of that version are on disks.
 const WRITTEN: &str = include_str!("../../testdata/history/v1.json");
@@ -106,6 +107,51 @@ fn what_the_first_version_wrote_is_still_written_and_read() {
         WRITTEN
     );
     assert_eq!(read(&record).unwrap(), every_event());
+}
+
+#[test]
+fn every_event_is_in_the_description_of_the_api_and_no_other() {
+    let all = || alerts(0..501);
+    let observed = Observed {
+        began: all(),
+        ended: all(),
+        doubted: all(),
+        reopened: all(),
+        edited: all(),
+    };
+    let id = DeliveryId([5; 16]);
+    let carried = Carried {
+        refused: 1,
+        ..Carried::default()
+    };
+    let by_persons = [
+        Event::Observed(observed),
+        Event::resent(id, carried.clone()),
+        Event::dropped(id, carried),
+    ];
+    let mut description = Description::of_the_api();
+    for event in every_event().into_iter().chain(by_persons) {
+        let event = serde_json::to_value(event).unwrap();
+        description.value("Event", &event).unwrap();
+    }
+    let mut unseen = description.unseen();
+    let ours =
+        ["Event/", "Alerts/", "Delivery/"].map(|name| format!("#/components/schemas/{name}"));
+    unseen.retain(|place| ours.iter().any(|name| place.starts_with(name)));
+    assert!(unseen.is_empty(), "no event has these: {unseen:#?}");
+}
+
+#[test]
+fn what_persons_did_reads_back_as_it_was_written() {
+    let carried = || Carried {
+        receiver: "db-team".to_owned(),
+        answer: "40058".to_owned(),
+        refused: 1,
+        ..Carried::default()
+    };
+    let id = DeliveryId([5; 16]);
+    let events = vec![Event::resent(id, carried()), Event::dropped(id, carried())];
+    assert_eq!(read(&written(events.clone())).unwrap(), events);
 }
 
 #[test]

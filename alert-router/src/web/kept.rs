@@ -5,22 +5,43 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
 
 use super::Web;
 use super::api::{Refusal, read_id};
 use crate::dead_letter::{self, DeadLetter, ResendError};
+use crate::listing::{self, Listed, Page};
 use crate::quarantine::Quarantined;
-use crate::receiver::Receipt;
+use crate::receiver::{Receipt, RefusedRecipient};
 use crate::store::{Doc, Unit, Write};
+use crate::tools::text;
 use crate::webhook::{self, ReplayError};
 
 const NO_LETTER: &str = "no dead letter has this id; list them with dead-letters list";
 const NO_BODY: &str = "nothing in quarantine has this id; list it with quarantine list";
 
-pub(super) async fn dead_letters(State(web): State<Web>) -> Result<Json<Vec<DeadLetter>>, Refusal> {
-    Ok(Json(dead_letter::list(&*web.store).await?))
+/// Which part of a list.
+#[derive(Deserialize)]
+pub(super) struct Part {
+    /// `next` of the page before.
+    after: Option<String>,
+}
+
+async fn list<T: Listed>(
+    web: &Web,
+    part: Result<Query<Part>, QueryRejection>,
+) -> Result<Json<Page<T>>, Refusal> {
+    let Query(part) = part?;
+    let after = part.after.as_deref().map(read_id).transpose()?;
+    Ok(Json(listing::page(&*web.store, after).await?))
+}
+
+pub(super) async fn dead_letters(
+    State(web): State<Web>,
+    part: Result<Query<Part>, QueryRejection>,
+) -> Result<Json<Page<DeadLetter>>, Refusal> {
+    list(&web, part).await
 }
 
 pub(super) async fn dead_letter(
@@ -30,12 +51,27 @@ pub(super) async fn dead_letter(
     Ok(Json(find(&web, &letter).await?.0))
 }
 
+/// The letter as a person reads it.
+pub(super) async fn show_dead_letter(
+    State(web): State<Web>,
+    Path(letter): Path<String>,
+) -> Result<impl IntoResponse, Refusal> {
+    Ok(plain(text::letter(&find(&web, &letter).await?.0)))
+}
+
+/// Text from outside: no browser may take it for a page.
+pub(super) fn plain(text: String) -> impl IntoResponse {
+    ([(header::X_CONTENT_TYPE_OPTIONS, "nosniff")], text)
+}
+
 pub(super) async fn drop_dead_letter(
     State(web): State<Web>,
     Path(letter): Path<String>,
 ) -> Result<StatusCode, Refusal> {
-    let (_, doc) = find(&web, &letter).await?;
-    remove(&web, doc).await
+    match dead_letter::discard(&*web.store, DeliveryId(read_id(&letter)?)).await? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(Refusal::NotFound(NO_LETTER)),
+    }
 }
 
 /// How to replay.
@@ -55,9 +91,16 @@ struct Resent {
 }
 
 #[derive(Serialize)]
-struct Refused {
+pub(super) struct Refused {
     recipient: String,
     reason: String,
+}
+
+impl From<RefusedRecipient> for Refused {
+    fn from(refused: RefusedRecipient) -> Self {
+        let RefusedRecipient { recipient, reason } = refused;
+        Self { recipient, reason }
+    }
 }
 
 /// The lanes of a dead letter say the present truth at once; the letter goes. Or, as it was sent:
@@ -104,14 +147,10 @@ async fn remove(web: &Web, doc: Doc) -> Result<StatusCode, Refusal> {
 
 impl From<Receipt> for Resent {
     fn from(receipt: Receipt) -> Self {
-        let refused = receipt.refused.into_iter().map(|refused| Refused {
-            recipient: refused.recipient,
-            reason: refused.reason,
-        });
         Self {
             status: "delivered",
             answer: receipt.answer,
-            refused: refused.collect(),
+            refused: receipt.refused.into_iter().map(Refused::from).collect(),
         }
     }
 }
@@ -129,8 +168,11 @@ impl From<ResendError> for Refusal {
     }
 }
 
-pub(super) async fn quarantine(State(web): State<Web>) -> Result<Json<Vec<Quarantined>>, Refusal> {
-    Ok(Json(web.quarantine.list().await?))
+pub(super) async fn quarantine(
+    State(web): State<Web>,
+    part: Result<Query<Part>, QueryRejection>,
+) -> Result<Json<Page<Quarantined>>, Refusal> {
+    list(&web, part).await
 }
 
 pub(super) async fn quarantined(
@@ -138,6 +180,14 @@ pub(super) async fn quarantined(
     Path(body): Path<String>,
 ) -> Result<Json<Quarantined>, Refusal> {
     Ok(Json(find_body(&web, &body).await?.1))
+}
+
+/// The body as a person reads it.
+pub(super) async fn show_quarantined(
+    State(web): State<Web>,
+    Path(body): Path<String>,
+) -> Result<impl IntoResponse, Refusal> {
+    Ok(plain(text::quarantined(&find_body(&web, &body).await?.1)))
 }
 
 pub(super) async fn drop_quarantined(

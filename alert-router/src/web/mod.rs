@@ -1,14 +1,18 @@
 //! What people and programs see of this server over HTTP, beside the intake of webhooks.
 
 mod api;
+mod forms;
 mod guard;
 mod kept;
 mod page;
 mod routes;
 mod serve;
+mod trials;
 mod view;
 
+pub(crate) use api::OPENAPI;
 pub use serve::serve;
+pub use trials::Trials;
 
 use std::sync::Arc;
 
@@ -39,6 +43,8 @@ pub struct Web {
     pub quarantine: Quarantine,
     /// Sends dead letters again as they were.
     pub resender: Resender,
+    /// Lets one test message go at a time.
+    pub trials: Trials,
     /// Exposes metrics.
     pub metrics: Arc<Metrics>,
     /// Says that something changed, for open pages.
@@ -71,6 +77,7 @@ pub fn router(web: Web) -> Router {
         .route("/metrics", get(api::metrics))
         .route("/-/reload", post(api::reload))
         .merge(routes::api())
+        .merge(forms::routes())
         .method_not_allowed_fallback(api::wrong_method)
         .fallback(any(api::not_found))
         .layer(middleware::from_fn_with_state(

@@ -12,7 +12,8 @@ use prometheus::core::Collector;
 use serde::Serialize;
 
 use super::Web;
-use crate::dead_letter::{self, DeadLetter};
+use crate::dead_letter::DeadLetter;
+use crate::listing::{self, Page};
 use crate::plan::Plan;
 use crate::quarantine::Quarantined;
 use crate::receiver;
@@ -40,6 +41,8 @@ pub(super) struct View {
     messages: Vec<MessageCard>,
     dead_letters: Kept<LetterCard>,
     quarantine: Kept<BodyCard>,
+    /// Those that have a destination.
+    receivers: Vec<String>,
     url: String,
     port: String,
     curl: String,
@@ -118,8 +121,8 @@ impl View {
             .into_iter()
             .map(|entry| MessageCard::of(entry, zone))
             .collect();
-        let letters = dead_letter::list(&*web.store).await?;
-        let bodies = web.quarantine.list().await?;
+        let letters: Page<DeadLetter> = listing::page(&*web.store, None).await?;
+        let bodies: Page<Quarantined> = listing::page(&*web.store, None).await?;
         let depth = web.store.depth().await?;
         let count = |kind: Kind| {
             let found = depth.docs.iter().find(|(found, _)| *found == kind);
@@ -137,12 +140,13 @@ impl View {
             messages,
             dead_letters: Kept {
                 count: count(Kind::DeadLetter),
-                cards: newest(letters, |letter| letter.at_ms).map(letter).collect(),
+                cards: newest(letters.records, |letter| letter.at_ms).map(letter).collect(),
             },
             quarantine: Kept {
                 count: count(Kind::Quarantine),
-                cards: newest(bodies, |body| body.at_ms).map(body).collect(),
+                cards: newest(bodies.records, |body| body.at_ms).map(body).collect(),
             },
+            receivers: plan.receivers().map(str::to_owned).collect(),
             url: web.url.to_string(),
             port,
             curl: curl(&web.url, web.intake.clock.now()),
@@ -464,6 +468,7 @@ pub(super) mod samples {
             messages: Vec::new(),
             dead_letters: Kept::none(),
             quarantine: Kept::none(),
+            receivers: vec!["inbox".to_owned()],
             url: "http://127.0.0.1:9095".to_owned(),
             port: "9095".to_owned(),
             curl: curl(
@@ -520,6 +525,7 @@ pub(super) mod samples {
             bytes: 12,
         };
         View {
+            receivers: vec![evil.to_owned()],
             groups: vec![group],
             messages: vec![message],
             dead_letters: Kept {

@@ -78,6 +78,49 @@ async fn send_test() {
 }
 
 #[tokio::test]
+async fn send_test_through_the_server_says_what_the_provider_answered() {
+    let sink = Sink::start().await;
+    let address = sink.url("");
+    let folder = Folder::with(&format!(
+        "route: {{receiver: room}}\nreceivers: [{{name: room one, webhook_configs: [{{url: \"{address}/room\"}}]}}, {{name: room}}]\n"
+    ));
+    let router = folder.start().await;
+    let path = "/api/v1/receivers/room%20one/test";
+    let form = async || {
+        let headers = [("Content-Type", "application/x-www-form-urlencoded")];
+        let body = b"receiver=room+one";
+        let answer = router.call("POST", "/send-test", &headers, body).await;
+        answer.unwrap().body.replace(&address, "http://<sink>")
+    };
+    let page = router.get("/").await.body;
+    assert!(page.contains("<option>room one</option>"), "{page}");
+    assert!(!page.contains("<option>room</option>"), "it has no channel");
+
+    let tested = router.ask("POST", path, "").await.unwrap();
+    assert_eq!(tested.status, 200, "{tested:?}");
+    assert_eq!(tested.json()["destinations"][0]["delivered"], true);
+    assert_eq!(form().await, "webhook http://<sink>/…: delivered ()\n");
+    assert_eq!(
+        sink.heard("alertname"),
+        ["+AlertRouterTest", "+AlertRouterTest"]
+    );
+
+    sink.answer("/room", 401);
+    let tested = router.ask("POST", path, "").await.unwrap().json();
+    let one = &tested["destinations"][0];
+    assert_eq!(one["delivered"], false, "{tested}");
+    assert_eq!(
+        (&one["reason"], &one["code"]),
+        (&"auth".into(), &"401".into())
+    );
+    assert!(one["fix"].is_string(), "{tested}");
+    assert!(form().await.contains("not delivered: auth 401"));
+    let unknown = "/api/v1/receivers/nobody/test";
+    assert_eq!(router.ask("POST", unknown, "").await.unwrap().status, 404);
+    assert_eq!(router.ask("GET", path, "").await.unwrap().status, 405);
+}
+
+#[tokio::test]
 async fn what_is_kept() {
     let sink = Sink::start().await;
     sink.answer("/room", 400);

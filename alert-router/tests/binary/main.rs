@@ -4,6 +4,7 @@
 mod auth;
 mod commands;
 mod dedup;
+mod described;
 mod http;
 mod intake;
 mod metrics;

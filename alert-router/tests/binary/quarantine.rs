@@ -203,28 +203,124 @@ async fn a_single_alert_in_quarantine_is_replayed_alone_and_what_was_cut_is_not(
 }
 
 #[tokio::test]
-async fn without_a_server_what_is_kept_can_be_read_but_not_changed() {
-    let folder = Folder::new();
+async fn without_a_server_what_is_kept_can_be_read_and_dropped_but_not_replayed() {
+    let sink = Sink::start().await;
+    let folder = Folder::with(&config(&sink));
     let router = folder.start().await;
+    let letter = letter(&router, &sink).await;
     router.post("no JSON").await;
     router.stop().await;
     let listed = say(&folder, &["quarantine", "list"]).await;
-    let id = listed.split(' ').next().unwrap();
-    assert!(
-        say(&folder, &["quarantine", "show", id])
-            .await
-            .ends_with("no JSON\n")
-    );
-    for words in [["quarantine", "replay", id], ["dead-letters", "drop", id]] {
-        let refused = folder.run(&words).await;
+    let body = listed.split(' ').next().unwrap();
+    let shown = say(&folder, &["quarantine", "show", body]).await;
+    assert!(shown.ends_with("no JSON\n"), "{shown}");
+    for (what, id) in [("quarantine", body), ("dead-letters", &letter)] {
+        let refused = folder.run(&[what, "replay", id]).await;
         assert_eq!(refused.code, Some(1), "{refused:?}");
-        assert!(
-            refused
-                .stderr
-                .contains("no server runs on this data: start it"),
-            "{refused:?}"
-        );
+        let why = "no server runs on this data: start it";
+        assert!(refused.stderr.contains(why), "{refused:?}");
+        assert_eq!(say(&folder, &[what, "drop", id]).await, "dropped\n");
+        let gone = folder.run(&[what, "drop", id]).await;
+        assert_eq!(gone.code, Some(1), "{gone:?}");
+        assert!(gone.stderr.contains("has this id"), "{gone:?}");
     }
+    let router = folder.start().await;
+    assert_eq!(router.list("dead-letters").await.len(), 0);
+    assert_eq!(router.list("quarantine").await.len(), 0);
+    let history = router.list("history").await;
+    let dropped = &history[0]["events"][0];
+    assert_eq!(dropped["event"], "dropped", "{history:?}");
+    assert_eq!(dropped["delivery"]["id"], *letter, "{history:?}");
     let wrong = folder.run(&["quarantine", "show", "x/../y"]).await;
     assert_eq!(wrong.code, Some(2), "{wrong:?}");
+}
+
+#[tokio::test]
+async fn a_list_of_more_than_one_page_is_read_to_its_end() {
+    let folder = Folder::new();
+    let router = folder.start().await;
+    for n in 0..201 {
+        assert_eq!(router.post(&format!("no JSON {n}")).await.status, 400);
+    }
+    let page = async |path: String| router.get(&path).await.json();
+    let first = page("/api/v1/quarantine".to_owned()).await;
+    let next = first["next"].as_str().expect("there is more");
+    let second = page(format!("/api/v1/quarantine?after={next}")).await;
+    let rows = |page: &serde_json::Value| page["records"].as_array().unwrap().clone();
+    assert_eq!((rows(&first).len(), rows(&second).len()), (200, 1));
+    assert_eq!(second["next"], json!(null));
+    assert!(!rows(&first).contains(&rows(&second)[0]));
+    let listed = say(&folder, &["quarantine", "list"]).await;
+    assert_eq!(listed.lines().count(), 201);
+    let wrong = router.get("/api/v1/quarantine?after=x").await;
+    assert_eq!(wrong.status, 400, "{wrong:?}");
+    router.stop().await;
+    assert_eq!(say(&folder, &["quarantine", "list"]).await, listed);
+}
+
+/// The form of the page whose address ends so, sent as a browser sends it.
+async fn press(router: &Router, page: &str, form: &str) -> u16 {
+    assert!(
+        page.contains(&format!("action=\"{form}\"")),
+        "no {form} in {page}"
+    );
+    let origin = format!("http://{}", router.address());
+    let headers = [("Origin", origin.as_str())];
+    let answer = router.call("POST", form, &headers, b"").await;
+    let answer = answer.expect("it answers");
+    if answer.status == 303 {
+        assert!(answer.head.contains("location: /\r\n"), "{answer:?}");
+    }
+    answer.status
+}
+
+#[tokio::test]
+async fn the_buttons_of_the_page_show_replay_and_drop_what_is_kept_and_lead_back() {
+    let sink = Sink::start().await;
+    let folder = Folder::with(&config(&sink));
+    let router = folder.start().await;
+    let id = letter(&router, &sink).await;
+    router.post("no JSON").await;
+    let body = router.list("quarantine").await[0]["id"].clone();
+    let body = body.as_str().unwrap();
+    let page = router.get("/").await.body;
+    for (path, part) in [
+        (format!("/dead-letters/{id}"), "--- part"),
+        (format!("/quarantine/{body}"), "no JSON"),
+    ] {
+        assert!(page.contains(&format!("href=\"{path}\"")), "{page}");
+        let shown = router.get(&path).await;
+        assert!(shown.body.contains(part), "{shown:?}");
+        assert!(shown.head.contains("text/plain"), "{shown:?}");
+    }
+    let foreign = [("Origin", "http://evil.example.com")];
+    let drop = format!("/dead-letters/{id}/drop");
+    let forged = router.call("POST", &drop, &foreign, b"").await.unwrap();
+    assert_eq!(forged.status, 403, "{forged:?}");
+
+    let again = format!("/dead-letters/{id}/replay?as_sent=true");
+    assert_eq!(press(&router, &page, &again).await, 502, "it is refused");
+    let replay = format!("/quarantine/{body}/replay");
+    assert_eq!(press(&router, &page, &replay).await, 422, "it is no JSON");
+    assert_eq!(press(&router, &page, &drop).await, 303);
+    let drop = format!("/quarantine/{body}/drop");
+    assert_eq!(press(&router, &page, &drop).await, 303);
+    let history = router.get("/api/v1/history").await.body;
+    assert!(history.contains("\"event\":\"dropped\""), "{history}");
+    let page = router.get("/view").await.body;
+    assert!(!page.contains("Given up") && !page.contains("Quarantine"));
+}
+
+#[tokio::test]
+async fn the_replay_button_tells_the_present_truth() {
+    let sink = Sink::start().await;
+    let folder = Folder::with(&config(&sink));
+    let router = folder.start().await;
+    let id = letter(&router, &sink).await;
+    sink.answer("/room", 200);
+    let page = router.get("/").await.body;
+    let replay = format!("/dead-letters/{id}/replay");
+    assert_eq!(press(&router, &page, &replay).await, 303);
+    sink.until_heard("id", "+a").await;
+    assert_eq!(router.list("dead-letters").await.len(), 0);
 }

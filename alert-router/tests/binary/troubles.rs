@@ -174,7 +174,7 @@ async fn what_was_open_about_a_destination_ends_when_it_leaves_the_config() {
 }
 
 #[tokio::test]
-async fn the_page_counts_what_was_given_up_and_what_is_in_quarantine_and_says_how_to_replay() {
+async fn the_page_counts_what_was_given_up_and_what_is_in_quarantine_and_offers_to_replay() {
     let sink = Sink::start().await;
     sink.answer("/bad", 400);
     let folder = Folder::with(&config(&sink));
@@ -189,10 +189,10 @@ async fn the_page_counts_what_was_given_up_and_what_is_in_quarantine_and_says_ho
     let page = router.get("/view").await.body;
     for part in [
         "Given up: 1 ".to_owned(),
-        format!("alert-router dead-letters replay {letter} "),
-        format!("alert-router dead-letters replay {letter} --as-sent"),
+        format!("action=\"/dead-letters/{letter}/replay\""),
+        format!("action=\"/dead-letters/{letter}/replay?as_sent=true\""),
         "Quarantine: 1 ".to_owned(),
-        format!("alert-router quarantine replay {body} "),
+        format!("action=\"/quarantine/{body}/replay\""),
     ] {
         assert!(page.contains(&part), "no {part} in {page}");
     }

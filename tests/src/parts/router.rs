@@ -99,7 +99,7 @@ impl Router {
     /// A list of its API, such as `inbox`.
     pub async fn list(&self, name: &str) -> Result<Vec<Value>, String> {
         let answer = get_json(&format!("{}/api/v1/{name}", self.url)).await?;
-        let list = answer.as_array().cloned();
+        let list = answer.get("records").unwrap_or(&answer).as_array().cloned();
         list.ok_or_else(|| format!("{name} is no list: {answer}"))
     }
 }
