@@ -5,6 +5,7 @@ mod forms;
 mod guard;
 mod kept;
 mod page;
+mod reader;
 mod routes;
 mod serve;
 mod trials;

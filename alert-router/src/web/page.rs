@@ -12,23 +12,29 @@ use http::{StatusCode, header};
 use minijinja::{AutoEscape, Environment};
 
 use super::Web;
+use super::reader::Reader;
 use super::view::View;
 use crate::render::visible;
 
 static PAGES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut pages = Environment::new();
     pages.set_auto_escape_callback(|_| AutoEscape::Html);
+    // What a macro made was cleaned and escaped within it.
     pages.set_formatter(|out, state, value| match value.as_str() {
-        Some(text) => minijinja::escape_formatter(out, state, &visible(text).into()),
-        None => minijinja::escape_formatter(out, state, value),
+        Some(text) if !value.is_safe() => {
+            minijinja::escape_formatter(out, state, &visible(text).into())
+        }
+        Some(_) | None => minijinja::escape_formatter(out, state, value),
     });
     for (name, text) in [
         ("page.html", include_str!("page.html")),
         ("view.html", include_str!("view.html")),
+        ("words.en.html", include_str!("words.en.html")),
+        ("words.zh.html", include_str!("words.zh.html")),
     ] {
         pages
             .add_template(name, text)
-            .expect("the tests render both pages");
+            .expect("the tests render all of them");
     }
     pages
 });
@@ -38,13 +44,13 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
                       connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// The whole page.
-pub(super) async fn whole(State(web): State<Web>) -> Response {
-    show("page.html", &web).await
+pub(super) async fn whole(State(web): State<Web>, reader: Reader) -> Response {
+    show("page.html", &web, reader).await
 }
 
 /// The part that changes.
-pub(super) async fn view(State(web): State<Web>) -> Response {
-    show("view.html", &web).await
+pub(super) async fn view(State(web): State<Web>, reader: Reader) -> Response {
+    show("view.html", &web, reader).await
 }
 
 /// One event whenever something changed, until the server stops.
@@ -69,8 +75,8 @@ pub(super) async fn events(
     Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(30)))
 }
 
-async fn show(page: &str, web: &Web) -> Response {
-    let view = match View::gather(web).await {
+async fn show(page: &str, web: &Web, reader: Reader) -> Response {
+    let view = match View::gather(web, reader.0).await {
         Ok(view) => view,
         Err(error) => {
             return (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response();
@@ -102,6 +108,7 @@ fn render(page: &str, view: &View) -> Result<String, minijinja::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::render::Language;
     use crate::web::view;
 
     #[test]
@@ -123,6 +130,40 @@ mod tests {
         let tricks = ['\u{0}', '\u{1b}', '\u{85}', '\u{202e}', '\u{2066}'];
         assert!(!page.contains(tricks), "{page:?}");
         assert!(page.contains("first\nsecond"), "lines stay: {page:?}");
+    }
+
+    #[test]
+    fn the_page_says_everything_in_both_languages() {
+        for (language, name) in [
+            (Language::English, "everything in English"),
+            (Language::Chinese, "everything in Chinese"),
+        ] {
+            let page = render("page.html", &view::samples::talkative(language)).unwrap();
+            let (_, shown) = page.split_once("</style>").unwrap();
+            let (shown, _) = shown.split_once("<script>").unwrap();
+            insta::assert_snapshot!(name, shown);
+        }
+    }
+
+    #[test]
+    fn both_languages_have_the_same_words() {
+        let macros = |text: &str| -> Vec<String> {
+            let lines = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("{% macro "));
+            let names = lines.filter_map(|line| Some(line.split_once(" %}")?.0.to_owned()));
+            names.collect()
+        };
+        let english = macros(include_str!("words.en.html"));
+        assert_eq!(english, macros(include_str!("words.zh.html")));
+        for word in &english {
+            let (name, _) = word.split_once('(').unwrap();
+            let pages = [include_str!("page.html"), include_str!("view.html")];
+            let said = pages
+                .iter()
+                .any(|page| page.contains(&format!("say.{name}(")));
+            assert!(said, "no page says {name}");
+        }
     }
 
     #[test]

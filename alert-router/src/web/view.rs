@@ -17,6 +17,7 @@ use crate::listing::{self, Page};
 use crate::plan::Plan;
 use crate::quarantine::Quarantined;
 use crate::receiver;
+use crate::render::{Language, Locale};
 use crate::step::bodies;
 use crate::store::{Kind, Scan, Store, StoreError, codec};
 use crate::webhook::payload::AlertText;
@@ -34,7 +35,11 @@ const KEPT: usize = 20;
 #[derive(Serialize)]
 pub(super) struct View {
     version: &'static str,
-    troubles: Vec<String>,
+    /// For HTML's `lang`.
+    lang: &'static str,
+    /// The template with what the page itself says: `{% import words as say %}`.
+    words: &'static str,
+    troubles: Vec<Trouble>,
     groups: Vec<GroupCard>,
     /// Open groups that are not among them.
     more_groups: u64,
@@ -46,6 +51,23 @@ pub(super) struct View {
     url: String,
     port: String,
     curl: String,
+}
+
+/// What an operator should know now.
+#[derive(Serialize)]
+#[serde(tag = "about", rename_all = "snake_case")]
+enum Trouble {
+    /// The old config is in effect.
+    ReloadRefused { why: String },
+    /// There was no space left.
+    StoreFull,
+    /// A destination takes nothing until somebody mends its settings.
+    Blocked {
+        receiver: String,
+        destination: String,
+    },
+    /// A source says nothing any more.
+    Silent { source: String },
 }
 
 /// What waits for a person: the newest few, and how many there are.
@@ -75,14 +97,27 @@ struct AlertRow {
     summary: String,
     since: String,
     state: &'static str,
-    seen: String,
+    /// How often it was posted since this process started.
+    seen: u64,
 }
 
 #[derive(Serialize)]
 struct LaneRow {
-    receiver: String,
+    /// `None` if the config does not know it any more.
+    receiver: Option<String>,
     destination: String,
-    state: String,
+    /// How many alerts its people have surely heard of as firing.
+    firing: usize,
+    /// When they got the last message.
+    told_at: Option<String>,
+    /// The attempt that is under way.
+    attempt: Option<u32>,
+    /// The last message was given up; the same is tried again then.
+    given_up_until: Option<String>,
+    /// Missed occurrences that they are still to hear of.
+    owed: usize,
+    /// Nothing goes there before.
+    waits_until: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -113,9 +148,13 @@ struct BodyCard {
 }
 
 impl View {
-    pub(super) async fn gather(web: &Web) -> Result<Self, StoreError> {
+    pub(super) async fn gather(web: &Web, language: Option<Language>) -> Result<Self, StoreError> {
         let plan = web.intake.plan.borrow().clone();
-        let zone = &plan.config().locale.zone;
+        let Locale {
+            zone,
+            language: usual,
+        } = &plan.config().locale;
+        let (lang, words) = words(language.unwrap_or(*usual));
         let entries = receiver::newest(&*web.store, MESSAGES).await?;
         let messages = entries
             .into_iter()
@@ -134,17 +173,23 @@ impl View {
         let groups = groups(web, &plan).await?;
         Ok(Self {
             version: env!("CARGO_PKG_VERSION"),
+            lang,
+            words,
             troubles: troubles(web),
             more_groups: more_groups(web, groups.len()).await?,
             groups,
             messages,
             dead_letters: Kept {
                 count: count(Kind::DeadLetter),
-                cards: newest(letters.records, |letter| letter.at_ms).map(letter).collect(),
+                cards: newest(letters.records, |letter| letter.at_ms)
+                    .map(letter)
+                    .collect(),
             },
             quarantine: Kept {
                 count: count(Kind::Quarantine),
-                cards: newest(bodies.records, |body| body.at_ms).map(body).collect(),
+                cards: newest(bodies.records, |body| body.at_ms)
+                    .map(body)
+                    .collect(),
             },
             receivers: plan.receivers().map(str::to_owned).collect(),
             url: web.url.to_string(),
@@ -154,36 +199,30 @@ impl View {
     }
 }
 
+/// The language's name in HTML, and its words.
+fn words(language: Language) -> (&'static str, &'static str) {
+    match language {
+        Language::English => ("en", "words.en.html"),
+        Language::Chinese => ("zh-CN", "words.zh.html"),
+    }
+}
+
 /// What an operator should know now, whether or not the config says who hears of it.
-fn troubles(web: &Web) -> Vec<String> {
-    let mut troubles = Vec::new();
-    if let Some(why) = web.reloader.refused() {
-        troubles.push(format!(
-            "the last reload was refused, and the old config is in effect: {why}"
-        ));
-    }
-    if web.metrics.store_full.get() > 0 {
-        troubles.push(
-            "there was no space left for the store: while that lasts, webhooks are answered 503; \
-             free space on its disk"
-                .to_owned(),
-        );
-    }
-    for blocked in raised(&web.metrics.blocked) {
-        let (receiver, destination) = (&blocked["receiver"], &blocked["destination"]);
-        troubles.push(format!(
-            "receiver {receiver} ({destination}) takes nothing until somebody mends its settings: \
-             alert-router send-test --receiver {receiver} shows its answer"
-        ));
-    }
-    for silent in raised(&web.metrics.source_silent) {
-        let source = &silent["source"];
-        troubles.push(format!(
-            "nothing came from source {source} for its `silent_after`: is its Alertmanager up, and \
-             does its `url` still point here?"
-        ));
-    }
-    troubles
+fn troubles(web: &Web) -> Vec<Trouble> {
+    let refused = web.reloader.refused();
+    let refused = refused.map(|why| Trouble::ReloadRefused { why });
+    let full = (web.metrics.store_full.get() > 0).then_some(Trouble::StoreFull);
+    let blocked = raised(&web.metrics.blocked).into_iter();
+    let blocked = blocked.map(|labels| Trouble::Blocked {
+        receiver: labels["receiver"].clone(),
+        destination: labels["destination"].clone(),
+    });
+    let silent = raised(&web.metrics.source_silent).into_iter();
+    let silent = silent.map(|labels| Trouble::Silent {
+        source: labels["source"].clone(),
+    });
+    let all = refused.into_iter().chain(full).chain(blocked);
+    all.chain(silent).collect()
 }
 
 /// The labels of the series that are not zero.
@@ -295,10 +334,10 @@ impl GroupCard {
                 since: episode.map_or_else(String::new, |episode| show(episode.start, zone)),
                 state: match episode.map(|episode| episode.phase) {
                     Some(Phase::Firing) => "firing",
-                    Some(Phase::Doubted(_)) => "in doubt",
+                    Some(Phase::Doubted(_)) => "in_doubt",
                     Some(Phase::Ended(_)) | None => "over",
                 },
-                seen: times(seen.get(key).copied().unwrap_or(0) + 1),
+                seen: seen.get(key).copied().unwrap_or(0) + 1,
             }
         };
         let lane = |(key, lane): (&LaneKey, &Lane)| LaneRow::of(state, *key, lane, plan);
@@ -319,43 +358,19 @@ impl LaneRow {
     fn of(state: &GroupState, key: LaneKey, lane: &Lane, plan: &Plan) -> Self {
         let outlet = plan.outlet(state.route, key);
         let destination = outlet.as_ref().map(|outlet| outlet.receiver.destination());
+        let shown = |at: Timestamp| show(at, &plan.config().locale.zone);
+        let heard = lane.heard.values();
         Self {
-            receiver: outlet
-                .as_ref()
-                .map_or("(not in the config)", |o| &o.name)
-                .to_owned(),
+            receiver: outlet.as_ref().map(|outlet| outlet.name.to_string()),
             destination: destination.map_or_else(String::new, |d| d.label.clone()),
-            state: lane_state(lane, &plan.config().locale.zone),
+            firing: heard.filter(|heard| **heard == Heard::Sure).count(),
+            told_at: lane.last.map(shown),
+            attempt: lane.flight.as_ref().map(|flight| flight.attempt),
+            given_up_until: lane.parked.as_ref().map(|parked| shown(parked.pause.until)),
+            owed: lane.owed.len(),
+            waits_until: lane.pause.as_ref().map(|pause| shown(pause.until)),
         }
     }
-}
-
-fn lane_state(lane: &Lane, zone: &TimeZone) -> String {
-    if let Some(flight) = &lane.flight {
-        return format!("sending, attempt {}", flight.attempt);
-    }
-    if let Some(parked) = &lane.parked {
-        return format!(
-            "given up; the same is tried again at {}",
-            show(parked.pause.until, zone)
-        );
-    }
-    let heard = lane
-        .heard
-        .values()
-        .filter(|heard| **heard == Heard::Sure)
-        .count();
-    let mut state = match lane.last {
-        Some(last) => format!("told {heard} firing, last message at {}", show(last, zone)),
-        None => "not told yet".to_owned(),
-    };
-    if !lane.owed.is_empty() {
-        state.push_str(&format!(", owed {}", lane.owed.len()));
-    }
-    if let Some(pause) = &lane.pause {
-        state.push_str(&format!(", waits until {}", show(pause.until, zone)));
-    }
-    state
 }
 
 /// The newest of what is kept, as many as the page shows.
@@ -416,14 +431,6 @@ fn pairs_without(labels: &Labels, known: &Labels) -> Vec<(String, String)> {
         .collect()
 }
 
-fn times(seen: u64) -> String {
-    if seen == 1 {
-        "once".to_owned()
-    } else {
-        format!("seen {seen} times")
-    }
-}
-
 fn show(at: Timestamp, zone: &TimeZone) -> String {
     let instant = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default();
     let local = instant.to_zoned_datetime(zone.clone());
@@ -462,6 +469,8 @@ pub(super) mod samples {
     pub(in crate::web) fn empty() -> View {
         View {
             version: "0.0.0",
+            lang: "en",
+            words: "words.en.html",
             troubles: Vec::new(),
             groups: Vec::new(),
             more_groups: 0,
@@ -486,12 +495,17 @@ pub(super) mod samples {
             summary: evil.to_owned(),
             since: "2026-11-24 00:22:55 UTC".to_owned(),
             state: "firing",
-            seen: times(2),
+            seen: 2,
         };
         let lane = LaneRow {
-            receiver: evil.to_owned(),
+            receiver: Some(evil.to_owned()),
             destination: evil.to_owned(),
-            state: "not told yet".to_owned(),
+            firing: 0,
+            told_at: None,
+            attempt: None,
+            given_up_until: None,
+            owed: 0,
+            waits_until: None,
         };
         let group = GroupCard {
             id: "00".to_owned(),
@@ -551,6 +565,78 @@ pub(super) mod samples {
         View {
             messages: vec![message],
             ..empty()
+        }
+    }
+
+    /// One of everything that the page can say, in a language.
+    pub(in crate::web) fn talkative(language: Language) -> View {
+        let (lang, words) = words(language);
+        let at = || Some("2026-11-24 08:22:55 CST".to_owned());
+        let lane = |name: &str| LaneRow {
+            receiver: Some(name.to_owned()),
+            destination: "mail.example.com".to_owned(),
+            firing: 2,
+            told_at: at(),
+            attempt: None,
+            given_up_until: None,
+            owed: 0,
+            waits_until: None,
+        };
+        let mut view = hostile();
+        let group = &mut view.groups[0];
+        group.over = 2;
+        group.lanes = vec![
+            lane("told"),
+            LaneRow {
+                told_at: None,
+                ..lane("not told")
+            },
+            LaneRow {
+                attempt: Some(2),
+                ..lane("sending")
+            },
+            LaneRow {
+                given_up_until: at(),
+                ..lane("given up")
+            },
+            LaneRow {
+                owed: 3,
+                waits_until: at(),
+                ..lane("waiting")
+            },
+            LaneRow {
+                receiver: None,
+                ..lane("")
+            },
+        ];
+        let row = |state: &'static str, seen| AlertRow {
+            name: "HighErrorRate".to_owned(),
+            labels: Vec::new(),
+            summary: String::new(),
+            since: "2026-11-24 08:22:55 CST".to_owned(),
+            state,
+            seen,
+        };
+        group.alerts = vec![row("firing", 1), row("in_doubt", 2), row("over", 3)];
+        let troubles = vec![
+            Trouble::ReloadRefused {
+                why: "line 3".to_owned(),
+            },
+            Trouble::StoreFull,
+            Trouble::Blocked {
+                receiver: "ops".to_owned(),
+                destination: "bot".to_owned(),
+            },
+            Trouble::Silent {
+                source: "prod".to_owned(),
+            },
+        ];
+        View {
+            lang,
+            words,
+            troubles,
+            more_groups: 7,
+            ..view
         }
     }
 

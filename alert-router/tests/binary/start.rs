@@ -67,6 +67,39 @@ async fn the_test_button_makes_an_alert_that_says_that_it_is_a_test() {
 }
 
 #[tokio::test]
+async fn the_page_speaks_the_readers_language_and_shows_the_same() {
+    let folder = Folder::new();
+    let router = folder.start().await;
+    router
+        .take(&[crate::router::firing(&[("alertname", "磁盘")])])
+        .await;
+    let page = async |path: &str, accepted: &str| {
+        let headers = [("Accept-Language", accepted)];
+        router.call("GET", path, &headers, b"").await.unwrap().body
+    };
+    for (path, accepted, title) in [
+        ("/", "", "Open groups"),
+        ("/", "zh-CN,zh;q=0.9,en;q=0.8", "未关闭的告警组"),
+        ("/view", "zh-CN", "未关闭的告警组"),
+        ("/?lang=zh", "en", "未关闭的告警组"),
+        ("/view?lang=en", "zh-CN", "Open groups"),
+    ] {
+        let shown = page(path, accepted).await;
+        assert!(shown.contains(title), "{path} {accepted}: {shown}");
+        assert!(shown.contains("磁盘"), "{path} {accepted}: {shown}");
+    }
+    let chinese = page("/", "zh").await;
+    assert!(chinese.contains("<html lang=\"zh-CN\">"), "{chinese}");
+    folder.configure(
+        "language: zh-CN\nroute: {receiver: a}\nreceivers: [{name: a, inbox_configs: [{}]}]\n",
+    );
+    router.stop().await;
+    let router = folder.start().await;
+    let usual = router.get("/").await.body;
+    assert!(usual.contains("未关闭的告警组"), "{usual}");
+}
+
+#[tokio::test]
 async fn a_port_in_use_ends_the_start_with_what_to_do() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
