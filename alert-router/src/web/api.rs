@@ -19,7 +19,7 @@ use crate::id;
 use crate::receiver;
 use crate::step::groups::group_key;
 use crate::step::sources::test_button;
-use crate::store::{HistoryQuery, Kind, Position, Scan, StoreError};
+use crate::store::{HistoryQuery, Position, StoreError};
 use crate::webhook::payload::{BodyLimits, parse};
 
 /// Rows that one answer holds.
@@ -82,24 +82,6 @@ pub(super) async fn metrics(State(web): State<Web>, headers: HeaderMap) -> Respo
 
 pub(super) async fn healthy() -> &'static str {
     "ok\n"
-}
-
-/// Ready means that we take alerts: it says nothing about others, or a mail server that is down
-/// would take us out of service.
-pub(super) async fn ready(State(web): State<Web>) -> Response {
-    if !*web.ready.borrow() {
-        return (StatusCode::SERVICE_UNAVAILABLE, "starting or stopping\n").into_response();
-    }
-    // A cache cannot answer this one, so the store itself does.
-    let one = Scan {
-        kind: Kind::Source,
-        after: Bytes::new(),
-        limit: 1,
-    };
-    match web.store.scan(one).await {
-        Ok(_) => "ready\n".into_response(),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
-    }
 }
 
 pub(super) async fn reload(State(web): State<Web>) -> Result<Json<serde_json::Value>, Refusal> {

@@ -6,6 +6,7 @@ mod guard;
 mod kept;
 mod page;
 mod reader;
+mod ready;
 mod routes;
 mod serve;
 mod trials;
@@ -86,7 +87,7 @@ pub fn router(web: Web) -> Router {
             guard::guard,
         ))
         .route("/-/healthy", get(api::healthy))
-        .route("/-/ready", get(api::ready))
+        .route("/-/ready", get(ready::ready))
         .with_state(web)
         .merge(intake)
 }
