@@ -68,8 +68,15 @@ install_packages() {
   apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
 }
 
-if ! command -v cargo >/dev/null; then
-  echo "ci.sh: cargo is missing: install Rust 1.95 or newer with rustup (and a C compiler: apt-get install gcc)" >&2
+# What nothing works without. Debian's own Rust is too old to say so itself.
+rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+found=$(cargo --version 2>/dev/null | cut -d' ' -f2)
+if ! printf '%s\n' "$rust" "${found:-0}" | sort -V -C; then
+  echo "ci.sh: Rust $rust or newer is missing (found: ${found:-none}): get it from https://rustup.rs, or: rustup update" >&2
+  exit 1
+fi
+if ! command -v cc >/dev/null; then
+  echo "ci.sh: a C compiler is missing: apt-get install gcc" >&2
   exit 1
 fi
 
