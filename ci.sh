@@ -23,8 +23,11 @@ for argument in "$@"; do
   esac
 done
 
-logs=target/ci
-mkdir -p "$logs"
+logs=${CARGO_TARGET_DIR:-target}/ci
+if ! mkdir -p "$logs" || ! [ -w "$logs" ]; then
+  echo "ci.sh: cannot write to $logs: use a clone of your own, or name another folder with CARGO_TARGET_DIR" >&2
+  exit 1
+fi
 passed=() failed=() skipped=()
 started=$SECONDS
 total=2700
@@ -33,7 +36,7 @@ total=2700
 # fails. A command that ends with 3 cannot run here, and the last line of its output says why.
 run() {
   local name=$1 budget=$2 begin=$SECONDS log status=0 took
-  log="$logs/$(printf %s "$name" | tr -c 'a-z0-9' '-').log"
+  log="$logs/$(printf %s "$name" | tr -c 'A-Za-z0-9' '-').log"
   shift 2
   printf '==> %s\n' "$name"
   "$@" >"$log" 2>&1 || status=$?
