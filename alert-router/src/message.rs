@@ -52,6 +52,9 @@ pub struct GroupNews {
     pub group: GroupId,
     /// One life of the group for one destination; mails of one thread share it.
     pub thread: String,
+    /// Whether nobody there can have got anything of this life before, not even by an attempt of
+    /// which nothing is known.
+    pub opens_thread: bool,
     /// Why it speaks.
     pub reason: Reason,
     /// Whether it goes before others (matched the `priority` matchers).

@@ -41,6 +41,7 @@ fn news(name: &str, alerts: Vec<AlertLine>, reason: Reason) -> GroupNews {
     GroupNews {
         group: GroupId::of(&[name.as_bytes()]),
         thread: format!("{name}.sample"),
+        opens_thread: true,
         reason,
         priority: true,
         group_labels: pairs(&[("alertname", name)]),

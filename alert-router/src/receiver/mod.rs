@@ -22,7 +22,7 @@ pub use admin::{AdminError, Question, ask_server};
 pub(crate) use build::Builder;
 pub use build::Materials;
 #[cfg(test)]
-pub(crate) use email::testing::Server as MailServer;
+pub(crate) use email::testing::{Act as MailAct, Server as MailServer};
 pub use email::{Accounts, Email};
 pub use http::BuildError;
 pub use inbox::{Entry, Inbox, newest};

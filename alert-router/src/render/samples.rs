@@ -74,6 +74,7 @@ pub(crate) fn news(reason: Reason) -> GroupNews {
     GroupNews {
         group: GroupId::of(&[b"disk"]),
         thread: "8f1c0a5e.1767320000".into(),
+        opens_thread: reason == Reason::First,
         reason,
         priority: false,
         group_labels: Labels::from_iter([("alertname", "DiskFull"), ("cluster", "east")]),

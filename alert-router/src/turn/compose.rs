@@ -50,6 +50,7 @@ pub(super) fn news(due: &Due, group: &GroupState, beside: &Beside<'_>) -> GroupN
     GroupNews {
         group: group.id(),
         thread: thread(due),
+        opens_thread: opens_thread(due, group),
         reason: reason(due.verdict),
         priority: due.priority,
         group_labels: group.labels.clone(),
@@ -89,6 +90,14 @@ fn thread(due: &Due) -> String {
     ];
     // The birth stands at the end, because mail readers sort threads by it.
     format!("{}.{birth}", alert_engine::DeliveryId::of(&parts))
+}
+
+/// A content that was tried, or given up to be sent again by hand, may still arrive.
+fn opens_thread(due: &Due, group: &GroupState) -> bool {
+    group
+        .lanes
+        .get(&due.lane)
+        .is_some_and(|lane| !lane.holds_something() && lane.attempts == 0 && lane.parked.is_none())
 }
 
 fn body_of(alert: &Alert) -> Option<BodyHash> {

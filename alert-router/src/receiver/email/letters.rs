@@ -186,15 +186,53 @@ fn f56_firing_update_and_resolved_are_one_thread_also_after_a_restart() {
             "{constant}: {values:?}"
         );
     }
-    let (ids, parents, references) = (one("Message-ID"), one("In-Reply-To"), one("References"));
-    let root = &parents[0];
+    let ids = one("Message-ID");
     assert!(ids[0] != ids[1] && ids[1] != ids[2], "{ids:?}");
-    assert_eq!(parents[1..], ids[..2], "each answers the one before");
-    assert_eq!(references[2], format!("{root} {} {}", ids[0], ids[1]));
-    assert!(
-        references
-            .iter()
-            .all(|references| references.starts_with(root.as_str()))
+    let answers = |name: &str| mails.iter().map(|mail| mail.get(name)).collect::<Vec<_>>();
+    let (parents, references) = (answers("In-Reply-To"), answers("References"));
+    assert_eq!(
+        (parents[0], references[0]),
+        (None, None),
+        "the first is the root"
+    );
+    assert_eq!(
+        parents[1..],
+        [Some(&vec![ids[0].clone()]), Some(&vec![ids[1].clone()])]
+    );
+    assert_eq!(references[1], Some(&vec![ids[0].clone()]));
+    assert_eq!(references[2], Some(&vec![format!("{} {}", ids[0], ids[1])]));
+}
+
+#[test]
+fn only_a_first_mail_to_one_person_for_one_life_of_a_group_carries_the_root() {
+    let first = samples::group(Reason::First);
+    let id =
+        |settings: &config::Email| headers(&mail(settings, &first, None))["Message-ID"][0].clone();
+    let one = settings(&["a@example.com"]);
+    assert!(id(&one).starts_with("<g."));
+    assert!(id(&settings(&["a@example.com", "b@example.com"])).starts_with("<n."));
+    for thread in [
+        config::Thread::Day,
+        config::Thread::Forever,
+        config::Thread::Off,
+    ] {
+        let longer = config::Email {
+            thread,
+            ..one.clone()
+        };
+        assert!(id(&longer).starts_with("<n."), "{thread:?}");
+    }
+    let mut later = first.clone();
+    let Says::Group(news) = &mut later.says else {
+        unreachable!("a group")
+    };
+    news.opens_thread = false;
+    let later = headers(&mail(&one, &later, None));
+    assert!(later["Message-ID"][0].starts_with("<n."));
+    assert_eq!(
+        later["References"],
+        [id(&one)],
+        "it finds the root all the same"
     );
 }
 

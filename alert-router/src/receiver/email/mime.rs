@@ -64,7 +64,7 @@ impl Stationery {
             .from(self.from.clone())
             .subject(&subject)
             .date(UNIX_EPOCH + Duration::from_millis(millis.unsigned_abs()))
-            .message_id(Some(format!("<n.{}@{}>", letter.id, self.domain)));
+            .message_id(Some(self.id(letter)));
         for to in &self.to {
             mail = mail.to(to.clone());
         }
@@ -72,8 +72,10 @@ impl Stationery {
             mail = mail.reply_to(reply_to.clone());
         }
         if let Some(place) = letter.place {
-            mail = raw(mail, "In-Reply-To", place.in_reply_to());
-            mail = raw(mail, "References", &place.references());
+            if let (Some(last), Some(all)) = (place.in_reply_to(), place.references()) {
+                mail = raw(mail, "In-Reply-To", last);
+                mail = raw(mail, "References", &all);
+            }
             mail = raw(mail, "Thread-Topic", &subject);
             mail = raw(mail, "Thread-Index", place.index());
         }
@@ -85,6 +87,12 @@ impl Stationery {
             mail = raw(mail, header.name(), header.value());
         }
         Ok(mail.multipart(body(letter))?.formatted())
+    }
+
+    /// The delivery's own, unless the mail is the root of its conversation.
+    fn id(&self, letter: &Letter<'_>) -> String {
+        let root = letter.place.and_then(Place::id).map(str::to_owned);
+        root.unwrap_or_else(|| format!("<n.{}@{}>", letter.id, self.domain))
     }
 
     /// Headers for machines: no automatic answers, no loops, and something to filter by.

@@ -111,19 +111,26 @@ impl Email {
 
     fn place(&self, rendering: &Rendering<'_>) -> Option<Place> {
         let message = rendering.message;
-        let name = match (&message.says, self.thread) {
-            (Says::Test | Says::Digest(_), _) | (_, config::Thread::Off) => return None,
-            (Says::Group(news), config::Thread::Episode) => news.thread.clone(),
-            (Says::Group(news), config::Thread::Forever) => news.group.to_string(),
-            (Says::Group(news), config::Thread::Day) => {
-                format!("{} {}", news.group, day(message, rendering.locale))
-            }
+        let Says::Group(news) = &message.says else {
+            return None;
         };
+        let name = match self.thread {
+            config::Thread::Off => return None,
+            config::Thread::Episode => news.thread.clone(),
+            config::Thread::Forever => news.group.to_string(),
+            config::Thread::Day => format!("{} {}", news.group, day(message, rendering.locale)),
+        };
+        // A conversation that outlives its group may have had a first mail that nobody remembers;
+        // and of several recipients one may have the mail while the delivery counts for nothing.
+        let opens = news.opens_thread
+            && self.thread == config::Thread::Episode
+            && self.recipients.len() == 1;
         Some(Place::next(
             &name,
             self.destination.key,
             &self.stationery.domain,
             rendering.memory,
+            opens,
         ))
     }
 

@@ -21,7 +21,7 @@ use crate::render::{Language, Renderer, samples};
 
 /// What the server does instead of answering properly.
 #[derive(Clone, Debug)]
-pub(super) enum Act {
+pub(crate) enum Act {
     /// Says this, to the byte.
     Say(Vec<u8>),
     /// Says nothing for ever.
@@ -72,7 +72,7 @@ impl Server {
     }
 
     /// Does `act` at lines that start with `line`.
-    pub(super) fn at(mut self, line: &str, act: Act) -> Self {
+    pub(crate) fn at(mut self, line: &str, act: Act) -> Self {
         self.rules.push((line.to_owned(), act));
         self
     }

@@ -1,5 +1,10 @@
 //! What makes mails of one group one conversation in Gmail, Outlook, Thunderbird and others: a
 //! common root, the chain of ids, Outlook's index. Pure; the chain lives in the lane's memory.
+//!
+//! The root follows from the conversation's name, so that it is the same after a restart, and for
+//! mails that know nothing of each other. The first mail carries it as its own id. It must be the
+//! only one: providers drop a second mail with the same id. So a mail that may not be the first
+//! refers to the root like all others; if no mail with that id arrived, readers thread by it anyway.
 
 use alert_engine::{LaneKey, Timestamp};
 use base64::Engine as _;
@@ -16,32 +21,50 @@ const LARGEST: usize = 1000;
 /// The place of a mail in its conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// The root, which no mail carries itself, and the mails sent before, oldest first.
+    /// The root, and the mails sent after it, oldest first.
     references: Vec<String>,
+    /// Whether this mail is the root.
+    is_root: bool,
     /// For Thread-Index.
     index: String,
 }
 
 impl Place {
     /// The next place in the conversation `name` at `lane`, after what the lane remembers. A
-    /// memory of another conversation is forgotten.
-    pub(super) fn next(name: &str, lane: LaneKey, domain: &str, memory: Option<&Memory>) -> Self {
+    /// memory of another conversation is forgotten. `opens`: no mail of it can have been taken.
+    pub(super) fn next(
+        name: &str,
+        lane: LaneKey,
+        domain: &str,
+        memory: Option<&Memory>,
+        opens: bool,
+    ) -> Self {
         let conversation = LaneKey::of(&[name.as_bytes(), &lane.0]).to_string();
         let root = format!("<g.{}@{domain}>", &conversation[..16]);
         let remembered = memory.and_then(ids).filter(|ids| ids[0] == root);
         Self {
+            is_root: opens && remembered.is_none(),
             references: remembered.unwrap_or_else(|| vec![root]),
             index: index(&conversation, began(name)),
         }
     }
 
-    /// For References.
-    pub(super) fn references(&self) -> String {
-        self.references.join(" ")
+    /// For Message-ID, if this is the first mail.
+    pub(super) fn id(&self) -> Option<&str> {
+        self.is_root.then(|| self.last())
+    }
+
+    /// For References: the root, and what came after.
+    pub(super) fn references(&self) -> Option<String> {
+        (!self.is_root).then(|| self.references.join(" "))
     }
 
     /// For In-Reply-To: the last mail, or the root.
-    pub(super) fn in_reply_to(&self) -> &str {
+    pub(super) fn in_reply_to(&self) -> Option<&str> {
+        (!self.is_root).then(|| self.last())
+    }
+
+    fn last(&self) -> &str {
         self.references.last().expect("there is a root")
     }
 
@@ -51,10 +74,13 @@ impl Place {
     }
 }
 
-/// What the lane remembers once `mail` is sent: its references and its own id.
+/// What the lane remembers once `mail` is sent: its references and its own id. Nothing of a mail
+/// outside of conversations.
 pub(super) fn memory_of(mail: &[u8]) -> Option<Memory> {
+    let _index = header(mail, "Thread-Index")?;
     let id = header(mail, "Message-ID")?;
-    let mut ids: Vec<_> = header(mail, "References")?
+    let mut ids: Vec<_> = header(mail, "References")
+        .unwrap_or_default()
         .split_whitespace()
         .map(str::to_owned)
         .collect();
@@ -123,14 +149,18 @@ mod tests {
     use super::*;
 
     fn next(name: &str, memory: Option<&Memory>) -> Place {
-        Place::next(name, LaneKey::of(&[b"lane"]), "id.example", memory)
+        Place::next(name, LaneKey::of(&[b"lane"]), "id.example", memory, true)
     }
 
-    /// What is remembered after a mail with that id was sent from that place.
+    /// What is remembered after a mail with that id, if it has none by its place, was sent from it.
     fn after(place: &Place, id: &str) -> Memory {
-        let references = place.references().replace(' ', "\r\n ");
+        let references = place.references().map(|ids| {
+            let folded = ids.replace(' ', "\r\n ");
+            format!("References: {folded}\r\n")
+        });
+        let (references, id) = (references.unwrap_or_default(), place.id().unwrap_or(id));
         let mail = format!(
-            "Subject: x\r\nReferences: {references}\r\nMessage-ID: {id}\r\n\r\nMessage-ID: <evil>\r\n"
+            "Subject: x\r\n{references}Thread-Index: x\r\nMessage-ID: {id}\r\n\r\nMessage-ID: <evil>\r\n"
         );
         memory_of(mail.as_bytes()).unwrap()
     }
@@ -145,18 +175,36 @@ mod tests {
     }
 
     #[test]
-    fn a_conversation_keeps_root_and_index_and_grows_its_chain() {
+    fn a_conversation_begins_with_its_root_and_grows_its_chain() {
         let first = next("life", None);
-        let second = next("life", Some(&after(&first, "<n.1@id.example>")));
+        let second = next("life", Some(&after(&first, "unused")));
         let third = next("life", Some(&after(&second, "<n.2@id.example>")));
-        let root = first.in_reply_to();
-        assert_eq!(second.references(), format!("{root} <n.1@id.example>"));
+        let root = first.id().unwrap();
+        assert_eq!((first.references(), first.in_reply_to()), (None, None));
+        assert_eq!((second.id(), third.id()), (None, None));
+        assert_eq!(second.references().unwrap(), root);
+        assert_eq!(second.in_reply_to(), Some(root));
         assert_eq!(
-            third.references(),
-            format!("{root} <n.1@id.example> <n.2@id.example>")
+            third.references().unwrap(),
+            format!("{root} <n.2@id.example>")
         );
-        assert_eq!(third.in_reply_to(), "<n.2@id.example>");
+        assert_eq!(third.in_reply_to(), Some("<n.2@id.example>"));
         assert_eq!(third.index(), first.index());
+    }
+
+    #[test]
+    fn a_mail_that_may_not_be_the_first_refers_to_the_root_and_never_takes_its_id() {
+        let lane = LaneKey::of(&[b"lane"]);
+        let late = Place::next("life", lane, "id.example", None, false);
+        let root = next("life", None).id().unwrap().to_owned();
+        assert_eq!(late.id(), None);
+        assert_eq!(late.in_reply_to(), Some(&*root));
+        assert_eq!(late.references(), Some(root));
+    }
+
+    #[test]
+    fn a_mail_outside_of_conversations_is_not_remembered() {
+        assert_eq!(memory_of(b"Message-ID: <n.1@id.example>\r\n\r\nx"), None);
     }
 
     #[test]
@@ -168,16 +216,17 @@ mod tests {
     #[test]
     fn the_memory_stays_small_and_keeps_the_root() {
         let domain = "d".repeat(180);
+        let place =
+            |memory: Option<&Memory>| Place::next("life", LaneKey::of(&[]), &domain, memory, true);
         let mut memory = None;
         for at in 0..50 {
-            let place = Place::next("life", LaneKey::of(&[]), &domain, memory.as_ref());
-            let sent = after(&place, &format!("<n.{at}@{domain}>"));
+            let sent = after(&place(memory.as_ref()), &format!("<n.{at}@{domain}>"));
             assert!(sent.len() <= LARGEST);
             memory = Some(sent);
         }
-        let place = Place::next("life", LaneKey::of(&[]), &domain, memory.as_ref());
-        assert!(place.references().starts_with("<g."));
-        assert_eq!(place.in_reply_to(), format!("<n.49@{domain}>"));
+        let place = place(memory.as_ref());
+        assert!(place.references().unwrap().starts_with("<g."));
+        assert_eq!(place.in_reply_to(), Some(&*format!("<n.49@{domain}>")));
     }
 
     #[test]

@@ -86,6 +86,7 @@ fn told(recorded: &Value) -> Message {
     let news = GroupNews {
         group: GroupId([0; 16]),
         thread: String::new(),
+        opens_thread: true,
         reason: match recorded["notification_reason"].as_str().unwrap() {
             "first notification" => Reason::First,
             "new alerts added" => Reason::NewAlerts,

@@ -1,7 +1,7 @@
 //! Mails that share an account's window, on a clock that only the test moves.
 
 use super::*;
-use crate::receiver::MailServer;
+use crate::receiver::{MailAct, MailServer};
 
 /// One group for each alert, told to `to` through an account that takes what `limits` says.
 async fn bench(server: &MailServer, to: &str, more: &str) -> Bench {
@@ -82,5 +82,72 @@ async fn what_is_urgent_finds_a_place_in_an_account_that_others_have_filled() {
         told(&server).values().sum::<usize>(),
         7,
         "an eighth is kept"
+    );
+}
+
+/// Each mail's id, and what it refers to.
+fn ids(server: &MailServer) -> Vec<(String, Option<String>)> {
+    let header = |mail: &str, name: &str| {
+        let value = mail
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        value.map(str::to_owned)
+    };
+    let read = |mail: &Vec<u8>| {
+        let mail = String::from_utf8_lossy(mail);
+        (
+            header(&mail, "Message-ID").expect("every mail has one"),
+            header(&mail, "References"),
+        )
+    };
+    server.log().mails.iter().map(read).collect()
+}
+
+/// After mail `A`, of which the server thinks as `act` says, `B` comes into the group.
+async fn two_contents(act: MailAct, tries: usize) -> MailServer {
+    let server = MailServer::new().at(".", act);
+    let port = server.listen().await;
+    let config = format!(
+        "global: {{smtp_smarthost: '127.0.0.1:{port}', smtp_from: a@x.test, smtp_require_tls: false}}\n\
+         receivers: [{{name: ops, email_configs: [{{to: b@x.test}}]}}]\n\
+         route: {{receiver: ops, group_wait: 0s, group_interval: 1s}}\n"
+    );
+    let mut bench = Bench::new(&config).await;
+    bench.post("A").await;
+    for _ in 1..tries {
+        bench.pass(Duration::from_secs(120)).await;
+    }
+    bench.post("B").await;
+    bench.pass(Duration::from_secs(3600)).await;
+    server
+}
+
+#[tokio::test]
+async fn a_first_mail_that_may_have_arrived_keeps_its_id_for_itself() {
+    let server = two_contents(MailAct::Close, 3).await;
+    let ids = ids(&server);
+    let (root, none) = &ids[0];
+    assert!(root.starts_with("<g.") && none.is_none(), "{ids:?}");
+    assert_eq!(ids[1], ids[0], "a retry is the same mail");
+    let later: Vec<_> = ids.iter().filter(|(id, _)| id != root).collect();
+    assert!(!later.is_empty(), "{ids:?}");
+    assert!(
+        later
+            .iter()
+            .all(|(_, refers)| refers.as_ref() == Some(root))
+    );
+}
+
+#[tokio::test]
+async fn a_first_mail_that_was_refused_is_no_mail_that_another_may_pose_as() {
+    let refused = MailAct::Say(b"554 5.7.1 spam\r\n".to_vec());
+    let server = two_contents(refused, 1).await;
+    let ids = ids(&server);
+    assert_eq!(ids.len(), 2, "{ids:?}");
+    assert_ne!(ids[0].0, ids[1].0);
+    assert_eq!(
+        ids[1].1.as_ref(),
+        Some(&ids[0].0),
+        "one thread all the same"
     );
 }
