@@ -101,8 +101,7 @@ impl Resender {
         let outlet = plan.outlet_to(lanes.destination());
         let outlet = outlet.ok_or(ResendError::NoDestination)?;
         let messages = delivery.messages();
-        self.take_slots(&*outlet.receiver, messages, &lanes)
-            .await?;
+        self.take_slots(&*outlet.receiver, messages, &lanes).await?;
         let outgoing = Outgoing {
             within: outlet.receiver.limits().deadline * messages + GRACE,
             outlet: Arc::clone(&outlet),

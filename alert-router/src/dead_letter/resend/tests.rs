@@ -1,6 +1,6 @@
 //! Letters that are sent again, to a robot that takes 18 a minute.
 
-use alert_engine::LaneKey;
+use alert_engine::{GroupId, LaneKey, Timestamp};
 
 use super::*;
 use crate::clock::ManualClock;
