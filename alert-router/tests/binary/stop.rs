@@ -25,6 +25,16 @@ async fn takes_no_more(router: &Router) {
     .await;
 }
 
+async fn until_told_again(sink: &Sink) {
+    until("it is told again", async || {
+        let heard = sink.heard("alertname");
+        (heard == ["+Stuck", "+Stuck"])
+            .then_some(())
+            .ok_or(heard.join("; "))
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn sigterm_and_sigint_end_an_idle_router_with_code_0() {
     for signal in [Signal::TERM, Signal::INT] {
@@ -78,13 +88,7 @@ async fn a_receiver_that_never_answers_holds_the_stop_up_only_for_a_while() {
     // It may have arrived, so it is told again; nothing is lost.
     sink.hold(false);
     let router = folder.start().await;
-    until("it is told again", async || {
-        let heard = sink.heard("alertname");
-        (heard == ["+Stuck", "+Stuck"])
-            .then_some(())
-            .ok_or(heard.join("; "))
-    })
-    .await;
+    until_told_again(&sink).await;
     router.stop().await;
 }
 
@@ -108,13 +112,7 @@ async fn a_second_signal_ends_it_at_once() {
     // As after a kill, nothing is lost.
     sink.hold(false);
     let router = folder.start().await;
-    until("it is told again", async || {
-        let heard = sink.heard("alertname");
-        (heard == ["+Stuck", "+Stuck"])
-            .then_some(())
-            .ok_or(heard.join("; "))
-    })
-    .await;
+    until_told_again(&sink).await;
     router.stop().await;
 }
 

@@ -49,6 +49,9 @@ impl Registries {
     fn exemplars_of(&self, samples: &str) -> BTreeMap<usize, String> {
         let list = self.exemplars.lock();
         let list = list.unwrap_or_else(PoisonError::into_inner);
+        if list.is_empty() {
+            return BTreeMap::new();
+        }
         let lines = samples.lines().enumerate();
         let behind = |line| list.iter().find_map(|exemplars| exemplars.behind(line));
         lines

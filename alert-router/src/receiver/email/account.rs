@@ -232,7 +232,7 @@ mod tests {
         let lifted = with("smtp.gmail.com", "me@gmail.com", Some(&[]));
         assert_eq!(quotas(&[lifted]), [None]);
         let unknown = with("mx.example.com", "me", None);
-        assert_eq!(quotas(&[unknown.clone()]), [None]);
+        assert_eq!(quotas(std::slice::from_ref(&unknown)), [None]);
         // One of them speaks for all who use the account, and two together.
         let (slow, small) = ([(5, 60)], [(50, 3600)]);
         let all = [
