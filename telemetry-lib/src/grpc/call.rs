@@ -22,7 +22,8 @@ use crate::metrics::{CallObservation, RpcServer};
 /// Ends itself when it is dropped: as a panic while unwinding, else as left.
 #[derive(Debug)]
 pub(super) struct Call {
-    state: Option<State>,
+    /// Boxed, as a flight's is: every request makes room for a call, few are one.
+    state: Option<Box<State>>,
 }
 
 #[derive(Debug)]
@@ -68,7 +69,7 @@ impl Call {
         started: Moment,
     ) -> Self {
         Self {
-            state: Some(State {
+            state: Some(Box::new(State {
                 shared: Arc::clone(shared),
                 side,
                 span,
@@ -80,7 +81,7 @@ impl Call {
                 peer: None,
                 signs: Signs::default(),
                 panicked: false,
-            }),
+            })),
         }
     }
 
@@ -162,7 +163,7 @@ impl State {
         }
     }
 
-    fn finish(mut self, ending: Ending) {
+    fn finish(mut self: Box<Self>, ending: Ending) {
         let ending = match ending {
             Ending::Complete if self.panicked => Ending::Panicked,
             Ending::Complete | Ending::Failed(_) | Ending::Left | Ending::Panicked => ending,

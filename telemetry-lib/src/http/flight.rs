@@ -161,7 +161,7 @@ impl State {
         self.route = Some(route);
     }
 
-    fn finish(mut self, ending: Ending, response_body: Option<u64>) {
+    fn finish(mut self: Box<Self>, ending: Ending, response_body: Option<u64>) {
         let ending = match ending {
             Ending::Complete if self.panicked => Ending::Panicked,
             Ending::Complete | Ending::Failed(_) | Ending::Cancelled | Ending::Panicked => ending,
