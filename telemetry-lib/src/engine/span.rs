@@ -258,7 +258,10 @@ impl Own {
         span.start_time = self.start.unwrap_or(span.start_time);
         let theirs = std::mem::take(&mut span.attributes);
         let mut attributes = self.attributes;
-        attributes.splice(self.early..self.early, theirs);
+        // Most services say nothing of their own, and a splice of nothing is not free.
+        if !theirs.is_empty() {
+            attributes.splice(self.early..self.early, theirs);
+        }
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let dropped = attributes.len().saturating_sub(limit);
         attributes.truncate(limit);

@@ -49,6 +49,7 @@ impl QueueProcessor {
 impl SpanProcessor for QueueProcessor {
     fn on_start(&self, _span: &mut Span, _context: &Context) {}
 
+    #[inline]
     fn on_end(&self, span: SpanData) {
         if span.span_context.is_sampled() && !on_export_thread() {
             self.queue.push(span);

@@ -96,7 +96,9 @@ impl Queue {
     }
 
     /// Takes a span or drops it with a reason: the newest is dropped, those that wait were accepted.
-    /// A span that is dropped costs no allocation.
+    /// A span that is dropped costs no allocation. Inlined, because each hand that a span goes
+    /// through copies half a kilobyte.
+    #[inline]
     pub(super) fn push(&self, span: SpanData) {
         let bytes = size::bytes(&span);
         let mut state = self.lock();
