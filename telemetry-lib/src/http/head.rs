@@ -60,7 +60,9 @@ impl<'r> RequestHead<'r> {
     }
 
     pub(crate) fn scheme(self, config: &HttpConfig) -> &'static str {
-        let trusted = forwarded::is_trusted(self.peer(), &config.trusted_proxies);
+        let proxies = &config.trusted_proxies;
+        // Where nobody is trusted it does not matter who asks.
+        let trusted = !proxies.is_empty() && forwarded::is_trusted(self.peer(), proxies);
         forwarded::scheme(self.uri, self.headers, trusted)
     }
 
