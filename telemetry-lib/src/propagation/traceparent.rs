@@ -71,33 +71,33 @@ impl Traceparent {
     }
 }
 
-/// The value of a lower-case hexadecimal digit, the only ones that the grammar knows.
-const DIGIT: [u8; 256] = {
-    let mut values = [NONE; 256];
-    let mut value = 0;
-    while value < 16 {
-        values[b"0123456789abcdef"[value as usize] as usize] = value;
-        value += 1;
-    }
-    values
-};
-
 /// No digit: a bit that no value has.
 const NONE: u8 = 0x80;
 
-/// Lower-case digits only, as the grammar says.
+/// Lower-case digits only, as the grammar says. Without a branch or a table, so that the compiler
+/// takes many digits at once.
 pub(super) fn hex<const N: usize>(digits: &[u8]) -> Result<[u8; N], Malformed> {
-    let mut bytes = [0; N];
+    let (pairs, _) = digits.as_chunks::<2>();
+    let pairs: &[[u8; 2]; N] = pairs.try_into().map_err(|_| Malformed)?;
     let mut seen = 0;
-    for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
-        let [high, low] = pair.map(|digit| DIGIT[usize::from(digit)]);
+    let bytes = pairs.map(|pair| {
+        let [high, low] = pair.map(digit);
         seen |= high | low;
-        *byte = high << 4 | low;
-    }
+        high << 4 | low
+    });
     if seen < NONE {
         Ok(bytes)
     } else {
         Err(Malformed)
+    }
+}
+
+/// The value of a digit, or [`NONE`].
+fn digit(byte: u8) -> u8 {
+    match byte {
+        b'0'..=b'9' => byte - b'0',
+        b'a'..=b'f' => byte - b'a' + 10,
+        _ => NONE,
     }
 }
 
