@@ -44,7 +44,10 @@ pub struct Stack {
 /// Builds the stack of that name.
 pub fn build(name: &str) -> Option<Stack> {
     let (_, build) = STACKS.iter().find(|(known, _)| *known == name)?;
-    Some(build(app::router()))
+    let mut stack = build(app::router());
+    // As `axum::serve` does: else every request would build its route's layers anew.
+    stack.router = stack.router.with_state(());
+    Some(stack)
 }
 
 fn bare(router: Router) -> Stack {
