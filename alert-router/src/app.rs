@@ -89,6 +89,7 @@ pub struct App {
     ready: watch::Sender<bool>,
     clock: Arc<dyn Clock>,
     url: Arc<str>,
+    data: StorePlace,
     telemetry: Telemetry,
 }
 
@@ -107,6 +108,7 @@ impl App {
         let listener = listen(config.listen).await?;
         let url: Arc<str> = format!("http://{}", listener.local_addr()?).into();
         let store = open_store(&config, &clock, &url)?;
+        let data = config.store.absolute();
         let metrics = Arc::new(Metrics::new());
         let materials = Materials {
             renderer: Arc::new(Renderer::built_in()),
@@ -166,6 +168,7 @@ impl App {
             ready,
             clock,
             url,
+            data,
             telemetry,
         })
     }
@@ -174,6 +177,12 @@ impl App {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Where its data is kept, wherever one stands.
+    #[must_use]
+    pub fn data(&self) -> &StorePlace {
+        &self.data
     }
 
     /// Works until SIGTERM or SIGINT, then lets what is under way end, for at most 20 s, or until
@@ -194,6 +203,7 @@ impl App {
             clock,
             url,
             telemetry,
+            ..
         } = self;
         let mut hangup = signal(SignalKind::hangup())?;
         let (stop, stopping) = watch::channel(false);

@@ -206,6 +206,7 @@ async fn serve(arguments: ServeArguments, telemetry: Telemetry) -> Result<(), Fa
     writeln!(out, "  page        {}/", app.url())?;
     writeln!(out, "  webhook     {}/webhook", app.url())?;
     writeln!(out, "  metrics     {}/metrics", app.url())?;
+    writeln!(out, "  data        {}", app.data())?;
     drop(out);
     Ok(app.run().await?)
 }

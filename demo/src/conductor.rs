@@ -55,7 +55,9 @@ pub(crate) async fn up(up: Up) -> Result<(), Failure> {
     };
     ports.check()?;
     let temporary = match up.data {
-        None => Some(tempfile::tempdir()?),
+        None => Some(tempfile::tempdir().map_err(|error| {
+            format!("there is no place for data: {error}; name a folder with --data")
+        })?),
         Some(_) => None,
     };
     let given = up.data.as_deref().map(std::path::absolute).transpose()?;
@@ -111,7 +113,8 @@ pub(crate) async fn tell(page: SocketAddr, mode: Option<Mode>) -> Result<(), Fai
     let path = page::switch_path(mode);
     let answer = Client::new().post(page, &path).await;
     let answer = answer.map_err(|_| {
-        format!("no demo at {page}: start one with `demo`, or say where it is with --page")
+        let demo = called();
+        format!("no demo at {page}: start one with `{demo}`, or say where it is with --page")
     })?;
     if answer.status != StatusCode::SEE_OTHER {
         return Err(String::from_utf8_lossy(&answer.body).trim().into());
@@ -290,11 +293,18 @@ fn announce(ports: &Ports, board: &Board, begin: Since) {
         text.push_str(&format!("\n{why}\n"));
     }
     text.push_str(&format!(
-        "\nstart page: http://{}/   break it there, or with: demo break\n",
-        ports.page
+        "\nstart page: http://{}/   break it there, or with: {} break\n",
+        ports.page,
+        called()
     ));
     text.push_str("Ctrl-C stops everything.");
     say(&text);
+}
+
+/// This program as it was called: `cargo run` puts it on nobody's PATH.
+fn called() -> String {
+    let name = std::env::args_os().next();
+    name.map_or("demo".into(), |name| name.to_string_lossy().into_owned())
 }
 
 /// A line for whoever started the demo.

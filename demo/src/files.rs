@@ -36,7 +36,10 @@ impl Files {
             "redis",
         ];
         for below in folders.into_iter().chain(["queue"]) {
-            std::fs::create_dir_all(folder.join(below))?;
+            std::fs::create_dir_all(folder.join(below)).map_err(|error| {
+                let folder = folder.display();
+                format!("cannot write to {folder}: {error}; name another folder with --data")
+            })?;
         }
         let collector = include_str!("../../otel-collector-config.yaml");
         let jaeger = include_str!("../../dashboards/jaeger.yaml");

@@ -226,7 +226,14 @@ fn render(parts: &[Part], stations: &[Station], trouble: &str, own: &[Link]) -> 
                 escape(part.role)
             ),
         );
-        for (what, url) in &part.links {
+        // Behind a link to what nobody has started is only an error of the browser.
+        let links = match part.state {
+            part::State::Starting | part::State::Ready(_) | part::State::Failed(_) => {
+                part.links.as_slice()
+            }
+            part::State::Missing(_) => &[],
+        };
+        for (what, url) in links {
             push(
                 &mut html,
                 format_args!("<a href=\"{}\">{}</a> ", escape(url), escape(what)),
@@ -295,7 +302,7 @@ mod tests {
         let parts = [Part {
             name: "Jaeger",
             role: "keeps traces",
-            links: Vec::new(),
+            links: vec![("traces", "http://127.0.0.1:1/".into())],
             state: part::State::Missing(Tool::Jaeger),
         }];
         let stations = [Station {
@@ -306,5 +313,6 @@ mod tests {
         assert!(!html.contains("<script>"), "{html}");
         assert!(html.contains("&lt;script&gt;alert(&#39;1&#39;)"), "{html}");
         assert!(html.contains("demo/parts/build.sh"), "{html}");
+        assert!(!html.contains("127.0.0.1:1/"), "{html}");
     }
 }

@@ -14,7 +14,7 @@ use super::{alerts, metrics, rules};
 /// Panels that every Grafana has.
 const CORE: [&str; 5] = ["row", "stat", "timeseries", "table", "gauge"];
 /// Declared, and on no panel and in no rule, each for a reason.
-const UNUSED: [&str; 21] = [
+const UNUSED: [&str; 20] = [
     // The step tells of it as the alert StoreFull.
     "alert_router_store_full",
     // About one process: for whoever looks at its page.
@@ -23,7 +23,6 @@ const UNUSED: [&str; 21] = [
     "process_start_time_seconds",
     "process_threads",
     "process_virtual_memory_bytes",
-    "target_info",
     "telemetry_build_info",
     "tokio_alive_tasks",
     "tokio_worker_parks_total",

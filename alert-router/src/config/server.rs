@@ -59,6 +59,14 @@ impl StorePlace {
     pub fn parse(text: &str) -> Result<Self, String> {
         place(text).map_err(|c| format!("{}: {}", c.what, c.fix))
     }
+
+    /// The same place for a process in another folder.
+    pub(crate) fn absolute(&self) -> Self {
+        match self {
+            Self::Sqlite(path) => Self::Sqlite(std::path::absolute(path).unwrap_or(path.clone())),
+            Self::Memory => Self::Memory,
+        }
+    }
 }
 
 /// As it is written.
@@ -102,6 +110,7 @@ pub(super) fn place(text: &str) -> Result<StorePlace, Complaint> {
         Some(("sqlite", path)) if !path.is_empty() => Ok(StorePlace::Sqlite(PathBuf::from(
             path.strip_prefix("//").unwrap_or(path),
         ))),
+        Some(("sqlite", _)) => Err(Complaint::new("no file is named", fix)),
         Some(("memory", "")) => Ok(StorePlace::Memory),
         Some((scheme, _)) => Err(Complaint::new(
             format!("no kind of store is named {scheme:?}"),

@@ -148,6 +148,11 @@ impl SqliteStore {
 
     fn open_tuned(path: &Path, tuning: &Tuning, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let failed = |error| OpenError::Store(sorted(path, error));
+        if path.is_dir() {
+            return Err(OpenError::Foreign {
+                path: path.to_owned(),
+            });
+        }
         let folder = folder_of(path);
         create(folder).map_err(|source| OpenError::Folder {
             folder: folder.to_owned(),

@@ -143,6 +143,19 @@ async fn a_data_folder_that_cannot_be_is_named_with_the_cause_and_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_place_for_data_that_is_no_file_is_refused_with_what_to_name() {
+    let folder = Folder::new();
+    for (place, code, fix) in [
+        ("sqlite:.", 1, "choose another file"),
+        ("sqlite:", 2, "no file is named: write sqlite:PATH"),
+    ] {
+        let ended = folder.run(&["--store", place]).await;
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert!(ended.stderr.contains(fix), "{ended:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_lock_that_a_killed_router_left_behind_stops_nobody() {
     let folder = Folder::new();
     folder.start().await.kill().await;
