@@ -1,12 +1,12 @@
 //! A mail server that refuses one of three recipients: the others hear once, and somebody learns
-//! of the one. In one mail for all, and in one mail for each.
+//! of the one. In one mail for all, with a blind copy, and in one mail for each.
 
 use serde_json::{Value, json};
 use stack_tests::parts::{Program, installed, until};
 
 use crate::stack::{Stack, Wishes};
 
-const USERS: [&str; 5] = ["oncall", "a", "b", "c", "d"];
+const USERS: [&str; 6] = ["oncall", "a", "b", "c", "d", "hidden"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_recipient_is_reported_and_the_others_hear_exactly_once() {
@@ -44,7 +44,7 @@ async fn a_refused_recipient_is_reported_and_the_others_hear_exactly_once() {
 
     stack.target.set("db-1", 10.0);
     stack.heard_exactly(2).await;
-    for user in ["a", "b", "c", "d"] {
+    for user in ["a", "b", "c", "d", "hidden"] {
         let mails = until("the end", async || {
             let mails = stack.mail.mails(user).await?;
             let ended = mails.iter().any(|mail| mail.status == "resolved");
@@ -57,6 +57,8 @@ async fn a_refused_recipient_is_reported_and_the_others_hear_exactly_once() {
         .await;
         let statuses: Vec<_> = mails.iter().map(|mail| &*mail.status).collect();
         assert_eq!(statuses, ["firing", "resolved"], "{user}");
+        let mut named = mails.iter().flat_map(|mail| &mail.to);
+        assert!(!named.any(|to| to.contains("hidden")), "{user}");
     }
 }
 
@@ -76,19 +78,25 @@ fn wishes() -> Wishes<'static> {
                 "together",
                 "a@mail.test, gone@mail.test, b@mail.test",
                 "shared",
+                Some("hidden@mail.test"),
             ),
             receiver(
                 "each",
                 "c@mail.test, left@mail.test, d@mail.test",
                 "individual",
+                None,
             ),
         ],
         ..Wishes::default()
     }
 }
 
-fn receiver(name: &str, to: &str, recipients: &str) -> Value {
-    json!({ "name": name, "email_configs": [{ "to": to, "recipients": recipients }] })
+fn receiver(name: &str, to: &str, recipients: &str, bcc: Option<&str>) -> Value {
+    let mut email = json!({ "to": to, "recipients": recipients });
+    if let Some(bcc) = bcc {
+        email["bcc"] = json!(bcc);
+    }
+    json!({ "name": name, "email_configs": [email] })
 }
 
 fn titles(inbox: &[Value]) -> String {

@@ -179,7 +179,13 @@ async fn starting() {
         .map(|l| format!("{l}\n"))
         .collect();
     let address = router.address().to_owned();
-    insta::assert_snapshot!("start", lines.replace(&address, "<address>"));
+    let place = folder.path().display().to_string();
+    insta::assert_snapshot!(
+        "start",
+        lines
+            .replace(&address, "<address>")
+            .replace(&place, "<folder>")
+    );
 
     let words = ["serve", "--listen", "127.0.0.1:0"];
     let pid = router.pid().as_raw_nonzero().to_string();
