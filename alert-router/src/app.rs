@@ -101,10 +101,7 @@ impl App {
     /// Each says what to do.
     pub async fn build(options: Options, telemetry: Telemetry) -> Result<Self, ServeError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let config = reload::read(options.config.as_deref(), &options.flags)?;
-        for warning in &config.warnings {
-            tracing::warn!("{warning}");
-        }
+        let config = read(&options)?;
         let listener = listen(config.listen).await?;
         let url: Arc<str> = format!("http://{}", listener.local_addr()?).into();
         let store = open_store(&config, &clock, &url)?;
@@ -131,8 +128,8 @@ impl App {
         };
         let (step, handle) = Step::open(deps).await?;
         let (file, flags) = (options.config, options.flags);
-        let reloader = Reloader::new(file, flags, materials, plans, Arc::clone(&metrics));
-        let reloader = Arc::new(reloader);
+        let reloader: Arc<Reloader> =
+            Reloader::new(file, flags, materials, plans, Arc::clone(&metrics)).into();
         let quarantine = Quarantine::open(Arc::clone(&store), Arc::clone(&metrics)).await?;
         let intake = Intake {
             plan,
@@ -280,6 +277,15 @@ impl Stops {
             _ = self.interrupt.recv() => {}
         }
     }
+}
+
+/// The config, its warnings said.
+fn read(options: &Options) -> Result<Config, ServeError> {
+    let config = reload::read(options.config.as_deref(), &options.flags)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(config)
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
