@@ -9,6 +9,8 @@ use crate::message::{AlertLine, Counted, GroupNews, Line, Message, Reason, Says}
 /// The samples, composed at `now`. The same `now` gives the same messages.
 #[must_use]
 pub fn messages(receiver: &str, now: Timestamp) -> Vec<Message> {
+    // In whole seconds: fractions are written as short as they are, and sizes would differ.
+    let now = Timestamp::from_millis(now.as_millis() / 1_000 * 1_000);
     let says = [
         Says::Test,
         group(plain(now), Reason::First),

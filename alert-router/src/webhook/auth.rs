@@ -79,6 +79,14 @@ pub(crate) fn is_strange(config: &Config, headers: &HeaderMap) -> bool {
         && !asked_for(headers).is_some_and(|host| is_ours(config, host))
 }
 
+/// Whether a browser posts under such a name. A browser says where each POST comes from; who does not
+/// say so is a program, which may know us by whatever name it likes: an Alertmanager that was refused
+/// would not come again with its alerts.
+#[must_use]
+pub(crate) fn is_led_here(config: &Config, headers: &HeaderMap) -> bool {
+    headers.contains_key(ORIGIN) && is_strange(config, headers)
+}
+
 fn is_ours(config: &Config, host: &str) -> bool {
     let Ok(authority) = host.parse::<Authority>() else {
         return false;

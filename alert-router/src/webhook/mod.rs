@@ -149,7 +149,7 @@ async fn take(
     let plan = intake.plan.borrow().clone();
     match plan.config().credential(source) {
         Some(wanted) if !auth::shows(wanted, headers) => return Err(Refusal::Unauthorized),
-        None if auth::is_strange(plan.config(), headers) => return Err(Refusal::Strange),
+        None if auth::is_led_here(plan.config(), headers) => return Err(Refusal::Strange),
         Some(_) | None => {}
     }
     intake

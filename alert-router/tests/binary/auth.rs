@@ -217,6 +217,9 @@ async fn a_name_of_somebody_else_that_leads_here_shows_and_changes_nothing() {
         assert!(answer.starts_with("HTTP/1.1 421"), "{call}: {answer}");
         assert!(answer.contains("external_url"), "{call}: {answer}");
     }
+    // An Alertmanager is no browser. It may know us by any name, and would not come again.
+    let answer = ask_as(&router, "Host: router.lan\r\n", "POST /webhook/other").await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     // Such a page has no credential to show.
     let answer = ask_as(&router, evil, "POST /webhook/prod").await;
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
