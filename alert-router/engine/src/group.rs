@@ -213,7 +213,7 @@ impl Group {
     ///
     /// The same observation twice changes nothing but when it was last seen. Call it also for an
     /// alert that was known here before a config change led it away and back, once it has
-    /// [moved](crate::rehome): it is at home here again.
+    /// [moved](crate::rehome()): it is at home here again.
     pub fn observe(&mut self, seen: &Observation, ctx: &Context<'_>) -> Observed {
         self.let_time_pass_if_due(ctx);
         let back = self.welcome(&seen.key, ctx);
