@@ -156,13 +156,9 @@ pub async fn discard(store: &dyn Store, id: DeliveryId) -> Result<bool, StoreErr
         let dropped = Event::dropped(id, letter.carried());
         letter.records(loaded.now, &dropped)
     });
-    let write = Write::Delete {
-        key: doc.key,
-        expected: doc.revision,
-    };
     let unit = Unit {
-        writes: vec![write],
         history: records,
+        ..doc.removal().into()
     };
     let done = store.commit(vec![unit]).await?;
     Ok(matches!(done.first(), Some(Committed::Done(_))))

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::listing::Listed;
 use crate::metrics::Metrics;
-use crate::store::{Committed, Doc, DocKey, Kind, Revision, Store, StoreError, Unit, Write};
+use crate::store::{Committed, Doc, DocKey, Kind, Revision, Store, StoreError, Write};
 
 /// At most so many bodies are kept; more are only counted.
 const KEPT: usize = 1_000;
@@ -104,11 +104,7 @@ impl Quarantine {
             wake_at: None,
             bytes: bytes.into(),
         };
-        let unit = Unit {
-            writes: vec![write],
-            history: Vec::new(),
-        };
-        match self.store.commit(vec![unit]).await?.first() {
+        match self.store.commit(vec![write.into()]).await?.first() {
             Some(Committed::Done(_)) => {
                 self.held.fetch_add(1, Ordering::Relaxed);
                 // Once for each that is kept, so a sender gone mad cannot fill the log either.
@@ -186,15 +182,7 @@ pub async fn discard(store: &dyn Store, id: BodyHash) -> Result<bool, StoreError
     let Some(doc) = load(store, id).await? else {
         return Ok(false);
     };
-    let write = Write::Delete {
-        key: doc.key,
-        expected: doc.revision,
-    };
-    let unit = Unit {
-        writes: vec![write],
-        history: Vec::new(),
-    };
-    let done = store.commit(vec![unit]).await?;
+    let done = store.commit(vec![doc.removal().into()]).await?;
     Ok(matches!(done.first(), Some(Committed::Done(_))))
 }
 

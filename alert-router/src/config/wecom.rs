@@ -191,7 +191,7 @@ impl People {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.users.is_empty() && self.mobiles.is_empty()
     }
 }

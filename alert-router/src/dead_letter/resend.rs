@@ -163,13 +163,9 @@ impl Resender {
             ..Carried::default()
         };
         let event = Event::resent(id, carried);
-        let write = Write::Delete {
-            key: doc.key,
-            expected: doc.revision,
-        };
         let unit = Unit {
-            writes: vec![write],
             history: letter.records(self.clock.now(), &event),
+            ..doc.removal().into()
         };
         // A conflict means that somebody dropped or replayed it meanwhile: it is gone as well.
         self.store.commit(vec![unit]).await.map(drop)
@@ -193,11 +189,7 @@ impl Resender {
             wake_at: doc.wake_at,
             bytes: letter.bytes(),
         };
-        let unit = Unit {
-            writes: vec![write],
-            history: Vec::new(),
-        };
-        self.store.commit(vec![unit]).await.map(drop)
+        self.store.commit(vec![write.into()]).await.map(drop)
     }
 
     /// The set is whole at every moment, so a panic elsewhere spoils nothing.

@@ -103,13 +103,10 @@ impl Inbox {
         let all = scan(&*self.store).await?;
         let docs: Vec<_> = all.docs.into_iter().flatten().collect();
         let surplus = docs.len().saturating_sub(KEPT);
-        let deletes = docs.into_iter().take(surplus).map(|doc| Unit {
-            writes: vec![Write::Delete {
-                key: doc.key,
-                expected: doc.revision,
-            }],
-            history: Vec::new(),
-        });
+        let deletes = docs
+            .into_iter()
+            .take(surplus)
+            .map(|doc| doc.removal().into());
         let deletes: Vec<Unit> = deletes.collect();
         if !deletes.is_empty() {
             self.store.commit(deletes).await?;

@@ -226,13 +226,7 @@ impl SourceBook {
             };
             details.written = Some(life.last);
             details.dirty = false;
-            units.push((
-                name.clone(),
-                Unit {
-                    writes: vec![write],
-                    history: Vec::new(),
-                },
-            ));
+            units.push((name.clone(), write.into()));
         }
         units
     }

@@ -275,15 +275,9 @@ impl Step {
                     bytes: doc.bytes,
                 }
             } else {
-                Write::Delete {
-                    key: doc.key,
-                    expected: doc.revision,
-                }
+                doc.removal()
             };
-            units.push(Unit {
-                writes: vec![write],
-                history: Vec::new(),
-            });
+            units.push(write.into());
         }
         // A conflict means that somebody needs it after all.
         self.store.commit(units).await?;

@@ -291,6 +291,27 @@ impl Kind {
     }
 }
 
+impl Doc {
+    /// Removes it, unless it has moved since it was read.
+    #[must_use]
+    pub fn removal(self) -> Write {
+        Write::Delete {
+            key: self.key,
+            expected: self.revision,
+        }
+    }
+}
+
+/// One change of which nothing is remembered.
+impl From<Write> for Unit {
+    fn from(write: Write) -> Self {
+        Self {
+            writes: vec![write],
+            history: Vec::new(),
+        }
+    }
+}
+
 impl Write {
     /// The document that it is about.
     #[must_use]

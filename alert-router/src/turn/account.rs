@@ -281,8 +281,9 @@ fn counters(receiver: &dyn Receiver) -> Vec<Counter> {
 
 /// The keys of all accounts that a message to a destination has to do with.
 pub(crate) fn keys_of(receiver: &dyn Receiver) -> impl Iterator<Item = LaneKey> {
-    let counted = counters(receiver).into_iter().map(|counter| counter.key);
-    counted.chain([receiver.destination().key])
+    let shared = receiver.limits().shared.iter().copied();
+    let account = receiver.quota().map(|quota| quota.key);
+    shared.chain(account).chain([receiver.destination().key])
 }
 
 impl Stored {

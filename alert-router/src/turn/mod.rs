@@ -158,8 +158,8 @@ fn wants(world: &World<'_>, groups: &mut BTreeMap<GroupId, Held>) -> Vec<Want> {
     wants
 }
 
-/// The wants of each destination. They compete for places, and for an account that they share: prioritised
-/// ones first, then the oldest.
+/// The wants of each destination. They compete for places, and for an account that they share:
+/// prioritised ones first, then the oldest.
 fn by_destination(wants: Vec<Want>) -> Vec<Vec<Want>> {
     let mut by: BTreeMap<LaneKey, Vec<Want>> = BTreeMap::new();
     for want in wants {

@@ -14,7 +14,7 @@ use crate::dead_letter::{self, DeadLetter, ResendError};
 use crate::listing::{self, Listed, Page};
 use crate::quarantine::Quarantined;
 use crate::receiver::{Receipt, RefusedRecipient};
-use crate::store::{Doc, Unit, Write};
+use crate::store::Doc;
 use crate::tools::text;
 use crate::webhook::{self, ReplayError};
 
@@ -132,16 +132,8 @@ async fn find(web: &Web, letter: &str) -> Result<(DeadLetter, Doc), Refusal> {
 }
 
 async fn remove(web: &Web, doc: Doc) -> Result<StatusCode, Refusal> {
-    let write = Write::Delete {
-        key: doc.key,
-        expected: doc.revision,
-    };
-    let unit = Unit {
-        writes: vec![write],
-        history: Vec::new(),
-    };
     // A conflict means that somebody else was faster.
-    web.store.commit(vec![unit]).await?;
+    web.store.commit(vec![doc.removal().into()]).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

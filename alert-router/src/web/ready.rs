@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::Web;
-use crate::store::{Committed, DocKey, Kind, Revision, Scan, Store, StoreError, Unit, Write};
+use crate::store::{Committed, DocKey, Kind, Revision, Scan, Store, StoreError, Write};
 
 pub(super) async fn ready(State(web): State<Web>) -> Response {
     if !*web.ready.borrow() {
@@ -50,7 +50,7 @@ async fn write_something(store: &dyn Store) -> Result<(), StoreError> {
         wake_at: None,
         bytes: Bytes::new(),
     };
-    let written = store.commit(vec![alone(put)]).await?;
+    let written = store.commit(vec![put.into()]).await?;
     // Otherwise another probe writes at this moment.
     if let Some(Committed::Done(revisions)) = written.into_iter().next()
         && let Some(revision) = revisions.into_iter().next()
@@ -59,16 +59,9 @@ async fn write_something(store: &dyn Store) -> Result<(), StoreError> {
             key,
             expected: revision,
         };
-        store.commit(vec![alone(delete)]).await?;
+        store.commit(vec![delete.into()]).await?;
     }
     Ok(())
-}
-
-fn alone(write: Write) -> Unit {
-    Unit {
-        writes: vec![write],
-        history: Vec::new(),
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use alert_engine::Labels;
 use serde_json::{Value, json};
 
 use super::{Format, MARKDOWN_BYTES};
-use crate::config::{self, MentionWhen};
+use crate::config::{self, MentionWhen, People};
 use crate::message::{GroupNews, Line, Message, Says};
 
 /// Ids in one list: more would be a mistake.
@@ -14,17 +14,10 @@ const MOST: usize = 100;
 /// Who is to be called, and how.
 #[derive(Debug)]
 pub(super) struct Mentions {
-    always: config::People,
+    always: People,
     when: Vec<MentionWhen>,
     /// Whether a text of its own follows where the format cannot call for sure.
     afterwards: bool,
-}
-
-/// The people whom one message calls; may be none.
-#[derive(Debug, Default)]
-pub(super) struct People {
-    users: Vec<String>,
-    mobiles: Vec<String>,
 }
 
 /// How a message calls people.
@@ -49,7 +42,7 @@ impl Mentions {
         }
     }
 
-    /// Whom a message calls. Alerts that are only counted show no labels, so nobody is called for
+    /// Whom a message calls; may be nobody. Alerts that are only counted show no labels, so nobody is called for
     /// what they are.
     pub(super) fn people(&self, message: &Message) -> People {
         let labels: Vec<&Labels> = urgent(message).collect();
@@ -65,7 +58,7 @@ impl Mentions {
 
     /// Calls somebody only if there is somebody to call and a reason to.
     pub(super) fn calls(&self, format: Format, people: &People, urgent: bool) -> Calls {
-        if !urgent || (people.users.is_empty() && people.mobiles.is_empty()) {
+        if !urgent || people.is_empty() {
             return Calls::Nobody;
         }
         match format {
