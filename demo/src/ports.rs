@@ -3,6 +3,11 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
+
+/// Where free ports are looked for: below those that Linux gives to outgoing connections, so that no
+/// client takes one before its server does.
+const FREE: Range<u16> = 20_000..32_000;
 
 /// The addresses of everything, all on loopback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,10 +73,15 @@ impl Ports {
     /// Ports that were free a moment ago.
     pub(crate) fn free() -> io::Result<Self> {
         let mut ports = Self::documented();
+        // Two demos that start together begin at different places.
+        let start = std::process::id() as usize * 97 % FREE.len();
+        let candidates = FREE.cycle().skip(start).take(FREE.len());
+        let mut free =
+            candidates.filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
         // Held together, so that none is given twice.
         let mut held = Vec::new();
         for address in ports.each() {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            let listener = free.next().ok_or(io::ErrorKind::AddrInUse)?;
             *address = listener.local_addr()?;
             held.push(listener);
         }

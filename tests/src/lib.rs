@@ -9,5 +9,6 @@ mod tool;
 
 pub use files::{names_in, read, root, yaml};
 pub use http::{get, post_json};
-pub use process::{Part, free_port};
+pub use parts::free_port;
+pub use process::Part;
 pub use tool::{Tool, run};

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use stack_tests::free_port;
 use tokio::net::TcpStream;
 
 use super::alerts::Api;
@@ -57,7 +58,7 @@ impl Server {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let file = folder.path().join("config.yml");
         std::fs::write(&file, config).map_err(|error| error.to_string())?;
-        let port = free_port()?;
+        let port = free_port();
         let child = spawn(program, folder.path(), port)?;
         let server = Self {
             child,
@@ -220,12 +221,4 @@ fn router_binary() -> Result<PathBuf, String> {
     } else {
         Err("build it first: cargo build --release -p alert-router".to_owned())
     }
-}
-
-fn free_port() -> Result<u16, String> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    Ok(listener
-        .local_addr()
-        .map_err(|error| error.to_string())?
-        .port())
 }
