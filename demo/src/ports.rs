@@ -4,6 +4,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Where free ports are looked for: below those that Linux gives to outgoing connections, so that no
 /// client takes one before its server does.
@@ -73,11 +74,9 @@ impl Ports {
     /// Ports that were free a moment ago.
     pub(crate) fn free() -> io::Result<Self> {
         let mut ports = Self::documented();
-        // Two demos that start together begin at different places.
-        let start = std::process::id() as usize * 97 % FREE.len();
-        let candidates = FREE.cycle().skip(start).take(FREE.len());
-        let mut free =
-            candidates.filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
+        let mut free = candidates()
+            .take(FREE.len())
+            .filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
         // Held together, so that none is given twice.
         let mut held = Vec::new();
         for address in ports.each() {
@@ -150,6 +149,15 @@ impl Ports {
             &mut self.jaeger_self,
         ]
     }
+}
+
+/// Ports to look at, each once in a process until all were seen. Two demos that start together begin
+/// at different places.
+fn candidates() -> impl Iterator<Item = u16> {
+    static SEEN: AtomicUsize = AtomicUsize::new(0);
+    let start = std::process::id() as usize * 97;
+    let next = move || start + SEEN.fetch_add(1, Ordering::Relaxed);
+    std::iter::repeat_with(next).filter_map(|at| FREE.clone().nth(at % FREE.len()))
 }
 
 #[cfg(test)]
