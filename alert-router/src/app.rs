@@ -91,6 +91,7 @@ pub struct App {
     url: Arc<str>,
     data: StorePlace,
     telemetry: Telemetry,
+    signals: Signals,
 }
 
 impl App {
@@ -101,6 +102,8 @@ impl App {
     /// Each says what to do.
     pub async fn build(options: Options, telemetry: Telemetry) -> Result<Self, ServeError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        // Before anybody can reach it, and so ask it to end or to reload.
+        let signals = Signals::listen()?;
         let config = read(&options)?;
         let listener = listen(config.listen).await?;
         let url: Arc<str> = format!("http://{}", listener.local_addr()?).into();
@@ -167,6 +170,7 @@ impl App {
             url,
             data,
             telemetry,
+            signals,
         })
     }
 
@@ -187,7 +191,7 @@ impl App {
     ///
     /// # Errors
     ///
-    /// If signals or the listener fail, or a second signal cut the end short: then work may still
+    /// If the listener fails, or a second signal cut the end short: then work may still
     /// be under way, and the process should end.
     pub async fn run(self) -> Result<(), ServeError> {
         let Self {
@@ -200,9 +204,9 @@ impl App {
             clock,
             url,
             telemetry,
+            mut signals,
             ..
         } = self;
-        let mut hangup = signal(SignalKind::hangup())?;
         let (stop, stopping) = watch::channel(false);
         let stopped = |mut stopping: watch::Receiver<bool>| async move {
             // An error means that nobody can ask any more.
@@ -214,12 +218,8 @@ impl App {
         let server = tokio::spawn(web::serve(listener, router, stopped(stopping)));
         ready.send_replace(true);
         tracing::info!(url = %url, "listening; open the address in a browser, post webhooks to /webhook");
-        let mut stops = Stops::listen()?;
-        loop {
-            tokio::select! {
-                () = stops.asked() => break,
-                Some(()) = hangup.recv() => report_reload(reloader.reload()),
-            }
+        while signals.next().await == Asked::Reload {
+            report_reload(reloader.reload());
         }
         tracing::info!(
             "stopping: requests and deliveries under way may end; a second signal ends it at once"
@@ -240,7 +240,7 @@ impl App {
         };
         tokio::select! {
             () = orderly => Ok(()),
-            () = stops.asked() => Err(ServeError::CutShort),
+            () = signals.stop() => Err(ServeError::CutShort),
         }
     }
 }
@@ -257,25 +257,40 @@ fn report_reload(done: Result<Changes, ReloadError>) {
     }
 }
 
-/// The signals that ask a process to end.
-struct Stops {
+/// The signals that this process obeys. One that comes before it is looked at is kept.
+struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
-impl Stops {
+/// What a signal asks for.
+#[derive(PartialEq, Eq)]
+enum Asked {
+    Stop,
+    Reload,
+}
+
+impl Signals {
     fn listen() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
-    async fn asked(&mut self) {
+    async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.hangup.recv() => Asked::Reload,
         }
+    }
+
+    /// Waits until it is asked to end; there is nothing to reload any more.
+    async fn stop(&mut self) {
+        while self.next().await == Asked::Reload {}
     }
 }
 
