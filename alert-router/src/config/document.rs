@@ -46,36 +46,51 @@ pub(super) fn parse(
     match config {
         Some(mut config) if errors.is_empty() => {
             config.warnings = problems(text, cx.warnings.into_inner());
-            refuse_open_doors(&config, flags).map_err(|mut error| {
-                for problem in error.problems.iter_mut().filter(|_| flags.listen.is_none()) {
+            if let Some(mut problem) = open_door(&config, flags) {
+                if flags.listen.is_none() {
                     problem.line = locate::line_of(text, &KeyPath::default().key("listen"));
                 }
-                refuse(error.problems)
-            })?;
+                return Err(refuse(vec![problem]));
+            }
             Ok(config)
         }
         _ => Err(refuse(errors)),
     }
 }
 
+/// What runs without a file. The address can only be that of the command line.
+pub(super) fn default_inbox(flags: &Flags) -> Result<Config, ConfigError> {
+    let config = Config::zero(flags);
+    let Some(problem) = open_door(&config, flags) else {
+        return Ok(config);
+    };
+    Err(ConfigError {
+        file: "command line".into(),
+        problems: vec![Problem {
+            key: "--listen".to_owned(),
+            fix: "name a file with `auth: {bearer_token_file: PATH}` by --config, \
+                  listen on 127.0.0.1, or start with --open"
+                .to_owned(),
+            ..problem
+        }],
+    })
+}
+
 /// Loopback is open; elsewhere somebody else could read, or post.
-pub(super) fn refuse_open_doors(config: &Config, flags: &Flags) -> Result<(), ConfigError> {
+fn open_door(config: &Config, flags: &Flags) -> Option<Problem> {
     if flags.open || config.auth.is_some() || config.listen.ip().is_loopback() {
-        return Ok(());
+        return None;
     }
     let what = format!(
         "{} can be reached by others, and nothing protects it",
         config.listen
     );
     let fix = "add `auth: {bearer_token_file: PATH}`, listen on 127.0.0.1, or start with --open";
-    Err(ConfigError {
-        file: "alert-router.yaml".into(),
-        problems: vec![Problem {
-            line: 0,
-            key: "listen".to_owned(),
-            what,
-            fix: fix.to_owned(),
-        }],
+    Some(Problem {
+        line: 0,
+        key: "listen".to_owned(),
+        what,
+        fix: fix.to_owned(),
     })
 }
 

@@ -140,9 +140,7 @@ impl Config {
     /// # Errors
     /// The address of `flags` is open to others, and nothing protects it.
     pub fn default_inbox(flags: &Flags) -> Result<Self, ConfigError> {
-        let config = Self::zero(flags);
-        document::refuse_open_doors(&config, flags)?;
-        Ok(config)
+        document::default_inbox(flags)
     }
 
     /// The settings of a source, by its present name or its former one. One that is not listed has
