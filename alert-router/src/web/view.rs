@@ -437,7 +437,7 @@ fn pairs_without(labels: &Labels, known: &Labels) -> Vec<(String, String)> {
 fn show(at: Timestamp, zone: &TimeZone) -> String {
     let instant = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default();
     let local = instant.to_zoned_datetime(zone.clone());
-    jiff::fmt::strtime::format("%Y-%m-%d %H:%M:%S %Z", &local)
+    jiff::fmt::strtime::format("%Y-%m-%d %H:%M:%S %:z", &local)
         .unwrap_or_else(|_| instant.to_string())
 }
 

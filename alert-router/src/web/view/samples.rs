@@ -38,7 +38,7 @@ pub(in crate::web) fn hostile() -> View {
         name: evil.to_owned(),
         labels: vec![(evil.to_owned(), evil.to_owned())],
         summary: evil.to_owned(),
-        since: "2026-11-24 00:22:55 UTC".to_owned(),
+        since: "2026-11-24 00:22:55 +00:00".to_owned(),
         state: "firing",
         seen: 2,
     };
@@ -73,13 +73,13 @@ pub(in crate::web) fn hostile() -> View {
         id: "0".repeat(32),
         receiver: evil.to_owned(),
         destination: evil.to_owned(),
-        at: "2026-11-24 00:22:55 UTC".to_owned(),
+        at: "2026-11-24 00:22:55 +00:00".to_owned(),
         reason: evil.to_owned(),
     };
     let body = BodyCard {
         id: "1".repeat(32),
         source: evil.to_owned(),
-        at: "2026-11-24 00:22:55 UTC".to_owned(),
+        at: "2026-11-24 00:22:55 +00:00".to_owned(),
         why: evil.to_owned(),
         bytes: 12,
     };
