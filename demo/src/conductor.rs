@@ -116,10 +116,15 @@ pub(crate) async fn tell(page: SocketAddr, mode: Option<Mode>) -> Result<(), Fai
         let demo = called();
         format!("no demo at {page}: start one with `{demo}`, or say where it is with --page")
     })?;
+    let text = String::from_utf8_lossy(&answer.body);
     if answer.status != StatusCode::SEE_OTHER {
-        return Err(String::from_utf8_lossy(&answer.body).trim().into());
+        return Err(text.trim().into());
     }
-    say(mode.map_or("healed", |_| "broken; the alert comes within two minutes"));
+    match (mode, text.trim()) {
+        (None, _) => say("healed"),
+        (Some(_), "") => say("broken; the alert comes within two minutes"),
+        (Some(_), why_not) => say(&format!("broken. {why_not}")),
+    }
     Ok(())
 }
 

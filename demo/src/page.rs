@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::middleware::{self, Next};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use http::{HeaderMap, Method, StatusCode, header};
 use tokio::sync::watch;
@@ -188,7 +188,12 @@ async fn switch(Shared(sources): &Shared, mode: &str) -> Response {
     let path = format!("/trouble/{mode}");
     let done = sources.client.post(sources.ports.stock, &path).await;
     match done {
-        Ok(answer) if answer.is_success() => Redirect::to("/").into_response(),
+        Ok(answer) if answer.is_success() => {
+            // Browsers follow; whoever uses the command line reads.
+            let why_not = part::no_alert(&sources.board.borrow()).unwrap_or_default();
+            let to_the_page = [(header::LOCATION, "/")];
+            (StatusCode::SEE_OTHER, to_the_page, why_not).into_response()
+        }
         Ok(_) | Err(_) => (StatusCode::BAD_GATEWAY, "the stock does not answer\n").into_response(),
     }
 }

@@ -91,6 +91,16 @@ impl Demo {
         assert_eq!(status, 303, "{button}: {body}");
     }
 
+    /// What `demo break` or `demo heal` answers to whoever types it.
+    pub(crate) fn tell(&self, order: &str) -> String {
+        let page = ["--page", self.at("start page")];
+        let told = Command::new(binary("demo")).arg(order).args(page).output();
+        let told = told.expect("it starts");
+        let complaint = String::from_utf8_lossy(&told.stderr);
+        assert!(told.status.success(), "{order}: {complaint}");
+        String::from_utf8_lossy(&told.stdout).into_owned()
+    }
+
     /// The first value of an expression in Prometheus, or why there is none.
     pub(crate) async fn value(&self, expression: &str) -> Result<f64, String> {
         let url = format!(

@@ -64,6 +64,8 @@ async fn with_nothing_installed_the_demo_runs_its_own_parts_and_says_what_to_get
         let ready = line.is_some_and(|line| line.contains("ready after"));
         assert!(ready, "{own} in {log}");
     }
+    assert_eq!(demo.tell("break"), format!("broken. {why}\n"));
+    assert_eq!(demo.tell("heal"), "healed\n");
     demo.stop().await;
 }
 
