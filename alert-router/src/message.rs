@@ -61,9 +61,9 @@ pub struct GroupNews {
     pub priority: bool,
     /// The labels that make the group.
     pub group_labels: Labels,
-    /// Labels that all shown alerts share.
+    /// Labels that all alerts share.
     pub common_labels: Labels,
-    /// Annotations that all shown alerts share.
+    /// Annotations that all alerts share.
     pub common_annotations: Labels,
     /// The alerts, in the order in which people should read them: new, over, missed, still firing.
     pub alerts: Vec<AlertLine>,

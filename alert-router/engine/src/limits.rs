@@ -7,6 +7,7 @@ use std::time::Duration;
 pub const VOICES_PER_ALERT: usize = 16;
 
 /// Members of a group whose text is kept; those beyond it are counted by name, and still resolve.
+/// Those with priority have as many places of their own beside it.
 pub const ALERTS_WITH_TEXT: usize = 500;
 
 /// Members of a group. What comes beyond is refused, so the shell can put it into quarantine.

@@ -1,5 +1,7 @@
 //! What an observation, or a voice that changes with time, does to the episodes of its alert.
 
+use std::collections::BTreeMap;
+
 use crate::alert::{Alert, Observation, Says, Text};
 use crate::context::Context;
 use crate::episode::{End, EndReason, Episode, EpisodeId, Phase};
@@ -63,7 +65,7 @@ impl Group {
         if state.alerts.len() >= ALERTS_PER_GROUP || state.episodes.len() >= EPISODES_PER_GROUP {
             return Observed::Refused(TooMany::Alerts);
         }
-        let text = match state.alerts.len() < ALERTS_WITH_TEXT {
+        let text = match has_room_for_text(&state.alerts, seen.priority) {
             true => Text::Body(seen.body),
             false => Text::Name(seen.name.clone()),
         };
@@ -210,6 +212,14 @@ impl Group {
         }
         Change::Began
     }
+}
+
+/// Whether a further alert is told in its own words. However many others came first, those with
+/// priority are.
+fn has_room_for_text(alerts: &BTreeMap<AlertKey, Alert>, priority: bool) -> bool {
+    let is_told_apart = |alert: &&Alert| alert.priority && matches!(alert.text, Text::Body(_));
+    alerts.len() < ALERTS_WITH_TEXT
+        || priority && alerts.values().filter(is_told_apart).count() < ALERTS_WITH_TEXT
 }
 
 impl Alert {

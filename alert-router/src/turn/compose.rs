@@ -54,8 +54,15 @@ pub(super) fn news(due: &Due, group: &GroupState, beside: &Beside<'_>) -> GroupN
         reason: reason(due.verdict),
         priority: due.priority,
         group_labels: group.labels.clone(),
-        common_labels: common(alerts.iter().map(|alert| &alert.labels)),
-        common_annotations: common(alerts.iter().map(|alert| &alert.annotations)),
+        common_labels: match counted.is_empty() {
+            true => common(alerts.iter().map(|alert| &alert.labels)),
+            // Nothing else is known of those that are only counted.
+            false => group.labels.clone(),
+        },
+        common_annotations: match counted.is_empty() {
+            true => common(alerts.iter().map(|alert| &alert.annotations)),
+            false => Labels::default(),
+        },
         alerts,
         uncounted: counted.into_values().collect(),
         muted: due.content.muted as usize,

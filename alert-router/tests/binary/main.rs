@@ -7,6 +7,7 @@ mod dedup;
 mod described;
 mod http;
 mod intake;
+mod large;
 mod metrics;
 mod quarantine;
 mod reload;

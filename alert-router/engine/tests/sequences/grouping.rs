@@ -167,6 +167,22 @@ fn large_group_counts_by_name_and_still_resolves() {
 }
 
 #[test]
+fn an_alert_with_priority_keeps_its_text_however_large_the_group_is() {
+    let mut world = World::new();
+    for n in 0..600 {
+        world.fires(&format!("A{n}"), "-1:00");
+    }
+    for n in 0..600 {
+        world.fires(&format!("urgent{n}"), "-1:00");
+    }
+    let alerts = world.group().state().alerts.values();
+    let told = alerts.filter(|alert| matches!(alert.text, alert_engine::Text::Body(_)));
+    let urgent: Vec<bool> = told.map(|alert| alert.priority).collect();
+    assert_eq!(urgent.iter().filter(|urgent| **urgent).count(), 500);
+    assert_eq!(urgent.len(), 1000);
+}
+
+#[test]
 fn a_full_group_refuses_what_is_beyond_its_bound_and_goes_on() {
     let mut world = World::new();
     for n in 0..20_000 {

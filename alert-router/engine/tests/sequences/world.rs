@@ -289,7 +289,7 @@ impl World {
             says,
             body: BodyHash::of(&[alert.as_bytes()]),
             name: alert.into(),
-            priority: false,
+            priority: alert.starts_with("urgent"),
         };
         self.names.insert(seen.key.fingerprint, alert.to_owned());
         if let Some(source) = self.sources.0.get_mut(&seen.key.source)
