@@ -5,6 +5,7 @@
 
 mod cache;
 mod fault;
+mod identity;
 mod read;
 mod schema;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use tokio::sync::mpsc;
 
 use self::cache::Cache;
 use self::fault::sorted;
+use self::identity::Identity;
 use self::schema::SchemaError;
 use self::worker::Worker;
 use self::write::{Job, Writer};
@@ -113,6 +115,7 @@ struct Shared {
     writer: Worker<Job>,
     cache: Arc<Cache>,
     lock: FolderLock,
+    file: Identity,
     path: PathBuf,
     clock: Arc<dyn Clock>,
 }
@@ -165,6 +168,7 @@ impl SqliteStore {
         schema::set_up_writer(&connection, tuning).map_err(failed)?;
         schema::migrate(&mut connection, schema::STEPS).map_err(|error| refused(path, error))?;
         let cache = Arc::new(Cache::default());
+        let file = Identity::of(path)?;
         let writer = Writer::new(connection, Arc::clone(&cache)).map_err(failed)?;
         let writer = {
             let path = path.to_owned();
@@ -177,6 +181,7 @@ impl SqliteStore {
             writer,
             cache,
             lock,
+            file,
             path: path.to_owned(),
             clock,
         };
@@ -245,15 +250,22 @@ impl Store for SqliteStore {
     }
 
     fn scan(&self, scan: Scan) -> BoxFuture<'_, Result<Loaded, StoreError>> {
-        Box::pin(self.read(&self.shared.pages, move |snapshot, now| {
-            let docs = read::scan(snapshot, &scan)?;
-            Ok(Loaded { now, docs })
-        }))
+        Box::pin(async move {
+            self.shared.file.check(&self.shared.path)?;
+            let read = self.read(&self.shared.pages, move |snapshot, now| {
+                let docs = read::scan(snapshot, &scan)?;
+                Ok(Loaded { now, docs })
+            });
+            read.await
+        })
     }
 
     fn commit(&self, units: Vec<Unit>) -> BoxFuture<'_, Result<Vec<Committed>, StoreError>> {
         let commit = |answer| Job::commit(units, answer);
-        Box::pin(async { self.shared.writer.ask(commit).await? })
+        Box::pin(async {
+            self.shared.file.check(&self.shared.path)?;
+            self.shared.writer.ask(commit).await?
+        })
     }
 
     fn history(&self, query: HistoryQuery) -> BoxFuture<'_, Result<HistoryPage, StoreError>> {

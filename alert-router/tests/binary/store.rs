@@ -64,6 +64,26 @@ async fn f08_a_full_disk_is_503_and_the_retry_succeeds_once() {
     assert_eq!(sink.heard("alertname"), ["+A", "+Marker"]);
 }
 
+/// The process could go on writing to a file that is in no folder, and all would be gone with it.
+#[tokio::test]
+async fn a_store_that_somebody_removed_takes_nothing_more() {
+    let sink = Sink::start().await;
+    let folder = Folder::with(&config(&sink, "50ms"));
+    let router = folder.start().await;
+    let alert = body(&[firing(&[("alertname", "A")])]);
+    assert_eq!(router.post(&alert).await.status, 200);
+    let data = folder.path().join("data");
+    let aside = folder.path().join("aside");
+    std::fs::rename(&data, &aside).unwrap();
+    let answer = router.post(&body(&[firing(&[("alertname", "B")])])).await;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    let ready = router.get("/-/ready").await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.body.contains("put its folder back"), "{ready:?}");
+    std::fs::rename(&aside, &data).unwrap();
+    assert_eq!(router.get("/-/ready").await.status, 200);
+}
+
 #[tokio::test]
 async fn f25_what_got_a_2xx_is_heard_after_a_kill_before_its_delivery() {
     let sink = Sink::start().await;
