@@ -90,8 +90,23 @@ impl Reloader {
     }
 
     fn build(&self) -> Result<Plan, ReloadError> {
+        if let Some(file) = &self.file {
+            refuse_pipe(file)?;
+        }
         let config = read(self.file.as_deref(), &self.flags)?;
         Plan::new(config, &self.materials).map_err(|error| ReloadError(error.to_string()))
+    }
+}
+
+/// A pipe can be read once, at the start. Later it would hold up this reload and all after it.
+fn refuse_pipe(file: &Path) -> Result<(), ReloadError> {
+    // What cannot be looked at cannot be read either, and that is said with the reason.
+    match std::fs::metadata(file) {
+        Ok(found) if !found.is_file() && !found.is_dir() => Err(ReloadError(format!(
+            "{}: no regular file, so it is not read again; restart, or put a file there",
+            file.display()
+        ))),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

@@ -125,6 +125,25 @@ async fn what_a_reload_cannot_change_is_said() {
     assert!(!folder.path().join("elsewhere").exists());
 }
 
+/// Whoever reads a pipe waits until somebody writes into it.
+#[tokio::test]
+async fn a_pipe_in_the_place_of_the_config_holds_up_no_reload() {
+    let folder = Folder::with("receivers: [{name: a}]\nroute: {receiver: a}\n");
+    let router = folder.start().await;
+    let config = folder.path().join("alert-router.yaml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::remove_file(&config).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&config).status();
+    assert!(made.unwrap().success());
+    let answer = router.ask("POST", "/-/reload", "").await.unwrap();
+    assert_eq!(answer.status, 400, "{answer:?}");
+    assert!(answer.body.contains("no regular file"), "{answer:?}");
+    std::fs::remove_file(&config).unwrap();
+    folder.configure(&text);
+    let answer = router.ask("POST", "/-/reload", "").await.unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
 /// Each group is posted whole, so each message must hold all three alerts of its group, and each
 /// group must be told exactly once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
