@@ -32,7 +32,7 @@ pub(super) async fn guard(
         }
         Some(_) | None => {}
     }
-    if !request.method().is_safe() && auth::is_foreign(request.headers()) {
+    if !request.method().is_safe() && auth::is_foreign(plan.config(), request.headers()) {
         return (StatusCode::FORBIDDEN, refusal(auth::FOREIGN)).into_response();
     }
     next.run(request).await

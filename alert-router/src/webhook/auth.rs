@@ -4,10 +4,13 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, HOST, ORIGIN};
+use http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN};
 use http::uri::Authority;
 
 use crate::config::{Config, Credential};
+
+/// In which browsers say whose page it was, where they leave out the origin.
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Whether `headers` show `credential`. Takes the same time wherever a wrong one differs.
 #[must_use]
@@ -46,16 +49,21 @@ fn same(given: &[u8], wanted: &[u8]) -> bool {
 /// What a browser is told whose person did not mean it.
 pub(crate) const FOREIGN: &str = "this request comes from a page of another site";
 
-/// Whether a browser says that a page of another site sends this.
+/// Whether a browser says that a page of another site sends this. Behind a proxy that puts its own
+/// address into `Host`, ours is that of `external_url`.
 #[must_use]
-pub(crate) fn is_foreign(headers: &HeaderMap) -> bool {
-    let Some(origin) = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()) else {
-        return false;
+pub(crate) fn is_foreign(config: &Config, headers: &HeaderMap) -> bool {
+    let said = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(origin) = said(ORIGIN) else {
+        return said(FETCH_SITE).is_some_and(|site| site == "cross-site" || site == "same-site");
     };
     let host = asked_for(headers).unwrap_or_default();
-    origin
+    let from_host = origin
         .split_once("://")
-        .is_none_or(|(_, from)| from != host)
+        .is_some_and(|(_, from)| from == host);
+    let outside = config.external_url.as_ref();
+    let from_outside = outside.is_some_and(|url| url.origin().ascii_serialization() == origin);
+    !from_host && !from_outside
 }
 
 fn asked_for(headers: &HeaderMap) -> Option<&str> {
@@ -109,6 +117,8 @@ fn is_ours(config: &Config, host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
     use crate::config::{Flags, Secret};
 
@@ -191,18 +201,24 @@ mod tests {
 
     #[test]
     fn a_page_of_another_site_changes_nothing_here() {
-        let check = |origin: Option<&str>| {
+        let mut config = Config::default_inbox(&Flags::default()).unwrap();
+        config.external_url = Some("https://alerts.example.com/x/".parse().unwrap());
+        let check = |name: HeaderName, value: &'static str| {
             let mut headers = HeaderMap::new();
-            headers.insert(HOST, "127.0.0.1:9095".parse().unwrap());
-            if let Some(origin) = origin {
-                headers.insert(ORIGIN, origin.parse().unwrap());
-            }
-            is_foreign(&headers)
+            headers.insert(HOST, HeaderValue::from_static("127.0.0.1:9095"));
+            headers.insert(name, HeaderValue::from_static(value));
+            is_foreign(&config, &headers)
         };
-        assert!(!check(None));
-        assert!(!check(Some("http://127.0.0.1:9095")));
-        assert!(check(Some("http://evil.example")));
-        assert!(check(Some("http://127.0.0.1:9096")));
-        assert!(check(Some("null")));
+        assert!(!check(AUTHORIZATION, "no browser"));
+        assert!(!check(ORIGIN, "http://127.0.0.1:9095"));
+        assert!(!check(ORIGIN, "https://alerts.example.com"));
+        assert!(check(ORIGIN, "http://alerts.example.com"));
+        assert!(check(ORIGIN, "http://evil.example"));
+        assert!(check(ORIGIN, "http://127.0.0.1:9096"));
+        assert!(check(ORIGIN, "null"));
+        assert!(check(FETCH_SITE, "cross-site"));
+        assert!(check(FETCH_SITE, "same-site"));
+        assert!(!check(FETCH_SITE, "same-origin"));
+        assert!(!check(FETCH_SITE, "none"));
     }
 }

@@ -143,10 +143,10 @@ async fn take(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Answer, Refusal> {
-    if auth::is_foreign(headers) {
+    let plan = intake.plan.borrow().clone();
+    if auth::is_foreign(plan.config(), headers) {
         return Err(Refusal::Foreign);
     }
-    let plan = intake.plan.borrow().clone();
     match plan.config().credential(source) {
         Some(wanted) if !auth::shows(wanted, headers) => return Err(Refusal::Unauthorized),
         None if auth::is_led_here(plan.config(), headers) => return Err(Refusal::Strange),
