@@ -122,7 +122,13 @@ enum Command {
     /// Runs the server (also without this word).
     Serve(ServeArguments),
     /// Reads the config, builds every receiver and renders samples; exit code 1 if anything is wrong.
-    Check(FileArguments),
+    Check {
+        #[command(flatten)]
+        file: FileArguments,
+        /// Let it listen on other addresses than loopback without asking for credentials.
+        #[arg(long)]
+        open: bool,
+    },
     /// Says who would hear an alert with these labels, and when.
     RouteTest {
         #[command(flatten)]
@@ -171,7 +177,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         None => serve(arguments.serve, telemetry(format)?).await,
         Some(Command::Serve(arguments)) => serve(arguments, telemetry(format)?).await,
-        Some(Command::Check(file)) => commands::check(&file),
+        Some(Command::Check { file, open }) => commands::check(&file, open),
         Some(Command::RouteTest { file, labels }) => commands::route_test(&file, &labels),
         Some(Command::SendTest { file, receiver }) => commands::send_test(&file, &receiver).await,
         Some(Command::DeadLetters { file, what }) => kept::dead_letters(&file, what).await,
@@ -179,8 +185,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Some(Command::Completions { shell }) => {
             use clap::CommandFactory;
             let mut command = Arguments::command();
-            clap_complete::generate(shell, &mut command, "alert-router", &mut io::stdout());
-            Ok(())
+            // It would panic where the output ends early.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "alert-router", &mut script);
+            Ok(io::stdout().write_all(&script)?)
         }
     }
 }

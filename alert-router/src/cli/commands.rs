@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use alert_router::config::Config;
+use alert_router::config::{Config, Flags};
 use alert_router::tools;
 use alert_router::{reload, route_test};
 
@@ -18,12 +18,17 @@ fn print(report: &alert_router::check::Report) -> Result<(), Failure> {
     }
 }
 
-pub(super) fn check(file: &FileArguments) -> Result<(), Failure> {
+/// As `serve` would read it, `--open` included.
+pub(super) fn check(file: &FileArguments, open: bool) -> Result<(), Failure> {
     let path = file
         .config
         .as_deref()
         .ok_or("name the file: --config alert-router.yaml")?;
-    print(&tools::check(path, &file.flags()))
+    let flags = Flags {
+        open,
+        ..file.flags()
+    };
+    print(&tools::check(path, &flags))
 }
 
 pub(super) fn route_test(file: &FileArguments, labels: &[String]) -> Result<(), Failure> {

@@ -155,7 +155,9 @@ fn config(f: &mut Fields<'_>, flags: &Flags) -> Option<Config> {
         "remove it, and set OTEL_EXPORTER_OTLP_ENDPOINT",
     );
     let listen = f.read("listen", |n| n.parse(address::listen));
-    let store = f.read("store", |n| n.parse(server::place));
+    let store = f.read("store", |n| {
+        Some(n.parse(server::place)?.within(n.folder()))
+    });
     let external_url = f.read("external_url", |n| n.parse(address::base_url));
     f.refuse_empty(&["auth"], source::NO_CREDENTIAL);
     let auth = f.read("auth", |n| n.fields(auth));

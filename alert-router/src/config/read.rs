@@ -65,6 +65,11 @@ impl Context<'_> {
 }
 
 impl<'a> Node<'a> {
+    /// What relative paths in the file are relative to.
+    pub(super) fn folder(&self) -> &'a Path {
+        self.cx.folder
+    }
+
     pub(super) fn new(cx: &'a Context<'a>, value: &'a Value, path: KeyPath) -> Self {
         Self { cx, value, path }
     }

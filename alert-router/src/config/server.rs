@@ -2,7 +2,7 @@
 //! and how much it takes.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -15,7 +15,8 @@ use crate::render::{Language, Locale};
 /// Where data is kept: `store`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StorePlace {
-    /// `sqlite:PATH`, the default with `data/alert-router.db`. Relative to the working directory.
+    /// `sqlite:PATH`, relative to the config's folder, or on the command line to the working
+    /// directory. The default is `data/alert-router.db` in the latter.
     Sqlite(PathBuf),
     /// `memory:`, for tests: all is lost at the end.
     Memory,
@@ -58,6 +59,14 @@ impl StorePlace {
     /// Reads `sqlite:PATH` or `memory:`. No error repeats the text: later places hold passwords.
     pub fn parse(text: &str) -> Result<Self, String> {
         place(text).map_err(|c| format!("{}: {}", c.what, c.fix))
+    }
+
+    /// The place that is named in a file in `folder`.
+    pub(super) fn within(self, folder: &Path) -> Self {
+        match self {
+            Self::Sqlite(path) => Self::Sqlite(folder.join(path)),
+            Self::Memory => Self::Memory,
+        }
     }
 
     /// The same place for a process in another folder.
@@ -105,7 +114,7 @@ impl Limits {
 }
 
 pub(super) fn place(text: &str) -> Result<StorePlace, Complaint> {
-    let fix = "write sqlite:PATH, such as sqlite:data/alert-router.db, or memory:";
+    let fix = "write sqlite:PATH, such as sqlite:data/alert-router.db, or memory: (in a file \"memory:\")";
     match text.split_once(':') {
         Some(("sqlite", path)) if !path.is_empty() => Ok(StorePlace::Sqlite(PathBuf::from(
             path.strip_prefix("//").unwrap_or(path),

@@ -299,7 +299,7 @@ fn the_command_line_wins_and_defaults_fill_the_rest() {
         (([127, 0, 0, 1], 1).into(), StorePlace::Memory)
     );
     let config = parse(&text).unwrap();
-    assert_eq!(config.store, StorePlace::Sqlite("x.db".into()));
+    assert_eq!(config.store, StorePlace::Sqlite("/etc/ar/x.db".into()));
     assert_eq!(config.listen.port(), 2);
     let config = parse(&complete("")).unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:9095");
