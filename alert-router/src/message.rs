@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use alert_engine::{DeliveryId, Fingerprint, GroupId, Labels, Timestamp};
 
+use crate::webhook::payload::Unknown;
+
 /// One message to one destination.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
@@ -115,6 +117,10 @@ pub struct AlertLine {
     pub ends_at: Option<Timestamp>,
     /// Link to the expression in Prometheus; may be empty or hostile.
     pub generator_url: String,
+    /// The labels of the upstream route by which it came.
+    pub route_labels: Labels,
+    /// Fields of it that we do not know, for whoever reads our webhooks.
+    pub unknown: Unknown,
     /// How often this occurrence was told as over and opened again.
     pub reopened: u32,
     /// Whether it ended only because its source stopped speaking of it.

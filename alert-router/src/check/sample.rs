@@ -123,6 +123,8 @@ fn alert(line: Line, instance: &str, summary: &str, now: Timestamp) -> AlertLine
         starts_at: now - Duration::from_secs(3_700),
         ends_at: ended,
         generator_url: "https://prometheus.example.org/graph?g0.expr=up&g0.tab=1".to_owned(),
+        route_labels: Labels::default(),
+        unknown: Default::default(),
         reopened: u32::from(matches!(line, Line::Reopened)),
         stale: matches!(line, Line::Over),
     }

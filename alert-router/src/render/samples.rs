@@ -158,6 +158,8 @@ pub(crate) fn alert(line: Line, host: &str) -> AlertLine {
         generator_url: format!(
             "http://prometheus.example.com/graph?g0.expr=disk%7Bi%3D%22{host}%22%7D"
         ),
+        route_labels: Labels::default(),
+        unknown: Default::default(),
         reopened: u32::from(line == Line::Reopened),
         stale: false,
         labels,
@@ -181,6 +183,8 @@ pub(crate) fn hostile() -> Message {
         starts_at: Timestamp::MIN,
         ends_at: None,
         generator_url: "javascript:alert(1)".into(),
+        route_labels: Labels::default(),
+        unknown: Default::default(),
         reopened: 0,
         stale: false,
     };

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::store::{DocKey, Kind, Write};
-use crate::webhook::payload::{AlertText, SeenAlert};
+use crate::webhook::payload::{AlertText, SeenAlert, Unknown};
 
 /// How long a text is kept after it was last written, whether or not a group still names it. The
 /// sweeper looks at each when this is over.
@@ -15,11 +15,16 @@ const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// Wakes fall on multiples of this, so that a text that comes again is not written again.
 const ROUNDED_TO_MS: i64 = 12 * 60 * 60 * 1000;
 
+/// What came later is left out where there is none, and has a default where it was not yet written.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     labels: Vec<(String, String)>,
     annotations: Vec<(String, String)>,
     generator_url: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    route_labels: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Unknown::is_empty")]
+    unknown: Unknown,
 }
 
 /// Writes the text of an alert, if it is not there yet.
@@ -35,6 +40,8 @@ pub(crate) fn keep(alert: &SeenAlert, now: Timestamp) -> Write {
         labels: pairs(&text.labels),
         annotations: pairs(&text.annotations),
         generator_url: text.generator_url,
+        route_labels: pairs(&text.route_labels),
+        unknown: text.unknown,
     };
     let bytes = serde_json::to_vec(&stored)
         .expect("strings always serialise")
@@ -61,5 +68,44 @@ pub(crate) fn read(bytes: &[u8]) -> Option<AlertText> {
         labels: stored.labels.into_iter().collect(),
         annotations: stored.annotations.into_iter().collect(),
         generator_url: stored.generator_url,
+        route_labels: stored.route_labels.into_iter().collect(),
+        unknown: stored.unknown,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::webhook::payload::{BodyLimits, parse};
+
+    fn stored(body: &str) -> Bytes {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let batch = parse(&body, &BTreeSet::new(), &BodyLimits::default()).unwrap();
+        match keep(&batch.alerts[0], Timestamp::from_millis(0)) {
+            Write::Keep { bytes, .. } => bytes,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_text_of_the_first_version_reads_and_is_written_as_it_was() {
+        let first = r#"{"labels":[["alertname","A"]],"annotations":[["b","c"]],"generator_url":"http://p"}"#;
+        let body = r#"{"alerts":[{"status":"firing","labels":{"alertname":"A"},"annotations":{"b":"c"},
+            "startsAt":"2026-11-24T00:00:00Z","generatorURL":"http://p"}]}"#;
+        assert_eq!(stored(body), first);
+        let text = read(first.as_bytes()).unwrap();
+        assert_eq!(text.labels, Labels::from_iter([("alertname", "A")]));
+        assert_eq!(text.route_labels, Labels::default());
+    }
+
+    #[test]
+    fn what_came_beside_the_known_fields_is_stored() {
+        let body = r#"{"routeLabels":{"team":"db"},"alerts":[{"status":"firing","ticket":[7],
+            "labels":{"alertname":"A"},"startsAt":"2026-11-24T00:00:00Z"}]}"#;
+        let text = read(&stored(body)).unwrap();
+        assert_eq!(text.route_labels, Labels::from_iter([("team", "db")]));
+        assert_eq!(text.unknown["ticket"], serde_json::json!([7]));
+    }
 }

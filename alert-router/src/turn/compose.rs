@@ -150,6 +150,8 @@ fn alert_line(line: &alert_engine::Line, episode: &Episode, text: Option<&AlertT
         starts_at: episode.start,
         ends_at: end.filter(|_| over).map(|end| end.at),
         generator_url: text.generator_url,
+        route_labels: text.route_labels,
+        unknown: text.unknown,
         reopened: line.reopened,
         stale: end.is_some_and(|end| over && end.why == alert_engine::EndReason::Stale),
     }

@@ -2,6 +2,7 @@
 //! stay here. Parsing is tolerant of what is missing or new and strict about what is wrong; one odd
 //! alert does not cost the others.
 
+mod alert;
 mod shorten;
 
 use std::borrow::Cow;
@@ -11,6 +12,11 @@ use alert_engine::{BodyHash, Fingerprint, Labels, Timestamp};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+use alert::{WireAlert, WireStatus};
+
+/// Fields that Alertmanager does not have yet, for whoever reads our webhooks.
+pub type Unknown = serde_json::Map<String, serde_json::Value>;
 
 /// How much one body may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +68,8 @@ pub struct Envelope {
     pub notification_reason: String,
     /// How many alerts upstream left out (`max_alerts`).
     pub truncated: u64,
+    /// The labels of upstream's route (since 0.34), at most 4 KiB.
+    pub route_labels: Labels,
 }
 
 /// One alert of a body. Its text stays in the body until somebody needs it.
@@ -81,6 +89,7 @@ pub struct SeenAlert {
     pub ends_at: Option<Timestamp>,
     /// When it is over unless it is said again; `None`, as for every webhook: when upstream says so.
     pub expires: Option<Timestamp>,
+    route_labels: Labels,
     raw: Bytes,
 }
 
@@ -93,6 +102,10 @@ pub struct AlertText {
     pub annotations: Labels,
     /// Link to the expression in Prometheus; may be empty.
     pub generator_url: String,
+    /// The labels of the upstream route by which it came.
+    pub route_labels: Labels,
+    /// Its unknown fields, at most 4 KiB.
+    pub unknown: Unknown,
 }
 
 /// An alert that could not be read.
@@ -215,10 +228,16 @@ pub fn parse(
             limit: limits.alerts,
         });
     }
+    let envelope = wire.envelope();
+    let reader = Reader {
+        ignore,
+        limits,
+        route_labels: &envelope.route_labels,
+    };
     let (mut alerts, mut refused) = (Vec::with_capacity(found), Vec::new());
     for (index, raw) in wire.alerts.iter().enumerate() {
         let slice = body.slice_ref(raw.get().as_bytes());
-        match read_alert(index, slice.clone(), ignore, limits) {
+        match reader.read(index, slice.clone()) {
             Ok(alert) => alerts.push(alert),
             Err(why) => refused.push(RefusedAlert {
                 index,
@@ -230,7 +249,7 @@ pub fn parse(
     Ok(Batch {
         alerts,
         refused,
-        envelope: wire.envelope(),
+        envelope,
     })
 }
 
@@ -250,6 +269,8 @@ impl SeenAlert {
         let wire: WireAlert<'_> =
             serde_json::from_slice(&self.raw).expect("these bytes were read as an alert before");
         AlertText {
+            unknown: wire.kept(),
+            route_labels: self.route_labels.clone(),
             labels: wire
                 .labels
                 .0
@@ -264,94 +285,97 @@ impl SeenAlert {
     }
 }
 
-fn read_alert(
-    index: usize,
-    mut raw: Bytes,
-    ignore: &BTreeSet<String>,
-    limits: &BodyLimits,
-) -> Result<SeenAlert, String> {
-    let whole = raw.clone();
-    let mut wire: WireAlert<'_> =
-        serde_json::from_slice(&whole).map_err(|error| error.to_string())?;
-    if wire.labels.0.len() > limits.labels {
-        return Err(format!(
-            "{} labels, more than {}: drop some, or raise `limits.labels_per_alert` here",
-            wire.labels.0.len(),
-            limits.labels
-        ));
-    }
-    let annotations = wire.annotations.as_ref().map_or(0, |pairs| pairs.0.len());
-    if whole.len() > limits.alert_bytes || annotations > limits.labels {
-        raw = shorten::shorten(&mut wire, limits);
-    }
-    if raw.len() > limits.alert_bytes {
-        return Err(format!(
-            "{} bytes without the ends of its annotations, more than {}: shorten its labels",
-            raw.len(),
-            limits.alert_bytes
-        ));
-    }
-    let annotations = wire.annotations.unwrap_or_default();
-    let labels = || wire.labels.pairs().filter(|(_, value)| !value.is_empty());
-    if labels().next().is_none() {
-        return Err("no labels: nothing says which alert it is".to_owned());
-    }
-    let starts_at = instant(
-        wire.starts_at
-            .as_ref()
-            .map(Text::as_str)
-            .unwrap_or(ZERO_TIME),
-        "startsAt",
-    )?
-    .ok_or("startsAt is missing or zero")?;
-    let ends_at = instant(
-        wire.ends_at.as_ref().map(Text::as_str).unwrap_or(ZERO_TIME),
-        "endsAt",
-    )?;
-    let ends_at = match wire.status {
-        WireStatus::Firing => None,
-        WireStatus::Resolved => Some(ends_at.ok_or("a resolved alert without endsAt")?),
-    };
-    let kept = labels().filter(|(name, _)| !ignore.contains::<str>(name));
-    Ok(SeenAlert {
-        index,
-        voice: Fingerprint::of_sorted(labels()),
-        identity: Fingerprint::of_sorted(kept),
-        body: body_hash(
-            labels(),
-            annotations.pairs(),
-            wire.generator_url.as_ref().map(Text::as_str),
-        ),
-        starts_at,
-        ends_at: ends_at.map(|end| end.max(starts_at)),
-        expires: None,
-        raw,
-    })
+/// Reads the alerts of one body.
+struct Reader<'a> {
+    ignore: &'a BTreeSet<String>,
+    limits: &'a BodyLimits,
+    route_labels: &'a Labels,
 }
 
-fn body_hash<'a>(
-    labels: impl Iterator<Item = (&'a str, &'a str)>,
-    annotations: impl Iterator<Item = (&'a str, &'a str)>,
-    generator_url: Option<&str>,
-) -> BodyHash {
-    let mut parts: Vec<&[u8]> = Vec::with_capacity(32);
-    let mut push = |pairs: &mut dyn Iterator<Item = (&'a str, &'a str)>| {
-        for (name, value) in pairs {
-            parts.extend([name.as_bytes(), value.as_bytes()]);
+impl Reader<'_> {
+    fn read(&self, index: usize, mut raw: Bytes) -> Result<SeenAlert, String> {
+        let whole = raw.clone();
+        let mut wire: WireAlert<'_> =
+            serde_json::from_slice(&whole).map_err(|error| error.to_string())?;
+        self.fit(&mut wire, &mut raw)?;
+        let labels = || wire.labels.pairs().filter(|(_, value)| !value.is_empty());
+        if labels().next().is_none() {
+            return Err("no labels: nothing says which alert it is".to_owned());
         }
-    };
-    push(&mut { labels });
+        let starts_at =
+            instant(&wire.starts_at, "startsAt")?.ok_or("startsAt is missing or zero")?;
+        let ends_at = instant(&wire.ends_at, "endsAt")?;
+        let ends_at = match wire.status {
+            WireStatus::Firing => None,
+            WireStatus::Resolved => Some(ends_at.ok_or("a resolved alert without endsAt")?),
+        };
+        let kept = labels().filter(|(name, _)| !self.ignore.contains::<str>(name));
+        Ok(SeenAlert {
+            index,
+            voice: Fingerprint::of_sorted(labels()),
+            identity: Fingerprint::of_sorted(kept),
+            body: body_hash(&wire, self.route_labels),
+            starts_at,
+            ends_at: ends_at.map(|end| end.max(starts_at)),
+            expires: None,
+            route_labels: self.route_labels.clone(),
+            raw,
+        })
+    }
+
+    /// Cuts what is too long, and refuses what is so even then.
+    fn fit(&self, wire: &mut WireAlert<'_>, raw: &mut Bytes) -> Result<(), String> {
+        let limits = self.limits;
+        if wire.labels.0.len() > limits.labels {
+            return Err(format!(
+                "{} labels, more than {}: drop some, or raise `limits.labels_per_alert` here",
+                wire.labels.0.len(),
+                limits.labels
+            ));
+        }
+        let annotations = wire.annotations.as_ref().map_or(0, |pairs| pairs.0.len());
+        if raw.len() > limits.alert_bytes || annotations > limits.labels {
+            *raw = shorten::shorten(wire, limits);
+        }
+        if raw.len() > limits.alert_bytes {
+            return Err(format!(
+                "{} bytes without the ends of its annotations, more than {}: shorten its labels",
+                raw.len(),
+                limits.alert_bytes
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn body_hash(wire: &WireAlert<'_>, route_labels: &Labels) -> BodyHash {
+    let mut parts: Vec<&[u8]> = Vec::with_capacity(32);
+    let labels = wire.labels.pairs().filter(|(_, value)| !value.is_empty());
     // A name is never empty, so this cannot be taken for a label.
-    push(&mut std::iter::once(("", "")));
-    push(&mut { annotations });
-    parts.push(generator_url.unwrap_or_default().as_bytes());
+    let between = std::iter::once(("", ""));
+    let annotations = wire.annotations.iter().flat_map(Pairs::pairs);
+    for (name, value) in labels.chain(between).chain(annotations) {
+        parts.extend([name.as_bytes(), value.as_bytes()]);
+    }
+    let generator_url = wire.generator_url.as_ref().map_or("", Text::as_str);
+    parts.push(generator_url.as_bytes());
+    // One part more, and so no text without them; most have none, and keep the hash that they had.
+    let mut beside = Vec::new();
+    if !route_labels.is_empty() || !wire.unknown.is_empty() {
+        let route_labels: Vec<(&str, &str)> = route_labels.iter().collect();
+        beside = serde_json::to_vec(&(route_labels, wire.kept())).expect("JSON serialises");
+    }
+    if !beside.is_empty() {
+        parts.push(&beside);
+    }
     BodyHash::of(&parts)
 }
 
 /// Go's zero time: what Alertmanager sends for "not ended".
 const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 
-fn instant(text: &str, field: &str) -> Result<Option<Timestamp>, String> {
+fn instant(text: &Option<Text<'_>>, field: &str) -> Result<Option<Timestamp>, String> {
+    let text = text.as_ref().map_or(ZERO_TIME, Text::as_str);
     if text.starts_with("0001-01-01T") {
         return Ok(None);
     }
@@ -377,6 +401,8 @@ struct WireBody<'a> {
     #[serde(default)]
     truncated_alerts: u64,
     #[serde(borrow)]
+    route_labels: Option<&'a RawValue>,
+    #[serde(borrow)]
     alerts: Vec<&'a RawValue>,
 }
 
@@ -388,31 +414,9 @@ impl WireBody<'_> {
             group_key: self.group_key.to_string(),
             notification_reason: self.notification_reason.to_string(),
             truncated: self.truncated_alerts,
+            route_labels: alert::route_labels(self.route_labels),
         }
     }
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", expecting = "an alert as a JSON object")]
-struct WireAlert<'a> {
-    status: WireStatus,
-    #[serde(borrow)]
-    labels: Pairs<'a>,
-    #[serde(borrow)]
-    annotations: Option<Pairs<'a>>,
-    #[serde(borrow)]
-    starts_at: Option<Text<'a>>,
-    #[serde(borrow)]
-    ends_at: Option<Text<'a>>,
-    #[serde(borrow, rename = "generatorURL")]
-    generator_url: Option<Text<'a>>,
-}
-
-#[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum WireStatus {
-    Firing,
-    Resolved,
 }
 
 /// Pairs sorted by name; of a name that comes twice the last value holds.

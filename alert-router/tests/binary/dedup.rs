@@ -154,6 +154,35 @@ async fn f23_upstreams_repeat_is_no_news_and_ours_is_marked_as_one() {
 }
 
 #[tokio::test]
+async fn what_two_upstream_groups_agree_on_goes_on_with_their_one_message() {
+    let sink = Sink::start().await;
+    let folder = Folder::with(&config(&sink));
+    let router = folder.start().await;
+    for (id, room) in [("1", "a"), ("2", "b")] {
+        let mut alert = firing(&[("alertname", "A"), ("id", id)]);
+        alert["ticket"] = json!(id);
+        let posted = json!({
+            "version": "4", "routeLabels": {"team": "db", "room": room}, "of_this_body": 1,
+            "alerts": [alert],
+        });
+        assert_eq!(router.post(&posted.to_string()).await.json()["changed"], 1);
+    }
+    sink.until_heard("id", "+2").await;
+    let messages = sink.messages();
+    let told = &messages.last().unwrap().body;
+    assert_eq!(told["alerts"].as_array().unwrap().len(), 2);
+    assert_eq!(told["routeLabels"], json!({"team": "db"}));
+    for alert in told["alerts"].as_array().unwrap() {
+        assert_eq!(alert["ticket"], alert["labels"]["id"]);
+    }
+    assert_eq!(
+        told["of_this_body"],
+        json!(null),
+        "it is said of another body"
+    );
+}
+
+#[tokio::test]
 async fn f24_an_end_that_is_taken_back_at_once_is_no_pair_of_messages() {
     let sink = Sink::start().await;
     let folder = Folder::with(&config(&sink));

@@ -7,6 +7,7 @@ use alert_engine::{Labels, Timestamp};
 use serde::Serialize;
 
 use crate::message::{AlertLine, GroupNews, Message, Reason, Says};
+use crate::webhook::payload::Unknown;
 
 /// The body. Fields stand in the order in which Alertmanager writes them.
 #[derive(Debug, Serialize)]
@@ -44,6 +45,8 @@ struct Alert<'a> {
     #[serde(rename = "generatorURL")]
     generator_url: &'a str,
     fingerprint: String,
+    #[serde(flatten)]
+    unknown: Option<&'a Unknown>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -90,7 +93,7 @@ impl<'a> Body<'a> {
             notification_reason: first.map_or("", |news| reason(news.reason)),
             common_labels: common(|news| &news.common_labels),
             common_annotations: common(|news| &news.common_annotations),
-            route_labels: Pairs::new(),
+            route_labels: route_labels(news),
             external_url: first.map_or("", |news| &news.external_url),
             version: "4",
             group_key: group_key(&group_labels),
@@ -112,6 +115,7 @@ impl<'a> Body<'a> {
             starts_at: rfc3339(message.created),
             ends_at: NO_END.to_owned(),
             generator_url: "",
+            unknown: None,
         };
         Self {
             receiver: &message.receiver,
@@ -144,8 +148,21 @@ impl<'a> Alert<'a> {
             ends_at: alert.ends_at.map_or_else(|| NO_END.to_owned(), rfc3339),
             generator_url: &alert.generator_url,
             fingerprint: alert.fingerprint.to_string(),
+            unknown: Some(&alert.unknown),
         }
     }
+}
+
+/// The labels of upstream's routes on which all alerts agree: they may have come by several.
+fn route_labels(news: &[GroupNews]) -> Pairs<'_> {
+    let mut all = news.iter().flat_map(|news| &news.alerts);
+    let mut shared = all
+        .next()
+        .map_or_else(Pairs::new, |alert| pairs(&alert.route_labels));
+    for alert in all {
+        shared.retain(|name, value| alert.route_labels.get(name) == Some(*value));
+    }
+    shared
 }
 
 fn pairs(labels: &Labels) -> Pairs<'_> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alert_engine::{DeliveryId, Fingerprint, GroupId, Labels, Timestamp};
 use reqwest::Url;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::config::Trust;
@@ -73,6 +73,8 @@ fn told(recorded: &Value) -> Message {
             starts_at: time(&value["startsAt"]),
             ends_at: resolved.then(|| time(&value["endsAt"])),
             generator_url: value["generatorURL"].as_str().unwrap().to_owned(),
+            route_labels: labels(&recorded["routeLabels"]),
+            unknown: Default::default(),
             reopened: 0,
             stale: false,
         }
@@ -127,9 +129,8 @@ fn in_millis(mut body: Value) -> Value {
             alert[field] = at.to_string().into();
         }
     }
-    // The route's matchers and labels are its own.
+    // The route's matchers are its own.
     body["groupKey"] = Value::Null;
-    body["routeLabels"] = Value::Null;
     body
 }
 
@@ -150,6 +151,22 @@ fn a_body_says_what_alertmanager_0_34_would_say() {
         }
     }
     assert_eq!(checked, 14);
+}
+
+#[test]
+fn what_came_beside_the_known_fields_goes_on() {
+    let mut message = samples::group(Reason::NewAlerts);
+    let Says::Group(news) = &mut message.says else {
+        panic!("news of a group");
+    };
+    for (n, alert) in news.alerts.iter_mut().enumerate() {
+        let route = n.to_string();
+        alert.route_labels = Labels::from_iter([("team", "db"), ("route", &*route)]);
+        alert.unknown.insert("ticket".into(), json!({ "id": n }));
+    }
+    let body = body(&message, 0);
+    assert_eq!(body["routeLabels"], json!({"team": "db"}), "what all share");
+    assert_eq!(body["alerts"][1]["ticket"], json!({"id": 1}));
 }
 
 #[test]

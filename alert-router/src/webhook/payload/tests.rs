@@ -79,6 +79,60 @@ fn takes_a_body_of_the_future_with_unknown_fields() {
     assert_eq!(batch.alerts.len(), 1);
 }
 
+/// An alert with these fields beside those that it needs.
+fn with(fields: &str) -> String {
+    ONE.replace("{\"status\"", &format!("{{{fields},\"status\""))
+}
+
+#[test]
+fn unknown_fields_of_an_alert_are_kept_as_far_as_there_is_room() {
+    let deep = "[".repeat(1_000) + &"]".repeat(1_000);
+    let long = "x".repeat(5_000);
+    let fields =
+        format!(r#""fingerprint":"0","a":{{"b":[1,null]}},"c":"{long}","d":{deep},"e":1.5"#);
+    let batch = read(&body(&with(&fields))).unwrap();
+    assert_eq!(batch.refused, []);
+    let kept = serde_json::json!({"a": {"b": [1, null]}, "e": 1.5});
+    assert_eq!(
+        serde_json::Value::from(batch.alerts[0].text().unknown),
+        kept
+    );
+    let twice = read(&body(&with(r#""startsAt":"2026-11-24T00:00:00Z""#))).unwrap();
+    assert!(twice.refused[0].why.contains("duplicate field `startsAt`"));
+}
+
+#[test]
+fn what_is_kept_beside_the_known_fields_is_part_of_the_text() {
+    let hash = |body: Bytes| read(&body).unwrap().alerts[0].body;
+    let routed = |labels: &str| {
+        let body = format!(r#"{{"version":"4","routeLabels":{labels},"alerts":[{ONE}]}}"#);
+        hash(body.into())
+    };
+    let plain = hash(body(ONE));
+    for nothing in ["{}", "null", "7", r#"{"a":1}"#] {
+        assert_eq!(routed(nothing), plain, "{nothing}");
+    }
+    let others = [
+        routed(r#"{"team":"db"}"#),
+        routed(r#"{"team":"web"}"#),
+        hash(body(&with(r#""x":1"#))),
+        hash(body(&with(r#""x":2"#))),
+    ];
+    let different: BTreeSet<BodyHash> = others.into_iter().chain([plain]).collect();
+    assert_eq!(different.len(), 5);
+}
+
+#[test]
+fn labels_of_the_route_go_with_each_alert() {
+    let long = "x".repeat(5_000);
+    let labels = format!(r#"{{"team":"db","long":"{long}"}}"#);
+    let body = format!(r#"{{"version":"4","routeLabels":{labels},"alerts":[{ONE}]}}"#);
+    let batch = read(&body.into()).unwrap();
+    let expected = Labels::from_iter([("team", "db")]);
+    assert_eq!(batch.envelope.route_labels, expected);
+    assert_eq!(batch.alerts[0].text().route_labels, expected);
+}
+
 #[test]
 fn one_odd_alert_does_not_cost_the_others() {
     let odd = [
