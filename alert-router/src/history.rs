@@ -5,7 +5,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alert_engine::{AlertKey, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,8 @@ use crate::store::{DocKey, Record};
 const MAX_ALERTS: usize = 500;
 /// Bytes of a text that comes from outside.
 const MAX_TEXT_BYTES: usize = 512;
+/// Reasons of upstream in one record: Alertmanager has five.
+const MAX_REASONS: usize = 8;
 /// Events of one record.
 const MAX_EVENTS: usize = 64;
 
@@ -142,6 +144,9 @@ pub struct Observed {
     /// Changed a text, a start or an end.
     #[serde(default, skip_serializing_if = "Alerts::is_empty")]
     pub edited: Alerts,
+    /// Why upstream spoke, in Alertmanager's words: more than one if several bodies came together.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub upstream: BTreeSet<String>,
 }
 
 /// Which alerts: fingerprints by source.
@@ -265,8 +270,8 @@ impl Event {
             | Self::GaveUp { delivery, .. }
             | Self::Late { delivery }
             | Self::Dropped { delivery } => delivery.cut(),
-            Self::Observed(_)
-            | Self::Moved { .. }
+            Self::Observed(observed) => observed.cut(),
+            Self::Moved { .. }
             | Self::Joined { .. }
             | Self::Departed { .. }
             | Self::Config { .. }
@@ -289,6 +294,11 @@ impl Observed {
             &self.edited,
         ]
         .into_iter()
+    }
+
+    fn cut(&mut self) {
+        let reasons = std::mem::take(&mut self.upstream).into_iter();
+        self.upstream = reasons.take(MAX_REASONS).map(cut).collect();
     }
 }
 

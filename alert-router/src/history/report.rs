@@ -1,7 +1,7 @@
 //! What the engine reports, as events. Apart from the stored types, because those may not follow
 //! when the engine changes its words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alert_engine::{
     AlertKey, Became, Change, ConfigHash, DeliveryId, GroupId, LaneKey, Note, Record, Verdict,
@@ -27,9 +27,12 @@ pub struct Carried {
 }
 
 impl Event {
-    /// Observations changed alerts; `None` if there are none.
+    /// Observations changed alerts; `None` if there are none. `upstream`: why upstream spoke.
     #[must_use]
-    pub fn observed(changes: &BTreeMap<AlertKey, Change>) -> Option<Self> {
+    pub fn observed(
+        changes: &BTreeMap<AlertKey, Change>,
+        upstream: &BTreeSet<&str>,
+    ) -> Option<Self> {
         let that = |wanted: Change| {
             let fitting = changes.iter().filter(move |(_, change)| **change == wanted);
             fitting.map(|(alert, _)| alert).collect()
@@ -40,6 +43,7 @@ impl Event {
             doubted: that(Change::Doubted),
             reopened: that(Change::Reopened),
             edited: that(Change::Detail),
+            upstream: upstream.iter().copied().map(str::to_owned).collect(),
         };
         (!changes.is_empty()).then_some(Self::Observed(observed))
     }
@@ -254,7 +258,7 @@ mod tests {
 
     #[test]
     fn alerts_are_listed_by_what_happened_to_them() {
-        assert_eq!(Event::observed(&BTreeMap::new()), None);
+        assert_eq!(Event::observed(&BTreeMap::new(), &BTreeSet::new()), None);
         let changes = BTreeMap::from([
             (alert(1), Change::Began),
             (alert(2), Change::Detail),
@@ -263,9 +267,12 @@ mod tests {
         let observed = Observed {
             began: [alert(1), alert(3)].iter().collect(),
             edited: [alert(2)].iter().collect(),
+            upstream: BTreeSet::from(["new alerts added".to_owned()]),
             ..Observed::default()
         };
-        assert_eq!(Event::observed(&changes), Some(Event::Observed(observed)));
+        let upstream = BTreeSet::from(["new alerts added"]);
+        let event = Event::observed(&changes, &upstream);
+        assert_eq!(event, Some(Event::Observed(observed)));
     }
 
     #[test]

@@ -118,6 +118,7 @@ fn every_event_is_in_the_description_of_the_api_and_no_other() {
         doubted: all(),
         reopened: all(),
         edited: all(),
+        upstream: BTreeSet::from(["first notification".to_owned()]),
     };
     let id = DeliveryId([5; 16]);
     let carried = Carried {

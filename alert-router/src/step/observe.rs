@@ -30,6 +30,8 @@ pub(super) struct Request {
 pub(super) struct Seen<'a> {
     pub(super) observation: Observation,
     alert: &'a SeenAlert,
+    /// Why upstream spoke, if it says so.
+    reason: &'a str,
     pub(super) routed: Arc<Routed>,
     pub(super) homes: Vec<GroupId>,
 }
@@ -138,7 +140,8 @@ impl Step {
 
     fn route<'a>(&mut self, plan: &Plan, waiting: &'a [Request]) -> Vec<Vec<Seen<'a>>> {
         let routing = &mut self.routing;
-        let mut one = |source: &SourceName, alert: &'a SeenAlert| {
+        let mut one = |request: &'a Request, alert: &'a SeenAlert| {
+            let source = &request.source;
             let routed = routing.route(plan, source, alert);
             let says = match alert.ends_at {
                 None => Says::Firing {
@@ -161,19 +164,14 @@ impl Step {
             Seen {
                 observation,
                 alert,
+                reason: &request.batch.envelope.notification_reason,
                 routed,
                 homes: Vec::new(),
             }
         };
         waiting
             .iter()
-            .map(|r| {
-                r.batch
-                    .alerts
-                    .iter()
-                    .map(|alert| one(&r.source, alert))
-                    .collect()
-            })
+            .map(|r| r.batch.alerts.iter().map(|alert| one(r, alert)).collect())
             .collect()
     }
 
@@ -204,19 +202,21 @@ enum Effect {
 struct Work<'a> {
     world: World<'a>,
     groups: BTreeMap<GroupId, Held>,
-    changed: BTreeMap<GroupId, Changed>,
+    changed: BTreeMap<GroupId, Changed<'a>>,
     moves: Moves,
 }
 
 /// What is to be written with a changed group.
 #[derive(Default)]
-struct Changed {
+struct Changed<'a> {
     writes: Vec<Write>,
     alerts: BTreeMap<AlertKey, Change>,
+    /// Why upstream spoke.
+    reasons: BTreeSet<&'a str>,
 }
 
-impl Work<'_> {
-    fn observe(&mut self, seen: &Seen<'_>, rests_on: &mut BTreeSet<GroupId>) -> Effect {
+impl<'a> Work<'a> {
+    fn observe(&mut self, seen: &Seen<'a>, rests_on: &mut BTreeSet<GroupId>) -> Effect {
         let mut effect = Effect::Unchanged;
         let held_up = self.move_home(seen, rests_on);
         let routed = seen.routed.groups.iter().filter(|_| !held_up);
@@ -259,7 +259,7 @@ impl Work<'_> {
         &mut self,
         id: GroupId,
         routed: Option<&RoutedGroup>,
-        seen: &Seen<'_>,
+        seen: &Seen<'a>,
         rests_on: &mut BTreeSet<GroupId>,
     ) -> Effect {
         match routed {
@@ -297,13 +297,16 @@ impl Work<'_> {
                     .writes
                     .extend(text_is_new.then(|| bodies::keep(seen.alert, now)));
                 changed.alerts.insert(seen.observation.key.clone(), change);
+                changed
+                    .reasons
+                    .extend((!seen.reason.is_empty()).then_some(seen.reason));
                 Effect::Changed
             }
             Observed::Refused(_) => Effect::Refused,
         }
     }
 
-    fn touch(&mut self, id: GroupId, rests_on: &mut BTreeSet<GroupId>) -> &mut Changed {
+    fn touch(&mut self, id: GroupId, rests_on: &mut BTreeSet<GroupId>) -> &mut Changed<'a> {
         rests_on.insert(id);
         self.changed.entry(id).or_default()
     }
@@ -323,7 +326,7 @@ impl Work<'_> {
                 continue;
             };
             let mut events = world.notes(&mut held.group);
-            events.splice(..0, Event::observed(&with.alerts));
+            events.splice(..0, Event::observed(&with.alerts, &with.reasons));
             events.splice(..0, moves.take(id));
             let wake_at = world.wake(&held.group);
             changes.groups.insert(

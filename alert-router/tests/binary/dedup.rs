@@ -163,7 +163,7 @@ async fn what_two_upstream_groups_agree_on_goes_on_with_their_one_message() {
         alert["ticket"] = json!(id);
         let posted = json!({
             "version": "4", "routeLabels": {"team": "db", "room": room}, "of_this_body": 1,
-            "alerts": [alert],
+            "notification_reason": "new alerts added", "alerts": [alert],
         });
         assert_eq!(router.post(&posted.to_string()).await.json()["changed"], 1);
     }
