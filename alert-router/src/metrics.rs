@@ -35,15 +35,18 @@ pub enum RequestOutcome {
     Rejected,
     /// Wrong or no credential: 401.
     Unauthorized,
+    /// More than the source's limit: 503.
+    Limited,
     /// Worth a retry: 503.
     Unavailable,
 }
 
 impl RequestOutcome {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::Accepted,
         Self::Rejected,
         Self::Unauthorized,
+        Self::Limited,
         Self::Unavailable,
     ];
 
@@ -52,6 +55,7 @@ impl RequestOutcome {
             Self::Accepted => "accepted",
             Self::Rejected => "rejected",
             Self::Unauthorized => "unauthorized",
+            Self::Limited => "limited",
             Self::Unavailable => "unavailable",
         }
     }
@@ -142,6 +146,8 @@ metrics! {
         "Always 1; the version is the label.";
     webhook_requests: IntCounterVec = "alert_router_webhook_requests_total", ["outcome"],
         "Webhook requests by how they ended.";
+    webhook_limited: IntCounterVec = "alert_router_webhook_limited_total", ["source"],
+        "Webhook requests beyond the `rate_limit` of their source.";
     webhook_seconds: Histogram = "alert_router_webhook_duration_seconds", [] in ANSWER_SECONDS,
         "Time from the last byte of a webhook request to its answer.";
     alerts_received: IntCounterVec = "alert_router_alerts_received_total", ["source", "status"],

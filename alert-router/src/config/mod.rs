@@ -41,7 +41,7 @@ pub use receiver::{Channel, Fallback, Integration, Receiver};
 pub use secret::{Secret, SecretUrl};
 pub use server::{Limits, StorePlace};
 pub use smtp::{Smarthost, SmtpAuth, SmtpLimit, SmtpTls, Trust};
-pub use source::{Credential, Source};
+pub use source::{Credential, RateLimit, Source};
 pub use webhook::{HttpAuth, Webhook};
 pub use wecom::{AppFormat, BotFormat, MentionWhen, People, WECOM_API, WecomApp, WecomBot};
 

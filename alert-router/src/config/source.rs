@@ -27,6 +27,17 @@ pub struct Source {
     /// Age at which an alert that is no longer spoken of is closed; by default the larger of twice
     /// the `repeat_interval` and 130 h.
     pub stale_after: Option<Duration>,
+    /// How many requests it may send; `None`: as many as the server takes.
+    pub rate_limit: Option<RateLimit>,
+}
+
+/// How many requests a source may send: a burst of so many, and on average so many `per`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// At least one.
+    pub requests: u32,
+    /// In which time.
+    pub per: Duration,
 }
 
 /// What a request must show.
@@ -51,6 +62,7 @@ pub(super) static PLAIN: Source = Source {
     doubt: None,
     silent_after: None,
     stale_after: None,
+    rate_limit: None,
 };
 
 /// What to do about a credential that is a key without a value.
@@ -67,6 +79,7 @@ impl Source {
         let doubt = f.read("doubt", Node::duration);
         let silent_after = f.read("silent_after", Node::interval);
         let stale_after = f.read("stale_after", Node::interval);
+        let rate_limit = f.read("rate_limit", |n| n.fields(RateLimit::read));
         Some(Self {
             credential,
             ignore_labels: ignore_labels.into_iter().collect(),
@@ -74,6 +87,26 @@ impl Source {
             doubt,
             silent_after,
             stale_after,
+            rate_limit,
+        })
+    }
+}
+
+impl RateLimit {
+    /// Whoever is over a limit waits for at most its span, and a page should not wait for longer
+    /// than an hour.
+    fn read(f: &mut Fields<'_>) -> Option<Self> {
+        const LONGEST: Duration = Duration::from_secs(3600);
+        let requests = f.given("requests", |n| n.number(1, 100_000));
+        let requests = requests.required(f, "requests", "say how many");
+        let per = f.given("per", Node::interval);
+        let per = per.required(f, "per", "say in how long, such as 1s");
+        if per.is_some_and(|per| per > LONGEST) {
+            f.error_at("per", ("it is longer than an hour", "write at most 1h"));
+        }
+        Some(Self {
+            requests: u32::try_from(requests?).ok()?,
+            per: per?,
         })
     }
 }

@@ -2,6 +2,7 @@
 //! durable; whatever a retry can mend is a 503, because Alertmanager retries nothing else.
 
 pub(crate) mod auth;
+mod pace;
 pub mod payload;
 mod replay;
 mod sources;
@@ -78,6 +79,8 @@ enum Refusal {
     /// Under a name that is not ours, where no credential is asked for.
     Strange,
     UnknownSource(String),
+    /// More than the source's `rate_limit`; it may come again after so long.
+    Limited(Duration),
     Rejected(Rejection),
     TooSlow,
     /// The connection broke, or what comes is no HTTP.
@@ -126,6 +129,7 @@ async fn post(
         Err(
             Refusal::Rejected(_) | Refusal::UnknownSource(_) | Refusal::Foreign | Refusal::Strange,
         ) => RequestOutcome::Rejected,
+        Err(Refusal::Limited(_)) => RequestOutcome::Limited,
         Err(Refusal::TooSlow | Refusal::BrokeOff | Refusal::Unavailable(_)) => {
             RequestOutcome::Unavailable
         }
@@ -156,6 +160,15 @@ async fn take(
         .sources
         .admit(plan.config(), source)
         .map_err(Refusal::UnknownSource)?;
+    let paced = intake
+        .sources
+        .pace(plan.config(), source, intake.clock.now());
+    paced.map_err(|wait| {
+        let limited = &intake.metrics.webhook_limited;
+        let shown = plan.config().shown(source);
+        limited.with_label_values(&[shown.as_str()]).inc();
+        Refusal::Limited(wait)
+    })?;
     let settings = plan.config().source(source);
     let limits = plan.body_limits();
     let body = read(intake, body, limits.body_bytes).await?;
@@ -285,6 +298,13 @@ impl From<Busy> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
+        let again = match &self {
+            Self::Limited(wait) => Some(*wait),
+            Self::Unauthorized | Self::Foreign | Self::Strange | Self::UnknownSource(_) => None,
+            Self::Rejected(_) | Self::TooSlow | Self::BrokeOff | Self::Unavailable(_) => None,
+        };
+        // In whole seconds, rounded up. Alertmanager does not read it, others do.
+        let again = again.map(|wait| wait.as_millis().div_ceil(1000).to_string());
         let (code, status, error) = match self {
             Self::Unauthorized => (
                 StatusCode::UNAUTHORIZED,
@@ -295,6 +315,11 @@ impl IntoResponse for Refusal {
             Self::Strange => (StatusCode::MISDIRECTED_REQUEST, "rejected", auth::STRANGE.to_owned()),
             Self::UnknownSource(why) => (StatusCode::NOT_FOUND, "rejected", why),
             Self::Rejected(rejection) => (rejection_code(&rejection), "rejected", rejection.to_string()),
+            Self::Limited(wait) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                format!("more than this source's `rate_limit`; try again in {wait:?}"),
+            ),
             Self::TooSlow => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
@@ -314,7 +339,12 @@ impl IntoResponse for Refusal {
             unchanged: 0,
             refused: Vec::new(),
         };
-        (code, Json(answer)).into_response()
+        (
+            code,
+            again.map(|wait| [(header::RETRY_AFTER, wait)]),
+            Json(answer),
+        )
+            .into_response()
     }
 }
 

@@ -62,9 +62,12 @@ impl Refusal {
         match self {
             Self::Unavailable(why) | Self::UnknownSource(why) => why,
             Self::Rejected(rejection) => rejection.to_string(),
-            Self::Unauthorized | Self::Foreign | Self::Strange | Self::TooSlow | Self::BrokeOff => {
-                "the intake refused it".to_owned()
-            }
+            Self::Unauthorized
+            | Self::Foreign
+            | Self::Strange
+            | Self::Limited(_)
+            | Self::TooSlow
+            | Self::BrokeOff => "the intake refused it".to_owned(),
         }
     }
 }

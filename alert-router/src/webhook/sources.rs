@@ -1,11 +1,13 @@
 //! Which source names are taken from URLs: those of the config, and a bounded number of others, so
 //! that nobody fills the metrics and the store with names.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use alert_engine::SourceName;
+use alert_engine::{SourceName, Timestamp};
 
+use super::pace::Pace;
 use crate::config::Config;
 
 /// Names that the config does not list.
@@ -15,7 +17,11 @@ const NAME: usize = 64;
 
 /// The names that came without being listed. Clones share them.
 #[derive(Clone, Default)]
-pub struct KnownSources(Arc<Mutex<BTreeSet<SourceName>>>);
+pub struct KnownSources {
+    unlisted: Arc<Mutex<BTreeSet<SourceName>>>,
+    /// Of those with a limit, which the config lists.
+    paces: Arc<Mutex<BTreeMap<SourceName, Pace>>>,
+}
 
 impl KnownSources {
     /// Lets a source in, or says what to do.
@@ -36,7 +42,7 @@ impl KnownSources {
                 "the source alert-router is this server itself: choose another name".to_owned(),
             );
         }
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.unlisted.lock().unwrap_or_else(PoisonError::into_inner);
         if !known.contains(source) && known.len() >= UNLISTED {
             return Err(format!(
                 "{UNLISTED} unlisted sources post here already: list {name} under `sources`"
@@ -44,6 +50,22 @@ impl KnownSources {
         }
         known.insert(source.clone());
         Ok(())
+    }
+
+    /// Counts a request of a source that has a limit, or says how long it is to wait. A source and
+    /// what it was formerly share one limit.
+    pub(super) fn pace(
+        &self,
+        config: &Config,
+        source: &SourceName,
+        now: Timestamp,
+    ) -> Result<(), Duration> {
+        let Some(limit) = config.source(source).rate_limit else {
+            return Ok(());
+        };
+        let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
+        let pace = paces.entry(config.identity(source).clone());
+        pace.or_insert_with(|| Pace::begin(now)).admit(limit, now)
     }
 }
 

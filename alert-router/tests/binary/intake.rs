@@ -242,3 +242,42 @@ fn peak_mib(router: &Router) -> u64 {
         .and_then(|kib| kib.parse::<u64>().ok());
     kib.expect("a number") >> 10
 }
+
+#[tokio::test]
+async fn a_source_beyond_its_limit_is_told_to_come_again_and_costs_no_other() {
+    let folder = Folder::with(
+        "route: {receiver: page}\n\
+         receivers: [{name: page, inbox_configs: [{}]}]\n\
+         sources: {prod: {bearer_token: t0ken, rate_limit: {requests: 2, per: 1h}, formerly: [default]}}\n",
+    );
+    let router = folder.start().await;
+    let alert = body(&[firing(&[("alertname", "A")])]);
+    let post = async |path: &str, token: &str| {
+        let token = format!("Bearer {token}");
+        let headers = [("Authorization", token.as_str())];
+        let answer = router.call("POST", path, &headers, alert.as_bytes()).await;
+        answer.expect("it answers")
+    };
+    assert_eq!(post("/webhook/prod", "wrong").await.status, 401);
+    assert_eq!(post("/webhook/prod", "t0ken").await.status, 200);
+    assert_eq!(post("/webhook", "t0ken").await.status, 200, "formerly");
+    for path in ["/webhook/prod", "/webhook"] {
+        let limited = post(path, "t0ken").await;
+        assert_eq!(limited.status, 503, "{limited:?}");
+        assert!(limited.body.contains("rate_limit"), "{limited:?}");
+        let head = limited.head.to_ascii_lowercase();
+        let wait = head.split("retry-after: ").nth(1).expect("how long");
+        let wait: u64 = wait.lines().next().unwrap().parse().unwrap();
+        assert!((1..=1800).contains(&wait), "{head}");
+    }
+    assert_eq!(post("/webhook/other", "").await.status, 200);
+    for (series, count) in [
+        ("webhook_requests_total{outcome=\"limited\"}", 2.0),
+        ("webhook_limited_total{source=\"prod\"}", 2.0),
+    ] {
+        assert_eq!(
+            router.metric(&format!("alert_router_{series}")).await,
+            count
+        );
+    }
+}
