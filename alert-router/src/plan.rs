@@ -271,6 +271,7 @@ impl PolicyBuilder<'_> {
         let mut policy = self.policy(timers.group_interval, timers.repeat_interval);
         policy.group_wait = timers.group_wait(timers.timing(true));
         policy.timing = timers.timing;
+        policy.repeat_interval_max = timers.repeat_interval_max;
         let mut outlets = BTreeMap::new();
         self.add(&route.receiver, Opens::AtOnce, &mut policy, &mut outlets);
         RoutePlan { policy, outlets }

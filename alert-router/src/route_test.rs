@@ -119,10 +119,14 @@ fn then(timers: &Timers) -> String {
         Some(Timing::Settled) | None => "news at most every",
         Some(Timing::Ticking) => "news at each tick of",
     };
+    let grows = timers.repeat_interval_max;
+    let grows = grows.filter(|most| *most > timers.repeat_interval);
+    let grows = grows.map(|most| format!(", later each time, up to {}", show_duration(most)));
     format!(
-        "{news} {}, again if unchanged after {}",
+        "{news} {}, again if unchanged after {}{}",
         show_duration(timers.group_interval),
         show_duration(timers.repeat_interval),
+        grows.unwrap_or_default(),
     )
 }
 

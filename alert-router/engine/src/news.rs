@@ -32,6 +32,8 @@ pub(crate) struct News {
     pub(crate) facts: Facts,
     pub(crate) lines: Vec<Line>,
     pub(crate) muted: u32,
+    /// Since when the newest of what stands is known.
+    newest: Option<Timestamp>,
     /// Since when the oldest of it is unsaid.
     first: Option<Timestamp>,
     /// Since when something is owed that has ended: that is due at once.
@@ -108,6 +110,7 @@ impl News {
         }
         if heard == Some(Heard::Sure) {
             self.facts.standing |= ear != Ear::Ends;
+            self.newest = self.newest.max(Some(since_known_to(lane, id, episode)));
             self.say(LineKind::Firing, id, episode);
             return;
         }
@@ -201,7 +204,10 @@ impl Group {
         let rhythm = Rhythm::of(&self.state, ctx.policy);
         let opens = match news.opens_at(lane, ear, &rhythm) {
             Some(at) => at,
-            None => rhythm.repeats_at(lane.last.unwrap_or(self.state.birth)),
+            None => {
+                let birth = self.state.birth;
+                rhythm.repeats_at(lane.last.unwrap_or(birth), news.newest.unwrap_or(birth))
+            }
         };
         let mut alerts = news
             .lines
@@ -268,7 +274,7 @@ impl Group {
 }
 
 /// Since when an episode is news to a lane: not before the lane was there, unless it is owed.
-fn since_known_to(lane: &Lane, id: EpisodeId, episode: &Episode) -> Timestamp {
+pub(crate) fn since_known_to(lane: &Lane, id: EpisodeId, episode: &Episode) -> Timestamp {
     let known = episode.since.max(lane.opened.unwrap_or(Timestamp::MIN));
     lane.owed.get(&id).map_or(known, |owed| known.min(*owed))
 }

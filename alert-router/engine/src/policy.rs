@@ -20,6 +20,8 @@ pub struct Policy {
     pub group_interval: Duration,
     /// When an unchanged group is told again. Default 4 h.
     pub repeat_interval: Duration,
+    /// Up to which that grows with the age of what is told; `None`: it stays the same.
+    pub repeat_interval_max: Option<Duration>,
     /// Which rhythm; `None`: by how the group was opened.
     pub timing: Option<Timing>,
     /// When the end of a muted alert is told; `None`: by what mutes it.
@@ -39,6 +41,7 @@ impl Default for Policy {
             group_wait: Duration::from_secs(5),
             group_interval: 5 * MINUTE,
             repeat_interval: 4 * HOUR,
+            repeat_interval_max: None,
             timing: None,
             resolved_when_muted: None,
             ttl: 4 * HOUR,

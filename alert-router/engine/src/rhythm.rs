@@ -44,13 +44,21 @@ impl<'a> Rhythm<'a> {
         }
     }
 
-    /// When what was last said at `last`, and is unchanged, is said again.
-    pub(crate) fn repeats_at(&self, last: Timestamp) -> Timestamp {
-        let due = last + self.policy.repeat_interval;
+    /// When what was last said at `last`, and is unchanged since `since`, is said again.
+    pub(crate) fn repeats_at(&self, last: Timestamp, since: Timestamp) -> Timestamp {
+        let due = last + self.pause(last.since(since));
         match self.timing {
             Timing::Ticking => self.tick_from(due),
             Timing::Settled => due,
         }
+    }
+
+    /// How long what was `age` old when it was last said stays unsaid: as long again, so that each
+    /// reminder comes at twice the age of the one before. Nothing has to be counted for that.
+    fn pause(&self, age: Duration) -> Duration {
+        let shortest = self.policy.repeat_interval;
+        let longest = self.policy.repeat_interval_max.unwrap_or(shortest);
+        age.clamp(shortest, longest.max(shortest))
     }
 
     /// The first tick that is not earlier than `from`.
@@ -59,5 +67,40 @@ impl<'a> Rhythm<'a> {
         let ticks = from.since(self.first_tick).as_millis().div_ceil(interval);
         let passed = u64::try_from(ticks * interval).unwrap_or(u64::MAX);
         self.first_tick + Duration::from_millis(passed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_pause_is_bounded_and_grows_with_age(
+            shortest in 1u64..100,
+            longest in proptest::option::of(0u64..1_000),
+            (younger, older) in (0u64..2_000, 0u64..2_000),
+        ) {
+            let seconds = Duration::from_secs;
+            let policy = Policy {
+                repeat_interval: seconds(shortest),
+                repeat_interval_max: longest.map(seconds),
+                ..Policy::default()
+            };
+            let rhythm = Rhythm {
+                policy: &policy,
+                timing: Timing::Settled,
+                first_tick: Timestamp::MIN,
+            };
+            let pause = rhythm.pause(seconds(younger));
+            let most = longest.unwrap_or(shortest).max(shortest);
+            prop_assert!(pause >= seconds(shortest) && pause <= seconds(most));
+            if (shortest..=most).contains(&younger) {
+                prop_assert_eq!(pause, seconds(younger), "as long again as it is old");
+            }
+            prop_assert!(rhythm.pause(seconds(younger + older)) >= pause);
+        }
     }
 }

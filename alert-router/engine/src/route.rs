@@ -27,6 +27,8 @@ pub struct RouteSpec {
     pub group_interval: Option<Duration>,
     /// When unchanged news is told again; default 4 h.
     pub repeat_interval: Option<Duration>,
+    /// Up to which that grows with age; by default it does not.
+    pub repeat_interval_max: Option<Duration>,
     /// In which rhythm its groups speak.
     pub timing: Option<Timing>,
     /// Narrower routes, asked in order.
@@ -74,6 +76,8 @@ pub struct Timers {
     pub group_interval: Duration,
     /// When unchanged news is told again.
     pub repeat_interval: Duration,
+    /// Up to which that grows with age.
+    pub repeat_interval_max: Option<Duration>,
     /// The rhythm, if the file says so: the default depends on where a group's first alert came in.
     pub timing: Option<Timing>,
 }
@@ -234,6 +238,7 @@ impl Inherited {
                 group_wait: None,
                 group_interval: Duration::from_secs(5 * 60),
                 repeat_interval: Duration::from_secs(4 * 3600),
+                repeat_interval_max: None,
                 timing: None,
             },
         }
@@ -257,6 +262,7 @@ impl Inherited {
         timers.group_wait = spec.group_wait.or(timers.group_wait);
         timers.group_interval = spec.group_interval.unwrap_or(timers.group_interval);
         timers.repeat_interval = spec.repeat_interval.unwrap_or(timers.repeat_interval);
+        timers.repeat_interval_max = spec.repeat_interval_max.or(timers.repeat_interval_max);
         timers.timing = spec.timing.or(timers.timing);
         own
     }

@@ -10,7 +10,7 @@ use crate::group::{Group, Wake, WakeReason};
 use crate::id::{AlertKey, LaneKey};
 use crate::lane::{Heard, Lane};
 use crate::mute::{Mute, MutedBy};
-use crate::news::Ear;
+use crate::news::{Ear, since_known_to};
 use crate::policy::{Opens, WhenMuted};
 use crate::rhythm::Rhythm;
 use crate::time::Timestamp;
@@ -116,7 +116,8 @@ impl Group {
             Phase::Firing if !hears_news => None,
             Phase::Firing if heard == Some(&Heard::Sure) => {
                 let rhythm = Rhythm::of(&self.state, ctx.policy);
-                let repeats = rhythm.repeats_at(lane.last.unwrap_or(self.state.birth));
+                let last = lane.last.unwrap_or(self.state.birth);
+                let repeats = rhythm.repeats_at(last, since_known_to(lane, id, episode));
                 Some(repeats.max(may_end))
             }
             Phase::Firing => Some(may_end),

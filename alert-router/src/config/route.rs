@@ -21,6 +21,7 @@ pub(super) fn read(node: &Node<'_>, names: &Names) -> Option<RouteSpec> {
         let group_wait = f.read("group_wait", Node::duration);
         let group_interval = f.read("group_interval", Node::interval);
         let repeat_interval = f.read("repeat_interval", Node::interval);
+        let repeat_interval_max = f.read("repeat_interval_max", Node::interval);
         let timing = f.read("timing", |n| n.choice(TIMINGS));
         let fix = "remove it: time intervals come with a later version";
         f.refuse(&["mute_time_intervals", "active_time_intervals"], fix);
@@ -34,6 +35,13 @@ pub(super) fn read(node: &Node<'_>, names: &Names) -> Option<RouteSpec> {
                 (what, "messages stay group_interval apart: make it longer"),
             );
         }
+        if let (Some(repeat), Some(most)) = (repeat_interval, repeat_interval_max)
+            && most < repeat
+        {
+            let what = "repeat_interval_max is shorter than repeat_interval";
+            let fix = "the interval grows from the one to the other: make it longer, or remove it";
+            f.error_at("repeat_interval_max", (what, fix));
+        }
         Some(RouteSpec {
             receiver,
             matchers,
@@ -42,6 +50,7 @@ pub(super) fn read(node: &Node<'_>, names: &Names) -> Option<RouteSpec> {
             group_wait,
             group_interval,
             repeat_interval,
+            repeat_interval_max,
             timing,
             routes: below.iter().filter_map(|n| read(n, names)).collect(),
         })

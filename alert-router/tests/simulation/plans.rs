@@ -101,7 +101,7 @@ fn config(variant: usize) -> Config {
     }
     let text = format!(
         "route: {{receiver: {team}, group_by: {group_by}, group_wait: 5s, group_interval: 1m, \
-         repeat_interval: 1h, {routes}}}\n\
+         repeat_interval: 1h, repeat_interval_max: 6h, {routes}}}\n\
          operators: ops\n\
          limits: {{missed_ttl: 1000h}}\n\
          sources: {{default: {{ignore_labels: [replica], doubt: 2m}}, \

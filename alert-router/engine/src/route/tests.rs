@@ -95,6 +95,7 @@ fn a_child_inherits_what_it_does_not_say() {
     root.group_by = by(&["alertname"]);
     root.group_interval = Some(Duration::from_secs(60));
     root.routes[1].group_wait = Some(Duration::from_secs(1));
+    root.routes[1].repeat_interval_max = Some(Duration::from_secs(86_400));
     root.routes[1].routes[0].group_by = Some(GroupBy::All);
     root.routes[1].routes[1].group_by = by(&[]);
     let tree = tree(&root);
@@ -103,8 +104,9 @@ fn a_child_inherits_what_it_does_not_say() {
         .map(|r| {
             let t = r.timers;
             let (wait, pause, again) = (t.group_wait, t.group_interval, t.repeat_interval);
+            let most = t.repeat_interval_max;
             format!(
-                "{} {} {:?} {wait:?} {pause:?} {again:?}",
+                "{} {} {:?} {wait:?} {pause:?} {again:?} {most:?}",
                 r.path, r.receiver, r.group_by
             )
         })

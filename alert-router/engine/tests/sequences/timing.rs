@@ -3,7 +3,7 @@
 use alert_engine::{Candidate, Intake, Says, Slots, Timestamp, Verdict, plan};
 
 use crate::grouping::told_a;
-use crate::world::{World, at, policy};
+use crate::world::{World, at, lasting, policy};
 
 /// A group that was opened by a post to `/api/v2/alerts`.
 pub(crate) fn opened_by_api() -> World {
@@ -26,6 +26,35 @@ fn repeat_is_a_reminder_after_the_repeat_interval() {
     world.at("9:00:00");
     world.heard(&["0:05 First +A", "240:06 Repeat =A", "480:07 Repeat =A"]);
     assert_ne!(world.claims[1].1.id, world.claims[2].1.id);
+}
+
+#[test]
+fn a_reminder_that_grows_comes_at_twice_the_age_up_to_its_bound() {
+    let mut world = told_a();
+    world.policy().repeat_interval_max = Some(lasting("8:00:00"));
+    world.at("25:00:00");
+    world.heard(&[
+        "0:05 First +A",
+        "240:06 Repeat =A",
+        "480:14 Repeat =A",
+        "960:15 Repeat =A",
+        "1440:16 Repeat =A",
+    ]);
+}
+
+#[test]
+fn what_is_new_is_told_again_after_the_first_interval_however_old_the_rest_is() {
+    let mut world = told_a();
+    world.policy().repeat_interval_max = Some(lasting("24:00:00"));
+    world.at("500:00").fires("B", "500:00");
+    world.at("13:00:00");
+    world.heard(&[
+        "0:05 First +A",
+        "240:06 Repeat =A",
+        "480:14 Repeat =A",
+        "500:05 NewAlerts +B =A",
+        "740:06 Repeat =A =B",
+    ]);
 }
 
 #[test]

@@ -37,6 +37,7 @@ const WRONG: &[&str] = &[
     "route:\n  receiver: ops\n  group_wait: 5 #!\n",
     "route:\n  receiver: ops\n  group_interval: 0s #!\n",
     "route:\n  receiver: ops\n  repeat_interval: 4 hours #!\n",
+    "route:\n  receiver: ops\n  repeat_interval: 4h\n  repeat_interval_max: 2h #!\n",
     "route:\n  receiver: ops\n  timing: slow #!\n",
     "route: #!\n  group_by: [a]\n",
     "route: #!\n  receiver: ops\n  matchers: [a=b]\n",
