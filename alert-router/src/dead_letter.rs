@@ -5,6 +5,7 @@ mod resend;
 pub use resend::{ResendError, Resender};
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use alert_engine::{DeliveryId, GroupId, LaneKey, Timestamp};
 use bytes::Bytes;
@@ -17,6 +18,9 @@ use crate::step::groups::group_key;
 use crate::store::{Committed, Doc, DocKey, Kind, Record, Store, StoreError, Unit, Write};
 use crate::turn::deliver::Settled;
 use crate::turn::lanes::Lanes;
+
+/// A letter is looked at so often, so that a reload that keeps letters shorter takes effect.
+const LOOK_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A delivery that was given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,9 +77,31 @@ pub(crate) fn write(settled: &Settled, stored: Option<&Doc>, now: Timestamp) -> 
     };
     Write::Keep {
         key: letter_key(settled.id),
-        wake_at: None,
+        wake_at: Some(now + LOOK_AGAIN),
         bytes: letter.bytes(),
     }
+}
+
+/// What is to be done with a letter that is due to be looked at. Returns it if it goes, because it
+/// was given up longer than `keep` ago. One that cannot be read stays: a newer binary may read it.
+pub(crate) fn look(doc: Doc, keep: Duration, now: Timestamp) -> (Unit, Option<DeadLetter>) {
+    let letter: Option<DeadLetter> = serde_json::from_slice(&doc.bytes).ok();
+    let goes_at = |letter: &DeadLetter| Timestamp::from_millis(letter.at_ms) + keep;
+    let Some(letter) = letter.filter(|letter| goes_at(letter) <= now) else {
+        let again = Write::Keep {
+            key: doc.key,
+            wake_at: Some(now + LOOK_AGAIN),
+            bytes: doc.bytes,
+        };
+        return (again.into(), None);
+    };
+    let id = id::read(&letter.id).map(DeliveryId);
+    let swept = id.map(|id| Event::swept(id, letter.carried()));
+    let unit = Unit {
+        history: swept.map_or_else(Vec::new, |swept| letter.records(now, &swept)),
+        ..doc.removal().into()
+    };
+    (unit, Some(letter))
 }
 
 impl DeadLetter {

@@ -78,6 +78,11 @@ pub enum Event {
         /// Which, with the answer to its last attempt.
         delivery: Delivery,
     },
+    /// A given up delivery was older than `limits.dead_letters`, and went.
+    Swept {
+        /// Which, with the answer to its last attempt.
+        delivery: Delivery,
+    },
     /// After a config change alerts went on in another group, with what was heard of them.
     Moved {
         /// Which.
@@ -248,7 +253,8 @@ impl Event {
             | Self::HeldBack { delivery, .. }
             | Self::GaveUp { delivery, .. }
             | Self::Late { delivery }
-            | Self::Dropped { delivery } => delivery.alerts.may_hold(alert),
+            | Self::Dropped { delivery }
+            | Self::Swept { delivery } => delivery.alerts.may_hold(alert),
             Self::Moved { alerts, .. }
             | Self::Joined { alerts, .. }
             | Self::Departed { alerts } => alerts.may_hold(alert),
@@ -269,7 +275,8 @@ impl Event {
             | Self::HeldBack { delivery, .. }
             | Self::GaveUp { delivery, .. }
             | Self::Late { delivery }
-            | Self::Dropped { delivery } => delivery.cut(),
+            | Self::Dropped { delivery }
+            | Self::Swept { delivery } => delivery.cut(),
             Self::Observed(observed) => observed.cut(),
             Self::Moved { .. }
             | Self::Joined { .. }

@@ -183,6 +183,8 @@ metrics! {
         "Deliveries that are being sent.";
     dead_letters: IntCounterVec = "alert_router_dead_letters_total", ["receiver"],
         "Deliveries that were given up.";
+    dead_letters_swept: IntCounter = "alert_router_dead_letters_swept_total", [],
+        "Dead letters that went because nobody cared for them within `limits.dead_letters`.";
     blocked: IntGaugeVec = "alert_router_destination_blocked", ["receiver", "channel", "destination"],
         "1 while a destination takes nothing until somebody mends its settings.";
     render_errors: IntCounter = "alert_router_render_errors_total", [],

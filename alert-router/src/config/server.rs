@@ -33,6 +33,8 @@ pub struct Limits {
     pub labels_per_alert: usize,
     /// How long history is kept: `history`, default 30 d.
     pub history: Duration,
+    /// How long dead letters are kept: `dead_letters`, default as long as history.
+    pub dead_letters: Duration,
     /// Missed occurrences older than this are only counted: `missed_ttl`, default 4 h.
     pub missed_ttl: Duration,
 }
@@ -50,6 +52,7 @@ impl Default for Limits {
             alerts_per_request: 10_000,
             labels_per_alert: 64,
             history: Duration::from_secs(30 * 86_400),
+            dead_letters: Duration::from_secs(30 * 86_400),
             missed_ttl: Duration::from_secs(4 * 3_600),
         }
     }
@@ -101,11 +104,16 @@ impl Limits {
         let alerts_per_request =
             count("alerts_per_request", 1, 1_000_000, usual.alerts_per_request);
         let labels_per_alert = count("labels_per_alert", 1, 10_000, usual.labels_per_alert);
+        let history = f.read("history", Node::interval);
+        let history = history.unwrap_or(usual.history);
+        // A letter that is older than what explains it helps nobody.
+        let dead_letters = f.read("dead_letters", Node::interval).unwrap_or(history);
         Some(Self {
             body_bytes,
             alerts_per_request,
             labels_per_alert,
-            history: f.read("history", Node::interval).unwrap_or(usual.history),
+            history,
+            dead_letters,
             missed_ttl: f
                 .read("missed_ttl", Node::interval)
                 .unwrap_or(usual.missed_ttl),

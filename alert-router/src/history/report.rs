@@ -64,6 +64,13 @@ impl Event {
         Self::Dropped { delivery }
     }
 
+    /// A given up delivery was too old to be kept.
+    #[must_use]
+    pub fn swept(id: DeliveryId, carried: Carried) -> Self {
+        let delivery = by_a_person(id, carried);
+        Self::Swept { delivery }
+    }
+
     /// A delivery ended.
     #[must_use]
     pub fn settled(record: &Record, carried: Carried) -> Self {

@@ -128,7 +128,8 @@ fn every_event_is_in_the_description_of_the_api_and_no_other() {
     let by_persons = [
         Event::Observed(observed),
         Event::resent(id, carried.clone()),
-        Event::dropped(id, carried),
+        Event::dropped(id, carried.clone()),
+        Event::swept(id, carried),
     ];
     let mut description = Description::of_the_api();
     for event in every_event().into_iter().chain(by_persons) {

@@ -16,6 +16,7 @@ use super::routing::{self, RoutedGroup};
 use super::sources::source_key;
 use super::world::World;
 use super::{Step, bodies};
+use crate::dead_letter;
 use crate::history::Event;
 use crate::plan::Plan;
 use crate::store::{Committed, Doc, Keep, Kind, Scan, StoreError, Unit, Write};
@@ -260,11 +261,18 @@ impl Step {
         Ok(())
     }
 
-    /// Removes due documents that nobody needs: old parts, and texts that no group names.
+    /// Removes due documents that nobody needs: old dead letters and parts, and texts that no group
+    /// names.
     pub(crate) async fn clear(&mut self, docs: Vec<Doc>, now: Timestamp) -> Result<(), StoreError> {
         if docs.is_empty() {
             return Ok(());
         }
+        let limits = self.plan.borrow().config().limits.clone();
+        let (letters, docs): (Vec<Doc>, Vec<Doc>) = docs
+            .into_iter()
+            .partition(|doc| doc.key.kind == Kind::DeadLetter);
+        self.clear_letters(letters, limits.dead_letters, now)
+            .await?;
         let mut units = Vec::new();
         for doc in docs {
             let needed = doc.key.kind == Kind::Body && self.is_needed(&doc).await?;
@@ -281,14 +289,39 @@ impl Step {
         }
         // A conflict means that somebody needs it after all.
         self.store.commit(units).await?;
-        let keep = self.plan.borrow().config().limits.history;
         self.store
             .sweep(Keep {
-                history_from: now - keep,
+                history_from: now - limits.history,
                 limit: ROWS,
             })
             .await
             .map(drop)
+    }
+
+    /// Removes dead letters that are too old, and says so: nobody cared for them.
+    async fn clear_letters(
+        &self,
+        docs: Vec<Doc>,
+        keep: Duration,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if docs.is_empty() {
+            return Ok(());
+        }
+        let looked = docs
+            .into_iter()
+            .map(|doc| dead_letter::look(doc, keep, now));
+        let (units, letters): (Vec<Unit>, Vec<_>) = looked.unzip();
+        let outcomes = self.store.commit(units).await?;
+        for (letter, outcome) in letters.into_iter().zip(outcomes) {
+            let (Some(letter), Committed::Done(_)) = (letter, outcome) else {
+                continue;
+            };
+            self.metrics.dead_letters_swept.inc();
+            let (id, receiver) = (letter.id, letter.receiver);
+            tracing::warn!(id, receiver, reason = %letter.reason, "a dead letter is gone: nobody cared for it within limits.dead_letters");
+        }
+        Ok(())
     }
 
     /// Whether a group of any source still names this text.

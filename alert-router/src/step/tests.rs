@@ -1,6 +1,7 @@
 //! The step against a provider that answers as told, on a clock that only the test moves: what
 //! `/metrics` says while something waits.
 
+mod letters;
 mod mail;
 mod places;
 mod troubles;
@@ -23,10 +24,17 @@ struct Bench {
     wake: Option<Timestamp>,
 }
 
+/// When a bench begins.
+const START: Timestamp = Timestamp::from_millis(1_767_268_800_000);
+
 impl Bench {
     async fn new(config: &str) -> Self {
-        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_767_268_800_000)));
+        let clock = Arc::new(ManualClock::at(START));
         let materials = materials(&clock);
+        Self::over(config, clock, materials).await
+    }
+
+    async fn over(config: &str, clock: Arc<ManualClock>, materials: Materials) -> Self {
         let (plans, plan) = watch::channel(Arc::new(plan(config, &materials)));
         let deps = Deps {
             store: Arc::clone(&materials.store),

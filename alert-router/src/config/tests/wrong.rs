@@ -66,6 +66,7 @@ const WRONG: &[&str] = &[
     "sources:\n  prod:\n    ignore_label: [a] #!\n",
     "sources:\n  prod:\n    ignore_labels: replica #!\n",
     "sources:\n  prod:\n    doubt: soon #!\n",
+    "limits:\n  dead_letters: 0s #!\n",
     "sources:\n  prod:\n    rate_limit: 100/s #!\n",
     "sources:\n  prod:\n    rate_limit: {requests: 100} #!\n",
     "sources:\n  prod:\n    rate_limit: {requests: 0, per: 1s} #!\n",
