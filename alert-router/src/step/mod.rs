@@ -47,6 +47,8 @@ const WAITING: usize = 1_024;
 const ALERTS_PER_STEP: usize = 5_000;
 /// A clock that is corrected by less than this did not go back.
 const CLOCK_JITTER: Duration = Duration::from_secs(2);
+/// How long a person waits for an answer of the step.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How long a step waits after the store could not answer.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -67,6 +69,9 @@ pub enum Busy {
     /// Too much waits.
     #[error("too many requests wait; try again")]
     Queue,
+    /// What was asked for waits, and may still be done.
+    #[error("no answer within 10 s; look whether it was done, or try again")]
+    Slow,
     /// The server is stopping.
     #[error("the server is stopping; try again")]
     Stopping,
@@ -163,34 +168,46 @@ impl StepHandle {
             batch,
             answer,
         };
-        match self.0.try_send(Command::Observe(request)) {
-            Ok(()) => taken.await.unwrap_or(Err(Busy::Stopping)),
-            Err(mpsc::error::TrySendError::Full(_)) => Err(Busy::Queue),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(Busy::Stopping),
-        }
+        self.put(Command::Observe(request))?;
+        taken.await.unwrap_or(Err(Busy::Stopping))
     }
 
     /// How often each alert of a group was seen unchanged since this process started.
-    pub async fn seen(&self, group: GroupId) -> BTreeMap<AlertKey, u64> {
+    ///
+    /// # Errors
+    ///
+    /// If too much waits, or for too long: trying again makes sense.
+    pub async fn seen(&self, group: GroupId) -> Result<BTreeMap<AlertKey, u64>, Busy> {
         let (answer, seen) = oneshot::channel();
-        match self.0.send(Command::Seen { group, answer }).await {
-            Ok(()) => seen.await.unwrap_or_default(),
-            Err(_stopping) => BTreeMap::new(),
-        }
+        self.put(Command::Seen { group, answer })?;
+        answered(seen).await
     }
 
     /// Ends the cool-down of lanes: they say the present truth at once.
     ///
     /// # Errors
     ///
-    /// If it was not done: trying again makes sense.
+    /// If it was not done: trying again makes sense. After [`Busy::Slow`] it may still be done.
     pub async fn replay(&self, lanes: Vec<(GroupId, LaneKey)>) -> Result<(), Busy> {
         let (answer, done) = oneshot::channel();
-        match self.0.send(Command::Replay { lanes, answer }).await {
-            Ok(()) => done.await.unwrap_or(Err(Busy::Stopping)),
-            Err(_stopping) => Err(Busy::Stopping),
-        }
+        self.put(Command::Replay { lanes, answer })?;
+        answered(done).await?
     }
+
+    fn put(&self, command: Command) -> Result<(), Busy> {
+        self.0.try_send(command).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Busy::Queue,
+            mpsc::error::TrySendError::Closed(_) => Busy::Stopping,
+        })
+    }
+}
+
+/// What the step answers a person, who does not wait for ever.
+async fn answered<T>(answer: oneshot::Receiver<T>) -> Result<T, Busy> {
+    let answer = tokio::time::timeout(ANSWER_WITHIN, answer).await;
+    answer
+        .map_err(|_elapsed| Busy::Slow)?
+        .map_err(|_gone| Busy::Stopping)
 }
 
 impl Step {

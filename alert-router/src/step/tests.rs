@@ -1,6 +1,7 @@
 //! The step against a provider that answers as told, on a clock that only the test moves: what
 //! `/metrics` says while something waits.
 
+mod busy;
 mod letters;
 mod mail;
 mod places;

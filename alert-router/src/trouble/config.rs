@@ -65,7 +65,7 @@ impl ConfigTroubles {
             match self.take(&troubles).await {
                 Ok(()) => self.destinations = now,
                 Err(Busy::Stopping) => return,
-                Err(Busy::Queue | Busy::Contended | Busy::Store(_)) => {
+                Err(Busy::Queue | Busy::Slow | Busy::Contended | Busy::Store(_)) => {
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 }

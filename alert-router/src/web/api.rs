@@ -17,6 +17,7 @@ use super::{Web, view};
 use crate::history::Event;
 use crate::id;
 use crate::receiver;
+use crate::step::Busy;
 use crate::step::groups::group_key;
 use crate::step::sources::test_button;
 use crate::store::{HistoryQuery, Position, StoreError};
@@ -60,6 +61,12 @@ impl IntoResponse for Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<Busy> for Refusal {
+    fn from(busy: Busy) -> Self {
+        Self::Busy(busy.to_string())
     }
 }
 

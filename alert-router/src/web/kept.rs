@@ -121,8 +121,7 @@ pub(super) async fn replay_dead_letter(
     let lanes = found
         .lanes()
         .map_or_else(Vec::new, |lanes| lanes.iter().copied().collect());
-    let replayed = web.step.replay(lanes).await;
-    replayed.map_err(|busy| Refusal::Busy(busy.to_string()))?;
+    web.step.replay(lanes).await?;
     Ok(remove(&web, doc).await?.into_response())
 }
 

@@ -78,9 +78,7 @@ pub(super) async fn events(
 async fn show(page: &str, web: &Web, reader: Reader) -> Response {
     let view = match View::gather(web, reader.0).await {
         Ok(view) => view,
-        Err(error) => {
-            return (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response();
-        }
+        Err(refusal) => return refusal.into_response(),
     };
     let headers = [
         (header::CONTENT_SECURITY_POLICY, POLICY),

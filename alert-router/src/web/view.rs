@@ -15,6 +15,7 @@ use prometheus::core::Collector;
 use serde::Serialize;
 
 use super::Web;
+use super::api::Refusal;
 use crate::dead_letter::DeadLetter;
 use crate::listing::{self, Page};
 use crate::plan::Plan;
@@ -151,7 +152,7 @@ struct BodyCard {
 }
 
 impl View {
-    pub(super) async fn gather(web: &Web, language: Option<Language>) -> Result<Self, StoreError> {
+    pub(super) async fn gather(web: &Web, language: Option<Language>) -> Result<Self, Refusal> {
         let plan = web.intake.plan.borrow().clone();
         let Locale {
             zone,
@@ -243,7 +244,7 @@ fn raised(gauge: &IntGaugeVec) -> Vec<BTreeMap<String, String>> {
 }
 
 /// The open groups, those with something firing first.
-pub(super) async fn groups(web: &Web, plan: &Plan) -> Result<Vec<GroupCard>, StoreError> {
+pub(super) async fn groups(web: &Web, plan: &Plan) -> Result<Vec<GroupCard>, Refusal> {
     let scan = Scan {
         kind: Kind::Group,
         after: Bytes::new(),
@@ -259,7 +260,7 @@ pub(super) async fn groups(web: &Web, plan: &Plan) -> Result<Vec<GroupCard>, Sto
     let texts = texts(&*web.store, &states).await?;
     let mut cards = Vec::new();
     for state in states {
-        let seen = web.step.seen(state.id()).await;
+        let seen = web.step.seen(state.id()).await?;
         cards.push(GroupCard::of(&state, &texts, &seen, plan));
     }
     cards.sort_by_key(|card| std::cmp::Reverse(card.firing > 0));
