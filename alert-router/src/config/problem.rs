@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::render::escaped;
+
 /// One thing that is wrong, or that will probably hurt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -74,13 +76,13 @@ impl KeyPath {
     }
 }
 
-/// `receivers[0].name`.
+/// `receivers[0].name`. A key is any text, also with line breaks in it.
 impl fmt::Display for KeyPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, step) in self.0.iter().enumerate() {
             match step {
-                Step::Key(key) if i == 0 => f.write_str(key)?,
-                Step::Key(key) => write!(f, ".{key}")?,
+                Step::Key(key) if i == 0 => f.write_str(&escaped(key))?,
+                Step::Key(key) => write!(f, ".{}", escaped(key))?,
                 Step::Index(index) => write!(f, "[{index}]")?,
             }
         }

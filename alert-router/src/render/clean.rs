@@ -31,6 +31,19 @@ pub(crate) fn visible(text: &str) -> String {
     text.chars().filter(|c| !is_trick(*c)).map(blank).collect()
 }
 
+/// Foreign text for a line of a terminal, whole: what would break or reorder the line is written as
+/// its escape.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars() {
+        match is_control(c) || is_trick(c) {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+    }
+    shown
+}
+
 /// At most `longest` characters, with an ellipsis for what is missing.
 pub(crate) fn cut(text: &str, longest: usize) -> String {
     if text.chars().count() <= longest {

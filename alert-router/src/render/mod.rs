@@ -20,7 +20,7 @@ pub(crate) mod samples;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use clean::{clean, cut, visible};
+pub(crate) use clean::{clean, cut, escaped, visible};
 pub use renderer::{Rendered, Renderer, TemplateError};
 pub use view::{AlertView, CountedView, Counts, GroupView, Kind, Links, Pair, State, View};
 

@@ -57,6 +57,24 @@ proptest! {
 }
 
 #[test]
+fn a_key_with_a_line_break_in_it_is_shown_on_one_line() {
+    let text = "\"a\\nline 1: route: all is well\": 1\nroute: {\"b\\u202ec\": 1}\n";
+    let error = parse(text).unwrap_err();
+    let shown: Vec<String> = error.problems.iter().map(Problem::to_string).collect();
+    let keys = [
+        r"a\nline 1: route: all is well: unknown",
+        r"route.b\u{202e}c: unknown",
+    ];
+    for key in keys {
+        assert!(
+            shown.iter().any(|line| line.contains(key)),
+            "{key}: {shown:#?}"
+        );
+    }
+    assert!(shown.iter().all(|line| !line.contains('\n')), "{shown:#?}");
+}
+
+#[test]
 fn a_file_that_grows_when_read_is_refused() {
     let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for i in 1..12 {
