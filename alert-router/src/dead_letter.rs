@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::history::{self, Carried, Event};
 use crate::id;
 use crate::listing::Listed;
+use crate::render::Language;
 use crate::step::groups::group_key;
 use crate::store::{Committed, Doc, DocKey, Kind, Record, Store, StoreError, Unit, Write};
 use crate::turn::deliver::Settled;
@@ -41,8 +42,11 @@ pub struct DeadLetter {
     pub code: Option<String>,
     /// The provider's answer, redacted.
     pub answer: String,
-    /// What to do about it.
+    /// What to do about it, in English.
     pub fix: Option<String>,
+    /// The same in Chinese. What an older binary gave up has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix_zh: Option<String>,
     /// The lanes that it spoke for: group and lane, in hex.
     pub lanes: Vec<(String, String)>,
     /// What would have been sent, as stored. Lists leave it out.
@@ -62,6 +66,10 @@ pub(crate) fn write(settled: &Settled, stored: Option<&Doc>, now: Timestamp) -> 
     let destination = settled.outlet.receiver.destination();
     let error = settled.result.as_ref().err();
     let lane = |(group, lane): &(GroupId, LaneKey)| (group.to_string(), lane.to_string());
+    let fix = |language| {
+        let fix = error?.fix.as_ref()?;
+        Some(fix.in_language(language).to_owned())
+    };
     let letter = DeadLetter {
         id: settled.id.to_string(),
         at_ms: now.as_millis(),
@@ -71,7 +79,8 @@ pub(crate) fn write(settled: &Settled, stored: Option<&Doc>, now: Timestamp) -> 
         reason: error.map_or("attempts", |error| error.reason).to_owned(),
         code: error.and_then(|error| error.code.clone()),
         answer: error.map_or_else(String::new, |error| error.answer.clone()),
-        fix: error.and_then(|error| error.fix.clone()),
+        fix: fix(Language::English),
+        fix_zh: fix(Language::Chinese),
         lanes: settled.lanes.iter().map(lane).collect(),
         rendered: stored.and_then(|doc| serde_json::from_slice(&doc.bytes).ok()),
     };
@@ -111,6 +120,14 @@ impl DeadLetter {
             Some((GroupId(id::read(group)?), LaneKey(id::read(lane)?)))
         };
         Lanes::of(self.lanes.iter().filter_map(read))
+    }
+
+    /// What to do about it, as people read it.
+    #[must_use]
+    pub fn fix_in(&self, language: Language) -> Option<&str> {
+        let chinese = self.fix_zh.as_deref();
+        let chinese = chinese.filter(|_| language == Language::Chinese);
+        chinese.or(self.fix.as_deref())
     }
 
     /// To whom it was to go, and how it failed.

@@ -14,7 +14,7 @@ use alert_engine::{
 
 use crate::config::{self, Config, Integration};
 use crate::receiver::{self, BuildError, Materials, Receiver};
-use crate::render::{Locale, Renderer};
+use crate::render::{Language, Locale, Renderer};
 use crate::webhook::payload::BodyLimits;
 use operators::Operators;
 
@@ -191,6 +191,14 @@ impl Plan {
     /// The ways of one receiver.
     pub(crate) fn outlets_of(&self, receiver: &str) -> Vec<Arc<Outlet>> {
         self.by_receiver.get(receiver).cloned().unwrap_or_default()
+    }
+
+    /// The language in which operators read of our own troubles.
+    pub(crate) fn operators_language(&self) -> Language {
+        let receiver = self.config.operators.as_deref();
+        let outlets = receiver.map_or_else(Vec::new, |receiver| self.outlets_of(receiver));
+        let outlet = outlets.first();
+        outlet.map_or(self.config.locale.language, |outlet| outlet.locale.language)
     }
 
     /// Whether an alert goes before others.

@@ -13,7 +13,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Flags, StorePlace};
 use crate::plan::{Outlet, Plan};
 use crate::receiver::{BuildError, Delivery, Materials};
-use crate::render::Renderer;
+use crate::render::{Language, Renderer};
 use crate::step::groups::read_group;
 use crate::store::{
     Doc, Kind, LockError, MemoryStore, OpenError, Scan, SqliteSettings, SqliteStore, Store,
@@ -80,7 +80,10 @@ pub async fn send_test(config: Config, receiver: &str) -> Report {
     let tested = trial::send(&outlets, clock.now()).await;
     Report {
         good: tested.iter().all(Tested::is_good),
-        text: tested.iter().map(Tested::line).collect(),
+        text: tested
+            .iter()
+            .map(|one| one.line(Language::English))
+            .collect(),
     }
 }
 

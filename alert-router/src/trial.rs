@@ -8,6 +8,7 @@ use alert_engine::{DeliveryId, Timestamp};
 use crate::message::{Message, Says};
 use crate::plan::Outlet;
 use crate::receiver::{Delivery, Failure, Progress, Receipt, RenderError, Rendering, SendError};
+use crate::render::{Language, Phrase};
 
 /// How a test ended at one destination.
 #[derive(Debug)]
@@ -77,29 +78,77 @@ impl Tested {
     }
 
     /// The provider's answer in its own words, and what to do.
-    pub(crate) fn line(&self) -> String {
+    pub(crate) fn line(&self, language: Language) -> String {
         let Self {
             channel,
             destination,
             result,
         } = self;
         let said = match result {
-            Ok(receipt) if receipt.refused.is_empty() => format!("delivered ({})", receipt.answer),
-            Ok(receipt) => {
-                let refused = receipt.refused.iter();
-                let refused: Vec<String> = refused
-                    .map(|r| format!("{}: {}", r.recipient, r.reason))
-                    .collect();
-                format!("delivered, but refused by {}", refused.join("; "))
-            }
-            Err(error) => {
-                let code = error.code.as_ref().map(|code| format!(" {code}"));
-                let fix = error.fix.as_ref().map(|fix| format!("\n  to do: {fix}"));
-                let (reason, answer) = (error.reason, &error.answer);
-                let (code, fix) = (code.unwrap_or_default(), fix.unwrap_or_default());
-                format!("not delivered: {reason}{code}: {answer}{fix}")
-            }
+            Ok(receipt) => arrived(receipt),
+            Err(error) => error.explained("\n  "),
         };
-        format!("{channel} {destination}: {said}\n")
+        format!("{channel} {destination}: {}\n", said.in_language(language))
+    }
+}
+
+fn arrived(receipt: &Receipt) -> Phrase {
+    let (answer, refused) = (&receipt.answer, &receipt.refused);
+    if refused.is_empty() {
+        return Phrase::new(
+            format!("delivered ({answer})"),
+            format!("已送达（{answer}）"),
+        );
+    }
+    let refused = refused
+        .iter()
+        .map(|r| format!("{}: {}", r.recipient, r.reason));
+    let refused = refused.collect::<Vec<_>>().join("; ");
+    Phrase::new(
+        format!("delivered, but refused by {refused}"),
+        format!("已送达，但被以下收件人拒绝：{refused}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::receiver::RefusedRecipient;
+
+    fn tested(result: Result<Receipt, SendError>) -> Tested {
+        Tested {
+            channel: "email",
+            destination: "ops@example.com".to_owned(),
+            result,
+        }
+    }
+
+    #[test]
+    fn a_test_ends_with_the_same_words_in_both_languages() {
+        let receipt = Receipt {
+            answer: "250 queued".to_owned(),
+            ..Receipt::default()
+        };
+        let partly = Receipt {
+            refused: vec![RefusedRecipient {
+                recipient: "b@example.com".to_owned(),
+                reason: "550 no such user".to_owned(),
+            }],
+            ..receipt.clone()
+        };
+        let failed = SendError {
+            failure: Failure::Blocked {
+                probe_after: std::time::Duration::from_secs(900),
+            },
+            reason: "auth",
+            code: Some("535".to_owned()),
+            answer: "535 5.7.8 no".to_owned(),
+            fix: Some(Phrase::fixed("check auth_password", "请检查 auth_password")),
+            progress: Progress::new(),
+        };
+        let all = [Ok(receipt), Ok(partly), Err(failed)].map(tested);
+        let said = |language| all.iter().map(move |one| one.line(language));
+        let both = said(Language::English).chain(said(Language::Chinese));
+        insta::assert_snapshot!(both.collect::<String>());
     }
 }

@@ -10,17 +10,23 @@ use alert_engine::{AlertKey, LaneKey, SourceName, Timestamp};
 use bytes::Bytes;
 
 use crate::receiver::Destination;
+use crate::render::{Language, Phrase};
 use crate::step::groups::home_key;
 use crate::store::{Store, StoreError};
 use crate::turn::deliver::Settled;
 use crate::webhook::payload::{Batch, BodyLimits, parse};
 
 const BLOCKED: &str = "DestinationBlocked";
-const UNBLOCKED: &str = "the destination takes messages again";
+const UNBLOCKED: Phrase = Phrase::fixed(
+    "the destination takes messages again",
+    "该目的地已恢复接收消息",
+);
 const GIVEN_UP: &str = "DeliveryGivenUp";
 const RECIPIENTS: &str = "RecipientsRefused";
 const RELOAD_FAILED: &str = "ConfigReloadFailed";
 const FULL: &str = "StoreFull";
+
+const LEFT: Phrase = Phrase::fixed("the destination left the config", "该目的地已从配置中移除");
 
 /// How long refused recipients are an open trouble: nothing says that they are taken again but that
 /// they are not refused with the messages that follow.
@@ -32,7 +38,7 @@ pub(crate) struct Trouble {
     /// The labels: `alertname` and what it is about.
     labels: BTreeMap<&'static str, String>,
     /// What happened, and what to do.
-    summary: String,
+    summary: Phrase,
     firing: bool,
     /// Of a block: which circuit says whether it is so, and since when or until when.
     circuit: Option<(LaneKey, Timestamp)>,
@@ -41,7 +47,7 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
-    fn begins(labels: BTreeMap<&'static str, String>, summary: String) -> Self {
+    fn begins(labels: BTreeMap<&'static str, String>, summary: Phrase) -> Self {
         Self {
             labels,
             summary,
@@ -51,10 +57,10 @@ impl Trouble {
         }
     }
 
-    fn ends(labels: BTreeMap<&'static str, String>, summary: &str) -> Self {
+    fn ends(labels: BTreeMap<&'static str, String>, summary: Phrase) -> Self {
         Self {
             firing: false,
-            ..Self::begins(labels, summary.to_owned())
+            ..Self::begins(labels, summary)
         }
     }
 
@@ -68,11 +74,14 @@ impl Trouble {
 
     /// A destination takes nothing, and the reason is not known any more.
     pub(crate) fn still_blocked(destination: &Destination, since: Timestamp) -> Self {
-        let summary = "the destination takes no messages: the last answer from it said that \
-                       something must be changed first; its history shows that answer";
+        let summary = Phrase::fixed(
+            "the destination takes no messages: the last answer from it said that something must \
+             be changed first; its history shows that answer",
+            "该目的地不接收任何消息：它最近一次的应答表明必须先修正某项设置；历史记录中有该应答",
+        );
         Self {
             circuit: Some((destination.key, since)),
-            ..Self::begins(about(BLOCKED, destination), summary.to_owned())
+            ..Self::begins(about(BLOCKED, destination), summary)
         }
     }
 
@@ -95,18 +104,25 @@ impl Trouble {
 
     /// A delivery became a dead letter.
     pub(crate) fn given_up(settled: &Settled) -> Self {
-        let show = format!(
-            "; look at it: alert-router dead-letters show {}",
-            settled.id
+        let (why, id) = (explain(settled), settled.id);
+        let summary = Phrase::new(
+            format!("{why}; look at it: alert-router dead-letters show {id}"),
+            format!(
+                "{}；查看详情：alert-router dead-letters show {id}",
+                why.in_language(Language::Chinese)
+            ),
         );
         let destination = settled.outlet.receiver.destination();
-        Self::begins(about(GIVEN_UP, destination), explain(settled) + &show)
+        Self::begins(about(GIVEN_UP, destination), summary)
     }
 
     /// A destination for which a delivery was given up has heard one. The dead letter stays.
     pub(crate) fn heard_again(settled: &Settled) -> Self {
-        let summary = "the destination hears us again; what was given up is still among the dead \
-                       letters: alert-router dead-letters list";
+        let summary = Phrase::fixed(
+            "the destination hears us again; what was given up is still among the dead letters: \
+             alert-router dead-letters list",
+            "该目的地又能收到消息了；此前放弃的消息仍在死信中：alert-router dead-letters list",
+        );
         let destination = settled.outlet.receiver.destination();
         Self::ends(about(GIVEN_UP, destination), summary)
     }
@@ -122,10 +138,10 @@ impl Trouble {
             .iter()
             .map(|r| format!("{}: {}", r.recipient, r.reason))
             .collect();
-        let summary = format!(
-            "receiver {}: these recipients were refused: {}",
-            settled.outlet.name,
-            lines.join("; ")
+        let (receiver, lines) = (&settled.outlet.name, lines.join("; "));
+        let summary = Phrase::new(
+            format!("receiver {receiver}: these recipients were refused: {lines}"),
+            format!("接收方 {receiver}：以下收件人被拒绝：{lines}"),
         );
         let destination = settled.outlet.receiver.destination();
         Self {
@@ -138,15 +154,21 @@ impl Trouble {
     fn left(destination: &Destination) -> [Self; 3] {
         [BLOCKED, GIVEN_UP, RECIPIENTS].map(|alertname| {
             let labels = about(alertname, destination);
-            Self::ends(labels, "the destination left the config")
+            Self::ends(labels, LEFT)
         })
     }
 
     /// A changed config cannot be used.
     fn config_refused(why: &str) -> Self {
-        let summary = format!(
-            "the changed config was refused, and the old one stays in effect: {why}; \
-             mend it (alert-router check says what is wrong), then reload again"
+        let summary = Phrase::new(
+            format!(
+                "the changed config was refused, and the old one stays in effect: {why}; \
+                 mend it (alert-router check says what is wrong), then reload again"
+            ),
+            format!(
+                "修改后的配置被拒绝，旧配置仍然有效：{why}；\
+                 请修正（alert-router check 会指出问题）后重新加载"
+            ),
         );
         Self::begins(general(RELOAD_FAILED), summary)
     }
@@ -155,22 +177,31 @@ impl Trouble {
     fn config_taken() -> Self {
         Self::ends(
             general(RELOAD_FAILED),
-            "the config of the file is in effect",
+            Phrase::fixed("the config of the file is in effect", "文件中的配置已生效"),
         )
     }
 
     /// Nothing can be written: webhooks are answered 503, and nobody is told anything.
     pub(crate) fn store_full(place: &str) -> Self {
-        let summary = format!(
-            "there was no space left for the store in {place}: while that lasts, alerts are \
-             answered 503 and wait in Alertmanager; free space on that disk, or give it more"
+        let summary = Phrase::new(
+            format!(
+                "there was no space left for the store in {place}: while that lasts, alerts are \
+                 answered 503 and wait in Alertmanager; free space on that disk, or give it more"
+            ),
+            format!(
+                "{place} 中的存储空间已用尽：在此期间 webhook 的应答是 503，告警在 Alertmanager 中等待；\
+                 请清理所在磁盘或扩容"
+            ),
         );
         Self::begins(general(FULL), summary)
     }
 
     /// The store takes what it is given.
     pub(crate) fn store_has_room() -> Self {
-        Self::ends(general(FULL), "the store has room again")
+        Self::ends(
+            general(FULL),
+            Phrase::fixed("the store has room again", "存储空间已恢复"),
+        )
     }
 
     /// A source has not spoken for too long, or is back.
@@ -178,9 +209,15 @@ impl Trouble {
         let name = source.as_str().to_owned();
         let mut labels = general("SourceSilent");
         labels.insert("silent_source", name.clone());
-        let summary = format!(
-            "nothing came from source {name} for its `silent_after`; its alerts stay open. \
-             Is its Alertmanager up, and does its `url` still point here?"
+        let summary = Phrase::new(
+            format!(
+                "nothing came from source {name} for its `silent_after`; its alerts stay open. \
+                 Is its Alertmanager up, and does its `url` still point here?"
+            ),
+            format!(
+                "来源 {name} 已超过其 `silent_after` 没有任何消息；它的告警保持未关闭。\
+                 它的 Alertmanager 是否在运行，`url` 是否仍指向这里？"
+            ),
         );
         Self {
             firing,
@@ -203,8 +240,9 @@ impl Trouble {
         self.circuit.map(|(key, _)| key)
     }
 
-    /// The trouble as a batch, as if an Alertmanager had posted it.
-    pub(crate) fn batch(&self, now: Timestamp) -> Batch {
+    /// The trouble as a batch, as if an Alertmanager had posted it. The language is no part of its
+    /// identity.
+    pub(crate) fn batch(&self, now: Timestamp, language: Language) -> Batch {
         let now = self.circuit.map_or(now, |(_, at)| at);
         let at = jiff::Timestamp::from_millisecond(now.as_millis())
             .unwrap_or_default()
@@ -218,7 +256,7 @@ impl Trouble {
         let body = serde_json::json!({"version": "4", "alerts": [{
             "status": status,
             "labels": self.labels,
-            "annotations": {"summary": self.summary},
+            "annotations": {"summary": self.summary.in_language(language)},
             "startsAt": at,
             "endsAt": ends_at,
         }]});
@@ -272,7 +310,7 @@ pub(crate) async fn known(
     now: Timestamp,
 ) -> Result<Vec<bool>, StoreError> {
     let homes = troubles.iter().map(|trouble| {
-        let fingerprint = trouble.batch(now).alerts[0].identity;
+        let fingerprint = trouble.batch(now, Language::default()).alerts[0].identity;
         home_key(&AlertKey {
             source: SourceName::ours(),
             fingerprint,
@@ -282,13 +320,28 @@ pub(crate) async fn known(
     Ok(homes.iter().map(Option::is_some).collect())
 }
 
-fn explain(settled: &Settled) -> String {
+fn explain(settled: &Settled) -> Phrase {
     let receiver = &settled.outlet.name;
-    match &settled.result {
-        Ok(receipt) => format!("receiver {receiver}: {}", receipt.answer),
-        Err(error) => match &error.fix {
-            Some(fix) => format!("receiver {receiver}: {}; {fix}", error.answer),
-            None => format!("receiver {receiver}: {}", error.answer),
-        },
-    }
+    let (answer, fix) = match &settled.result {
+        Ok(receipt) => (&receipt.answer, None),
+        Err(error) => (&error.answer, error.fix.as_ref()),
+    };
+    let fix = |language, between: &str| {
+        fix.map_or_else(String::new, |fix| {
+            format!("{between}{}", fix.in_language(language))
+        })
+    };
+    Phrase::new(
+        format!(
+            "receiver {receiver}: {answer}{}",
+            fix(Language::English, "; ")
+        ),
+        format!(
+            "接收方 {receiver}：{answer}{}",
+            fix(Language::Chinese, "；")
+        ),
+    )
 }
+
+#[cfg(test)]
+mod tests;

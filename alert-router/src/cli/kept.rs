@@ -10,6 +10,7 @@ use alert_router::id;
 use alert_router::listing::{self, Listed, Page};
 use alert_router::quarantine::{self, Quarantined};
 use alert_router::receiver::{Question, ask_server};
+use alert_router::render::Language;
 use alert_router::store::SqliteStore;
 use alert_router::tools::{self, Data, text};
 use clap::Subcommand;
@@ -96,7 +97,7 @@ pub(super) async fn dead_letters(file: &FileArguments, what: DeadLetters) -> Res
                 Place::Server(server) => server.read(format!("{LETTERS}/{id}")).await?,
                 Place::Data(store) => dead_letter::find(store, id).await?.ok_or(NO_LETTER)?.0,
             };
-            text::letter(&letter)
+            text::letter(&letter, Language::English)
         }
         DeadLetters::Replay { id, as_sent: true } => {
             let path = format!("{LETTERS}/{id}/replay?as_sent=true");
@@ -131,7 +132,7 @@ pub(super) async fn quarantine(file: &FileArguments, what: Quarantine) -> Result
                 Place::Server(server) => server.read(format!("{BODIES}/{id}")).await?,
                 Place::Data(store) => quarantine::find(store, id).await?.ok_or(NO_BODY)?,
             };
-            text::quarantined(&body)
+            text::quarantined(&body, Language::English)
         }
         Quarantine::Replay { id } => {
             let path = format!("{BODIES}/{id}/replay");

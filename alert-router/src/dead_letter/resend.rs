@@ -51,7 +51,7 @@ pub enum ResendError {
     #[error("its destination takes no more messages now: try again in {} s", .0.as_secs() + 1)]
     NoSlot(Duration),
     /// The receiver failed again.
-    #[error("{}", explain(.0))]
+    #[error("{}", .0.explained("; "))]
     Failed(SendError),
     /// The store does not answer.
     #[error(transparent)]
@@ -206,18 +206,6 @@ impl DeadLetter {
         let stored = serde_json::to_vec(self.rendered.as_ref()?).ok()?;
         parts::read(id, 1, &stored)
     }
-}
-
-fn explain(error: &SendError) -> String {
-    let code = error.code.as_deref().map(|code| format!(" {code}"));
-    let fix = error.fix.as_deref().map(|fix| format!("; to do: {fix}"));
-    format!(
-        "not delivered: {}{}: {}{}",
-        error.reason,
-        code.unwrap_or_default(),
-        error.answer,
-        fix.unwrap_or_default()
-    )
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use crate::message::Message;
+use crate::render::{Language, Phrase};
 
 /// What people would call the same mailbox or room, however the config spells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,9 +195,32 @@ pub struct SendError {
     /// What happened, redacted, at most 1 KiB.
     pub answer: String,
     /// What the operator should do, if anything.
-    pub fix: Option<String>,
+    pub fix: Option<Phrase>,
     /// What got through before it failed.
     pub progress: Progress,
+}
+
+impl SendError {
+    /// All of it for people; `before_fix` stands before what they should do.
+    pub(crate) fn explained(&self, before_fix: &str) -> Phrase {
+        let code = self.code.as_ref().map(|code| format!(" {code}"));
+        let what = format!(
+            "{}{}: {}",
+            self.reason,
+            code.unwrap_or_default(),
+            self.answer
+        );
+        let fix = |language, to_do: &str| {
+            let fix = self.fix.as_ref();
+            fix.map_or_else(String::new, |fix| {
+                format!("{before_fix}{to_do}{}", fix.in_language(language))
+            })
+        };
+        Phrase::new(
+            format!("not delivered: {what}{}", fix(Language::English, "to do: ")),
+            format!("未送达：{what}{}", fix(Language::Chinese, "处理办法：")),
+        )
+    }
 }
 
 /// Why a message could not be rendered even with the fallback text.

@@ -18,6 +18,7 @@ use super::{
     Rendering, SendError,
 };
 use crate::config::{self, HttpAuth, Secret, SecretUrl};
+use crate::render::Phrase;
 
 mod body;
 
@@ -98,7 +99,7 @@ impl Webhook {
             answer: self
                 .redaction
                 .clean(&format!("HTTP status {status}: {said}")),
-            fix: fix.map(str::to_owned),
+            fix,
             progress: Progress::new(),
         }
     }
@@ -150,24 +151,33 @@ impl fmt::Debug for Webhook {
 fn classify(
     status: StatusCode,
     retry_after: Option<Duration>,
-) -> (Failure, &'static str, Option<&'static str>) {
+) -> (Failure, &'static str, Option<Phrase>) {
     let blocked = Failure::Blocked { probe_after: PROBE };
     match status.as_u16() {
         401 | 403 => (
             blocked,
             "auth",
-            Some("correct http_config.authorization or basic_auth"),
+            Some(Phrase::fixed(
+                "correct http_config.authorization or basic_auth",
+                "请更正 http_config.authorization 或 basic_auth",
+            )),
         ),
         407 => (
             blocked,
             "auth",
-            Some("put the proxy's user and password into proxy_url"),
+            Some(Phrase::fixed(
+                "put the proxy's user and password into proxy_url",
+                "请把代理的用户名和密码写入 proxy_url",
+            )),
         ),
         408 | 425 | 429 | 500.. => (Failure::Failed { retry_after }, "http_status", None),
         _ => (
             Failure::Refused,
             "http_status",
-            Some("check that the URL takes the webhook body of Alertmanager, version 4"),
+            Some(Phrase::fixed(
+                "check that the URL takes the webhook body of Alertmanager, version 4",
+                "请检查该 URL 是否接受 Alertmanager 第 4 版的 webhook 请求体",
+            )),
         ),
     }
 }
@@ -176,7 +186,10 @@ fn unanswered(error: &HttpError) -> SendError {
     let (failure, fix) = match error {
         HttpError::Redirect { .. } => (
             Failure::Blocked { probe_after: PROBE },
-            Some("put the final URL into the config"),
+            Some(Phrase::fixed(
+                "put the final URL into the config",
+                "请把最终的 URL 写入配置",
+            )),
         ),
         HttpError::Connect { .. }
         | HttpError::Timeout { .. }
@@ -188,7 +201,7 @@ fn unanswered(error: &HttpError) -> SendError {
         reason: error.reason(),
         code: None,
         answer: error.to_string(),
-        fix: fix.map(str::to_owned),
+        fix,
         progress: Progress::new(),
     }
 }

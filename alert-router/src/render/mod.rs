@@ -11,6 +11,7 @@ mod escape;
 mod fallback;
 mod filters;
 mod links;
+mod phrase;
 mod renderer;
 mod view;
 mod words;
@@ -21,6 +22,7 @@ pub(crate) mod samples;
 mod tests;
 
 pub(crate) use clean::{clean, cut, escaped, visible};
+pub use phrase::Phrase;
 pub use renderer::{Rendered, Renderer, TemplateError};
 pub use view::{AlertView, CountedView, Counts, GroupView, Kind, Links, Pair, State, View};
 

@@ -385,11 +385,12 @@ impl Step {
 
     /// Puts our own troubles among the requests, and returns them with where their answers come.
     fn tell_troubles(&mut self, work: &mut Waiting, now: Timestamp) -> Vec<Told> {
+        let language = self.plan.borrow().operators_language();
         let tell = |trouble: Trouble| {
             let (answer, answered) = oneshot::channel();
             work.requests.push(Request {
                 source: SourceName::ours(),
-                batch: trouble.batch(now),
+                batch: trouble.batch(now, language),
                 answer,
             });
             (trouble, answered)

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::dead_letter::DeadLetter;
 use crate::quarantine::Quarantined;
+use crate::render::{Language, Phrase};
 
 /// One line for a list.
 #[must_use]
@@ -27,7 +28,7 @@ pub fn letter_line(letter: &DeadLetter) -> String {
 
 /// Everything about a dead letter, with the text that would have been sent.
 #[must_use]
-pub fn letter(letter: &DeadLetter) -> String {
+pub fn letter(letter: &DeadLetter, language: Language) -> String {
     let to = format!(
         "{} ({} {})",
         letter.receiver, letter.channel, letter.destination
@@ -36,14 +37,15 @@ pub fn letter(letter: &DeadLetter) -> String {
         Some(code) => format!("{} {code}", letter.reason),
         None => letter.reason.clone(),
     };
-    let mut out = fields(&[
-        ("id", &letter.id),
-        ("to", &to),
-        ("given up", &time(letter.at_ms)),
-        ("reason", &reason),
-        ("answer", &letter.answer),
-        ("to do", letter.fix.as_deref().unwrap_or_default()),
-    ]);
+    let pairs = [
+        (ID, &*letter.id),
+        (TO, &to),
+        (GIVEN_UP, &time(letter.at_ms)),
+        (REASON, &reason),
+        (ANSWER, &letter.answer),
+        (TO_DO, letter.fix_in(language).unwrap_or_default()),
+    ];
+    let mut out = fields(&pairs, language);
     let parts = letter
         .rendered
         .as_ref()
@@ -54,14 +56,15 @@ pub fn letter(letter: &DeadLetter) -> String {
         let to = if people.is_empty() {
             String::new()
         } else {
-            format!(" to {}", people.join(", "))
+            format!(" {} {}", TO.in_language(language), people.join(", "))
         };
         let name = part["id"].as_str().unwrap_or_default();
-        let _ = writeln!(out, "\n--- part {}{}", line(name), line(&to));
+        let heading = format!("{} {}", PART.in_language(language), line(name));
+        let _ = writeln!(out, "\n--- {heading}{}", line(&to));
         out.push_str(&decoded(part["body"].as_str().unwrap_or_default()));
     }
     if letter.rendered.is_none() {
-        out.push_str("\nnothing was rendered\n");
+        let _ = writeln!(out, "\n{}", NOTHING.in_language(language));
     }
     out
 }
@@ -85,28 +88,44 @@ pub fn quarantined_line(kept: &Quarantined) -> String {
 
 /// Everything about a body that could not be read, with the body.
 #[must_use]
-pub fn quarantined(kept: &Quarantined) -> String {
+pub fn quarantined(kept: &Quarantined, language: Language) -> String {
     let bytes = match kept.is_whole() {
         true => kept.bytes.to_string(),
-        false => format!("{}, of which only the first were kept", kept.bytes),
+        false => format!("{}{}", kept.bytes, CUT.in_language(language)),
     };
-    let mut out = fields(&[
-        ("id", &kept.id),
-        ("came", &time(kept.at_ms)),
-        ("source", &kept.source),
-        ("reason", &kept.reason),
-        ("why", &kept.why),
-        ("bytes", &bytes),
-    ]);
-    out.push_str("\n--- body\n");
+    let pairs = [
+        (ID, &*kept.id),
+        (CAME, &time(kept.at_ms)),
+        (SOURCE, &kept.source),
+        (REASON, &kept.reason),
+        (WHY, &kept.why),
+        (BYTES, &bytes),
+    ];
+    let mut out = fields(&pairs, language);
+    let _ = writeln!(out, "\n--- {}", BODY.in_language(language));
     out.push_str(&decoded(&kept.body));
     out
 }
 
-fn fields(pairs: &[(&str, &str)]) -> String {
+const ID: Phrase = Phrase::fixed("id", "编号");
+const TO: Phrase = Phrase::fixed("to", "收件人");
+const GIVEN_UP: Phrase = Phrase::fixed("given up", "放弃时间");
+const REASON: Phrase = Phrase::fixed("reason", "原因");
+const ANSWER: Phrase = Phrase::fixed("answer", "应答");
+const TO_DO: Phrase = Phrase::fixed("to do", "处理办法");
+const CAME: Phrase = Phrase::fixed("came", "收到时间");
+const SOURCE: Phrase = Phrase::fixed("source", "来源");
+const WHY: Phrase = Phrase::fixed("why", "说明");
+const BYTES: Phrase = Phrase::fixed("bytes", "字节数");
+const PART: Phrase = Phrase::fixed("part", "部分");
+const BODY: Phrase = Phrase::fixed("body", "请求体");
+const NOTHING: Phrase = Phrase::fixed("nothing was rendered", "没有生成任何内容");
+const CUT: Phrase = Phrase::fixed(", of which only the first were kept", "，只保留了开头部分");
+
+fn fields(pairs: &[(Phrase, &str)], language: Language) -> String {
     let given = pairs.iter().filter(|(_, value)| !value.is_empty());
     given
-        .map(|(name, value)| format!("{name:<9} {}\n", line(value)))
+        .map(|(name, value)| format!("{:<9} {}\n", name.in_language(language), line(value)))
         .collect()
 }
 
@@ -163,14 +182,16 @@ mod tests {
     #[test]
     fn a_terminal_obeys_nothing_of_what_is_shown() {
         let body = b"{\r\n\t\"a\": \x1b]0;owned\x07 \xff \xc2\x9b31m \xe2\x80\xae!\n}";
-        insta::assert_snapshot!(quarantined(&kept(body, body.len())));
+        let kept_whole = kept(body, body.len());
+        insta::assert_snapshot!(quarantined(&kept_whole, Language::English));
         assert!(!quarantined_line(&kept(b"", 0)).contains('\u{1b}'));
     }
 
     #[test]
     fn a_body_that_was_cut_says_so() {
-        assert!(
-            quarantined(&kept(b"{", 300_000)).contains("300000, of which only the first were kept")
-        );
+        let shown = |language| quarantined(&kept(b"{", 300_000), language);
+        let english = shown(Language::English);
+        assert!(english.contains("300000, of which only the first were kept"));
+        assert!(shown(Language::Chinese).contains("300000，只保留了开头部分"));
     }
 }

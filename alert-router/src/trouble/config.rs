@@ -83,10 +83,11 @@ impl ConfigTroubles {
     /// Tells what is so, and the end of what there is an alert of.
     async fn take(&self, troubles: &[Trouble]) -> Result<(), Busy> {
         let now = self.clock.now();
+        let language = self.plan.borrow().operators_language();
         let known = known(&*self.store, troubles, now).await?;
         for (trouble, known) in troubles.iter().zip(known) {
             if trouble.fires() || known {
-                let batch = trouble.batch(now);
+                let batch = trouble.batch(now, language);
                 self.step.observe(SourceName::ours(), batch).await?;
             }
         }

@@ -333,7 +333,7 @@ impl Ending<'_> {
             delivery = %self.settled.id,
             reason = error.reason,
             answer = error.answer,
-            fix = error.fix,
+            fix = error.fix.as_ref().map(ToString::to_string),
             "{}",
             match (self.given_up(), error.failure) {
                 (true, _) => "a delivery was given up; see `alert-router dead-letters list`",

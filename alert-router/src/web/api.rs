@@ -13,77 +13,29 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
+use super::refusal::{Refusal, of_step};
 use super::{Web, view};
 use crate::history::Event;
 use crate::id;
 use crate::receiver;
-use crate::step::Busy;
+use crate::render::Phrase;
 use crate::step::groups::group_key;
 use crate::step::sources::test_button;
-use crate::store::{HistoryQuery, Position, StoreError};
+use crate::store::{HistoryQuery, Position};
 use crate::webhook::payload::{BodyLimits, parse};
 
 /// Rows that one answer holds.
 const ROWS: usize = 200;
-
-/// Why there is no answer.
-pub(super) enum Refusal {
-    Store(StoreError),
-    NotFound(&'static str),
-    Wrong(String),
-    /// The path is right, the method is not.
-    Method,
-    /// Understood, but it cannot be done with this one.
-    Unable(String),
-    /// Somebody else's server failed.
-    Elsewhere(String),
-    Busy(String),
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let (code, error) = match self {
-            Self::Store(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
-            Self::NotFound(what) => (StatusCode::NOT_FOUND, what.to_owned()),
-            Self::Wrong(why) => (StatusCode::BAD_REQUEST, why),
-            Self::Method => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "this path does not take this method: see /api/v1/openapi.yaml".to_owned(),
-            ),
-            Self::Unable(why) => (StatusCode::UNPROCESSABLE_ENTITY, why),
-            Self::Elsewhere(why) => (StatusCode::BAD_GATEWAY, why),
-            Self::Busy(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
-        };
-        (code, Json(serde_json::json!({ "error": error }))).into_response()
-    }
-}
-
-impl From<StoreError> for Refusal {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<Busy> for Refusal {
-    fn from(busy: Busy) -> Self {
-        Self::Busy(busy.to_string())
-    }
-}
-
-impl From<QueryRejection> for Refusal {
-    fn from(rejection: QueryRejection) -> Self {
-        Self::Wrong(rejection.body_text())
-    }
-}
 
 /// What Prometheus scrapes, in the format that it prefers.
 pub(super) async fn metrics(State(web): State<Web>, headers: HeaderMap) -> Response {
     // HEAD comes here too; axum leaves the body out then.
     match web.telemetry.answer(&Method::GET, "/metrics", &headers) {
         Some(answer) => answer.map(Body::from),
-        None => {
-            Refusal::NotFound("metrics are switched off by OTEL_METRICS_EXPORTER").into_response()
-        }
+        None => Refusal::NotFound(Phrase::verbatim(
+            "metrics are switched off by OTEL_METRICS_EXPORTER",
+        ))
+        .into_response(),
     }
 }
 
@@ -94,8 +46,8 @@ pub(super) async fn healthy() -> &'static str {
 pub(super) async fn reload(State(web): State<Web>) -> Result<Json<serde_json::Value>, Refusal> {
     let reloader = Arc::clone(&web.reloader);
     let done = tokio::task::spawn_blocking(move || reloader.reload()).await;
-    let done = done.map_err(|_| Refusal::Busy("the reload did not end".to_owned()))?;
-    let changes = done.map_err(|error| Refusal::Wrong(error.to_string()))?;
+    let done = done.map_err(|_| Refusal::Busy(Phrase::verbatim("the reload did not end")))?;
+    let changes = done.map_err(|error| Refusal::Wrong(Phrase::verbatim(error)))?;
     Ok(Json(
         serde_json::json!({ "status": "reloaded", "applied": changes.applied, "after_restart": changes.after_restart }),
     ))
@@ -201,6 +153,11 @@ pub(super) async fn history(
 /// How long a test alert fires: long enough to be told, short enough to see its end, too.
 const TEST_FIRES: Duration = Duration::from_secs(60);
 
+const TEST_ALERT: Phrase = Phrase::fixed(
+    "a test alert from the button of the page: nothing is wrong; it is over in a minute",
+    "来自页面按钮的测试告警：没有故障；一分钟后自动恢复",
+);
+
 /// A new alert each time, which says that it is a test, and is over by itself: nobody upstream
 /// knows of it and would say so.
 pub(super) async fn test_alert(State(web): State<Web>) -> Result<StatusCode, Refusal> {
@@ -211,7 +168,7 @@ pub(super) async fn test_alert(State(web): State<Web>) -> Result<StatusCode, Ref
     let body = serde_json::json!({"version": "4", "alerts": [{
         "status": "firing",
         "labels": {"alertname": "TestAlert", "severity": "info", "test": at},
-        "annotations": {"summary": "a test alert from the button of the page: nothing is wrong; it is over in a minute"},
+        "annotations": {"summary": TEST_ALERT.in_language(web.language())},
         "startsAt": at,
     }]});
     let none = std::collections::BTreeSet::new();
@@ -227,7 +184,7 @@ pub(super) async fn test_alert(State(web): State<Web>) -> Result<StatusCode, Ref
     let taken = web.step.observe(test_button(), batch).await;
     taken
         .map(|_| StatusCode::ACCEPTED)
-        .map_err(|busy| Refusal::Busy(busy.to_string()))
+        .map_err(|busy| Refusal::Busy(of_step(&busy)))
 }
 
 pub(super) async fn wrong_method() -> Refusal {
@@ -235,12 +192,19 @@ pub(super) async fn wrong_method() -> Refusal {
 }
 
 pub(super) async fn not_found() -> Refusal {
-    Refusal::NotFound("no such page; the start page is /, webhooks go to /webhook")
+    Refusal::NotFound(Phrase::verbatim(
+        "no such page; the start page is /, webhooks go to /webhook",
+    ))
 }
 
 /// The bytes of an id in a path or query.
 pub(super) fn read_id(text: &str) -> Result<[u8; 16], Refusal> {
-    let wrong = || Refusal::Wrong(format!("{text:?} is not an id: 32 hex digits"));
+    let wrong = || {
+        Refusal::Wrong(Phrase::new(
+            format!("{text:?} is not an id: 32 hex digits"),
+            format!("{text:?} 不是编号：应为 32 位十六进制数字"),
+        ))
+    };
     id::read(text).ok_or_else(wrong)
 }
 

@@ -1,20 +1,25 @@
 //! The page's buttons. A browser sends forms only by POST and shows whatever comes back, so each does
-//! what the API does and then leads to the page again, or shows a text; a refusal is the API's own.
+//! what the API does and then leads to the page again, or shows a text; a refusal is the API's own, in
+//! the language of whoever asked.
 
-use axum::Router;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
-use axum::response::Redirect;
+use axum::extract::{Path, Query, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
 
-use super::api::{self, Refusal};
+use super::api;
 use super::kept::{self, Manner};
+use super::reader::Reader;
+use super::refusal::Refusal;
 use super::{Web, trials};
+use crate::render::{Language, Phrase};
 
 type Done = Result<Redirect, Refusal>;
 
 /// The routes of the buttons, and the texts that they are about.
-pub(super) fn routes() -> Router<Web> {
+pub(super) fn routes(web: &Web) -> Router<Web> {
     Router::new()
         .route("/test-alert", post(test_alert))
         .route("/send-test", post(trials::send_from_form))
@@ -24,6 +29,20 @@ pub(super) fn routes() -> Router<Web> {
         .route("/quarantine/{id}", get(kept::show_quarantined))
         .route("/quarantine/{id}/replay", post(replay_quarantined))
         .route("/quarantine/{id}/drop", post(drop_quarantined))
+        .layer(from_fn_with_state(web.clone(), say_why))
+}
+
+/// Says a refusal in the language of whoever asked.
+async fn say_why(State(web): State<Web>, reader: Reader, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let language = reader.0.unwrap_or_else(|| web.language());
+    match response.extensions().get::<Phrase>() {
+        Some(why) if language != Language::English => {
+            let why = serde_json::json!({ "error": why.in_language(language) });
+            (response.status(), Json(why)).into_response()
+        }
+        Some(_) | None => response,
+    }
 }
 
 fn done<T>(result: Result<T, Refusal>) -> Done {

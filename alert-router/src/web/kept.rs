@@ -9,17 +9,22 @@ use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
 
 use super::Web;
-use super::api::{Refusal, read_id};
-use crate::dead_letter::{self, DeadLetter, ResendError};
+use super::api::read_id;
+use super::reader::Reader;
+use super::refusal::{NO_LETTER, Refusal};
+use crate::dead_letter::{self, DeadLetter};
 use crate::listing::{self, Listed, Page};
 use crate::quarantine::Quarantined;
 use crate::receiver::{Receipt, RefusedRecipient};
+use crate::render::Phrase;
 use crate::store::Doc;
 use crate::tools::text;
-use crate::webhook::{self, ReplayError};
+use crate::webhook;
 
-const NO_LETTER: &str = "no dead letter has this id; list them with dead-letters list";
-const NO_BODY: &str = "nothing in quarantine has this id; list it with quarantine list";
+const NO_BODY: Phrase = Phrase::fixed(
+    "nothing in quarantine has this id; list it with quarantine list",
+    "隔离区中没有这个编号；quarantine list 会列出全部",
+);
 
 /// Which part of a list.
 #[derive(Deserialize)]
@@ -54,9 +59,12 @@ pub(super) async fn dead_letter(
 /// The letter as a person reads it.
 pub(super) async fn show_dead_letter(
     State(web): State<Web>,
+    reader: Reader,
     Path(letter): Path<String>,
 ) -> Result<impl IntoResponse, Refusal> {
-    Ok(plain(text::letter(&find(&web, &letter).await?.0)))
+    let language = reader.0.unwrap_or_else(|| web.language());
+    let (letter, _) = find(&web, &letter).await?;
+    Ok(plain(text::letter(&letter, language)))
 }
 
 /// Text from outside: no browser may take it for a page.
@@ -146,19 +154,6 @@ impl From<Receipt> for Resent {
     }
 }
 
-impl From<ResendError> for Refusal {
-    fn from(error: ResendError) -> Self {
-        let why = error.to_string();
-        match error {
-            ResendError::Unknown => Self::NotFound(NO_LETTER),
-            ResendError::UnderWay | ResendError::NoSlot(_) | ResendError::CutOff => Self::Busy(why),
-            ResendError::NothingRendered | ResendError::NoDestination => Self::Unable(why),
-            ResendError::Failed(_) => Self::Elsewhere(why),
-            ResendError::Store(error) => Self::Store(error),
-        }
-    }
-}
-
 pub(super) async fn quarantine(
     State(web): State<Web>,
     part: Result<Query<Part>, QueryRejection>,
@@ -176,9 +171,12 @@ pub(super) async fn quarantined(
 /// The body as a person reads it.
 pub(super) async fn show_quarantined(
     State(web): State<Web>,
+    reader: Reader,
     Path(body): Path<String>,
 ) -> Result<impl IntoResponse, Refusal> {
-    Ok(plain(text::quarantined(&find_body(&web, &body).await?.1)))
+    let language = reader.0.unwrap_or_else(|| web.language());
+    let (_, body) = find_body(&web, &body).await?;
+    Ok(plain(text::quarantined(&body, language)))
 }
 
 pub(super) async fn drop_quarantined(
@@ -205,14 +203,4 @@ async fn find_body(web: &Web, body: &str) -> Result<(BodyHash, Quarantined), Ref
     let id = BodyHash(read_id(body)?);
     let found = web.quarantine.find(id).await?;
     Ok((id, found.ok_or(Refusal::NotFound(NO_BODY))?))
-}
-
-impl From<ReplayError> for Refusal {
-    fn from(error: ReplayError) -> Self {
-        let why = error.to_string();
-        match error {
-            ReplayError::Cut(_) | ReplayError::Unreadable(_) => Self::Unable(why),
-            ReplayError::Unavailable(_) => Self::Busy(why),
-        }
-    }
 }

@@ -7,6 +7,7 @@ mod kept;
 mod page;
 mod reader;
 mod ready;
+mod refusal;
 mod routes;
 mod serve;
 mod trials;
@@ -28,6 +29,7 @@ use crate::dead_letter::Resender;
 use crate::metrics::Metrics;
 use crate::quarantine::Quarantine;
 use crate::reload::Reloader;
+use crate::render::Language;
 use crate::step::StepHandle;
 use crate::store::Store;
 use crate::webhook::{self, Intake};
@@ -61,6 +63,13 @@ pub struct Web {
     pub telemetry: Telemetry,
 }
 
+impl Web {
+    /// The language of the config, for whoever asks for none.
+    fn language(&self) -> Language {
+        self.intake.plan.borrow().config().locale.language
+    }
+}
+
 /// All routes of this server.
 pub fn router(web: Web) -> Router {
     let intake = Router::new()
@@ -79,7 +88,7 @@ pub fn router(web: Web) -> Router {
         .route("/metrics", get(api::metrics))
         .route("/-/reload", post(api::reload))
         .merge(routes::api())
-        .merge(forms::routes())
+        .merge(forms::routes(&web))
         .method_not_allowed_fallback(api::wrong_method)
         .fallback(any(api::not_found))
         .layer(middleware::from_fn_with_state(

@@ -10,10 +10,22 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::Web;
-use super::api::Refusal;
 use super::kept::{Refused, plain};
+use super::reader::Reader;
+use super::refusal::Refusal;
+use crate::render::Phrase;
 use crate::tools::text;
 use crate::trial::{self, Tested};
+
+const NO_RECEIVER: Phrase = Phrase::fixed(
+    "no receiver of this name has a destination in the config",
+    "配置中没有这个名称且带有目的地的接收方",
+);
+const ANOTHER: Phrase = Phrase::fixed("another test is under way", "另一个测试正在进行");
+const CUT_OFF: Phrase = Phrase::fixed(
+    "the test was cut off; look whether it arrived",
+    "测试被中断；请确认是否已送达",
+);
 
 /// The right to send a test: one at a time.
 #[derive(Clone)]
@@ -65,11 +77,13 @@ pub(super) async fn send(
 /// The same for people: what the command prints.
 pub(super) async fn send_from_form(
     State(web): State<Web>,
+    reader: Reader,
     wanted: Result<Form<Wanted>, FormRejection>,
 ) -> Result<impl IntoResponse, Refusal> {
-    let Form(wanted) = wanted.map_err(|why| Refusal::Wrong(why.body_text()))?;
+    let Form(wanted) = wanted.map_err(|why| Refusal::Wrong(Phrase::verbatim(why.body_text())))?;
+    let language = reader.0.unwrap_or_else(|| web.language());
     let tested = run(&web, wanted.receiver).await?;
-    let report: String = tested.iter().map(Tested::line).collect();
+    let report: String = tested.iter().map(|one| one.line(language)).collect();
     Ok(plain(
         report.lines().map(|line| text::line(line) + "\n").collect(),
     ))
@@ -78,11 +92,10 @@ pub(super) async fn send_from_form(
 async fn run(web: &Web, receiver: String) -> Result<Vec<Tested>, Refusal> {
     let outlets = web.intake.plan.borrow().outlets_of(&receiver);
     if outlets.is_empty() {
-        let none = "no receiver of this name has a destination in the config";
-        return Err(Refusal::NotFound(none));
+        return Err(Refusal::NotFound(NO_RECEIVER));
     }
     let right = Arc::clone(&web.trials.0).try_acquire_owned();
-    let right = right.map_err(|_| Refusal::Busy("another test is under way".to_owned()))?;
+    let right = right.map_err(|_| Refusal::Busy(ANOTHER))?;
     let now = web.intake.clock.now();
     tracing::info!(receiver, "a person asked for a test message");
     // Whoever asked may leave; the provider's answer still ends the test.
@@ -92,7 +105,7 @@ async fn run(web: &Web, receiver: String) -> Result<Vec<Tested>, Refusal> {
         tested
     });
     let ended = sending.await;
-    ended.map_err(|_| Refusal::Busy("the test was cut off; look whether it arrived".to_owned()))
+    ended.map_err(|_| Refusal::Busy(CUT_OFF))
 }
 
 impl From<Tested> for Line {
@@ -116,7 +129,7 @@ impl From<Tested> for Line {
                 answer: error.answer,
                 reason: Some(error.reason),
                 code: error.code,
-                fix: error.fix,
+                fix: error.fix.map(|fix| fix.to_string()),
                 refused: Vec::new(),
             },
         }

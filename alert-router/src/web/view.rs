@@ -171,7 +171,8 @@ impl View {
             let found = depth.docs.iter().find(|(found, _)| *found == kind);
             found.map_or(0, |(_, count)| *count)
         };
-        let letter = |letter| LetterCard::of(letter, zone);
+        let language = language.unwrap_or(*usual);
+        let letter = |letter| LetterCard::of(letter, zone, language);
         let body = |body| BodyCard::of(body, zone);
         let port = web.url.rsplit(':').next().unwrap_or_default().to_owned();
         let groups = groups(web, &plan).await?;
@@ -384,10 +385,9 @@ fn newest<T>(mut kept: Vec<T>, at: impl Fn(&T) -> i64) -> impl Iterator<Item = T
 }
 
 impl LetterCard {
-    fn of(letter: DeadLetter, zone: &TimeZone) -> Self {
-        let fix = letter
-            .fix
-            .map_or_else(String::new, |fix| format!("; {fix}"));
+    fn of(letter: DeadLetter, zone: &TimeZone, language: Language) -> Self {
+        let fix = letter.fix_in(language);
+        let fix = fix.map_or_else(String::new, |fix| format!("; {fix}"));
         Self {
             at: show(Timestamp::from_millis(letter.at_ms), zone),
             reason: letter.answer + &fix,

@@ -97,6 +97,31 @@ async fn the_page_speaks_the_readers_language_and_shows_the_same() {
     let router = folder.start().await;
     let usual = router.get("/").await.body;
     assert!(usual.contains("未关闭的告警组"), "{usual}");
+    let refused = async |method: &str, path: &str, accepted: &str| {
+        let headers = [
+            ("Accept-Language", accepted),
+            ("Content-Type", "application/x-www-form-urlencoded"),
+        ];
+        let answer = router
+            .call(method, path, &headers, b"receiver=nobody")
+            .await;
+        answer.unwrap().json()["error"].to_string()
+    };
+    let letter = "dead-letters/00000000000000000000000000000000";
+    for (method, path, accepted, why) in [
+        ("POST", format!("/{letter}/drop"), "", "没有这个编号的死信"),
+        ("POST", format!("/{letter}/drop"), "en", "no dead letter"),
+        ("POST", "/send-test".to_owned(), "zh", "配置中没有这个名称"),
+        (
+            "DELETE",
+            format!("/api/v1/{letter}"),
+            "zh",
+            "no dead letter",
+        ),
+    ] {
+        let said = refused(method, &path, accepted).await;
+        assert!(said.contains(why), "{path} {accepted}: {said}");
+    }
 }
 
 #[tokio::test]

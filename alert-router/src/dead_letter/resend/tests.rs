@@ -32,6 +32,7 @@ fn letter(number: u8, lane: LaneKey) -> Write {
         code: None,
         answer: String::new(),
         fix: None,
+        fix_zh: None,
         lanes: vec![(GroupId([9; 16]).to_string(), lane.to_string())],
         rendered: serde_json::from_slice(&parts::write(&delivery)).ok(),
     };

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::reply::Reply;
+use crate::render::Phrase;
 
 /// Where in the conversation something happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -176,26 +177,44 @@ fn is_under(host: &str, domain: &str) -> bool {
 }
 
 /// What an operator can do about a refusal, where the text of the server does not say it.
-pub(super) fn fix(step: Step, reply: &Reply) -> Option<String> {
+pub(super) fn fix(step: Step, reply: &Reply) -> Option<Phrase> {
     let fix = match (step, reply.code) {
-        (Step::Auth, 534) => "create an app password for this account and use it as auth_password",
-        (Step::Auth, _) if reply.text.contains("5.7.30") => {
-            "this provider has switched passwords off; use a relay that accepts them"
-        }
-        (Step::Auth, _) => {
-            "check auth_username and auth_password; many providers want an authorisation code or app password"
-        }
-        (Step::Greeting, _) => "check smarthost, and set hello to this machine's full name",
-        (Step::Mail, 530) => "set auth_username and auth_password",
-        (Step::Mail, _) => "make from and envelope_from an address that this account may send as",
-        (Step::Rcpt, _) if reply.text.contains("5.7.") => {
-            "the relay's policy refuses this recipient: allow relaying, or authenticate"
-        }
-        (Step::Rcpt, _) => "check the address in to",
-        (Step::Data | Step::Text | Step::Dot, _) => "the relay refuses the content: see its answer",
+        (Step::Auth, 534) => Phrase::fixed(
+            "create an app password for this account and use it as auth_password",
+            "请为该账号创建应用专用密码，并作为 auth_password",
+        ),
+        (Step::Auth, _) if reply.text.contains("5.7.30") => Phrase::fixed(
+            "this provider has switched passwords off; use a relay that accepts them",
+            "该服务商已停用密码登录；请改用接受密码的中继服务器",
+        ),
+        (Step::Auth, _) => Phrase::fixed(
+            "check auth_username and auth_password; many providers want an authorisation code or app password",
+            "请检查 auth_username 和 auth_password；许多服务商要求使用授权码或应用专用密码",
+        ),
+        (Step::Greeting, _) => Phrase::fixed(
+            "check smarthost, and set hello to this machine's full name",
+            "请检查 smarthost，并把 hello 设为本机的完整域名",
+        ),
+        (Step::Mail, 530) => Phrase::fixed(
+            "set auth_username and auth_password",
+            "请设置 auth_username 和 auth_password",
+        ),
+        (Step::Mail, _) => Phrase::fixed(
+            "make from and envelope_from an address that this account may send as",
+            "from 和 envelope_from 必须是该账号有权使用的发件地址",
+        ),
+        (Step::Rcpt, _) if reply.text.contains("5.7.") => Phrase::fixed(
+            "the relay's policy refuses this recipient: allow relaying, or authenticate",
+            "中继服务器的策略拒绝该收件人：请允许转发，或进行身份验证",
+        ),
+        (Step::Rcpt, _) => Phrase::fixed("check the address in to", "请检查 to 中的地址"),
+        (Step::Data | Step::Text | Step::Dot, _) => Phrase::fixed(
+            "the relay refuses the content: see its answer",
+            "中继服务器拒绝了邮件内容：请看它的应答",
+        ),
         (Step::Connect | Step::Tls | Step::StartTls, _) => return None,
     };
-    Some(fix.to_owned())
+    Some(fix)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::classify::{Meaning, Step, fix, meaning};
 use super::reply::Reply;
 use super::smtp::Trouble;
 use crate::receiver::{Failure, Progress, Receipt, RefusedRecipient, SendError};
+use crate::render::Phrase;
 
 /// How long nobody tries a config that was refused: providers lock accounts that do.
 const PROBE: Duration = Duration::from_secs(15 * 60);
@@ -162,7 +163,10 @@ pub(super) fn trouble_error(host: &str, trouble: Trouble) -> SendError {
         ),
         Trouble::TooLarge { most } => SendError {
             failure: Failure::Refused,
-            fix: Some("raise the relay's limit".to_owned()),
+            fix: Some(Phrase::fixed(
+                "raise the relay's limit",
+                "请调高中继服务器的邮件大小上限",
+            )),
             ..failed(
                 "too_large",
                 &format!("{host} takes mails of at most {most} bytes"),
@@ -172,22 +176,31 @@ pub(super) fn trouble_error(host: &str, trouble: Trouble) -> SendError {
         Trouble::Certificate { why } => blocked(
             "certificate",
             format!("{host} has no valid certificate: {why}"),
-            "renew the certificate, or name its authority in tls_config.ca_file",
+            Phrase::fixed(
+                "renew the certificate, or name its authority in tls_config.ca_file",
+                "请更新证书，或在 tls_config.ca_file 中指定其签发机构",
+            ),
         ),
         Trouble::NoStartTls => blocked(
             "no_tls",
             format!("{host} offers no STARTTLS, nothing was sent"),
-            "use port 465, or set require_tls: false if the way is safe",
+            Phrase::fixed(
+                "use port 465, or set require_tls: false if the way is safe",
+                "请使用 465 端口；若链路安全，也可设置 require_tls: false",
+            ),
         ),
         Trouble::NoMechanism => blocked(
             "auth",
             format!("{host} offers neither AUTH PLAIN nor LOGIN, no credentials were sent"),
-            "remove auth_username, or use the relay's port for submission",
+            Phrase::fixed(
+                "remove auth_username, or use the relay's port for submission",
+                "请去掉 auth_username，或使用中继服务器的提交端口",
+            ),
         ),
         Trouble::Unprotected => blocked(
             "no_tls",
             format!("the way to {host} is not protected, no credentials were sent"),
-            "remove require_tls: false",
+            Phrase::fixed("remove require_tls: false", "请去掉 require_tls: false"),
         ),
     }
 }
@@ -200,10 +213,10 @@ fn ambiguous(what: &str) -> SendError {
 }
 
 /// Nothing gets through until somebody changes something.
-fn blocked(reason: &'static str, answer: String, fix: &str) -> SendError {
+fn blocked(reason: &'static str, answer: String, fix: Phrase) -> SendError {
     SendError {
         failure: Failure::Blocked { probe_after: PROBE },
-        fix: Some(fix.to_owned()),
+        fix: Some(fix),
         ..failed(reason, &answer, None)
     }
 }

@@ -248,14 +248,22 @@ async fn refusals_of_us_and_not_of_the_mail_block_the_destination() {
         "config",
     )
     .await;
-    assert!(error.fix.is_some_and(|fix| fix.contains("smarthost")));
+    assert!(
+        error
+            .fix
+            .is_some_and(|fix| fix.to_string().contains("smarthost"))
+    );
     let error = check(
         Server::new().says("MAIL", "553 must equal user"),
         BLOCKED,
         "config",
     )
     .await;
-    assert!(error.fix.is_some_and(|fix| fix.contains("envelope_from")));
+    assert!(
+        error
+            .fix
+            .is_some_and(|fix| fix.to_string().contains("envelope_from"))
+    );
 }
 
 #[tokio::test(start_paused = true)]

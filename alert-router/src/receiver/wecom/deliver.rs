@@ -129,7 +129,7 @@ impl SoFar {
 }
 
 fn is_too_long(trouble: &Trouble) -> bool {
-    matches!(trouble, Trouble::Code { code, .. } if classify(*code) == Class::TooLong)
+    matches!(trouble, Trouble::Code { code, .. } if *classify(*code) == Class::TooLong)
 }
 
 fn failed(trouble: &Trouble, attempt: u32, redaction: &Redaction) -> SendError {
@@ -139,7 +139,7 @@ fn failed(trouble: &Trouble, attempt: u32, redaction: &Redaction) -> SendError {
         reason: verdict.reason,
         code: verdict.code.map(|code| code.to_string()),
         answer: redaction.clean(&trouble.to_string()),
-        fix: verdict.fix.map(|fix| redaction.clean(&fix)),
+        fix: verdict.fix.map(|fix| fix.map(|fix| redaction.clean(fix))),
         progress: Progress::new(),
     }
 }

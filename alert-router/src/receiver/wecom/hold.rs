@@ -42,7 +42,7 @@ impl Hold {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match answer {
             Ok(_) => *state = State::default(),
-            Err(Trouble::Code { code, .. }) if classify(*code) == Class::RateLimited => {
+            Err(Trouble::Code { code, .. }) if *classify(*code) == Class::RateLimited => {
                 // Of calls that were under way together only the first one counts.
                 if now >= state.until {
                     state.wait = (state.wait * 2).clamp(RATE_LIMIT, LONGEST);

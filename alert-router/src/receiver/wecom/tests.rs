@@ -428,7 +428,7 @@ async fn an_untrusted_address_is_named_with_what_to_change() {
         matches!(error.failure, Failure::Blocked { .. }),
         "{error:?}"
     );
-    let fix = error.fix.unwrap();
+    let fix = error.fix.unwrap().to_string();
     assert!(
         fix.starts_with("WeCom saw 127.0.0.1: add this address"),
         "{fix}"
@@ -446,5 +446,5 @@ async fn a_robot_that_is_gone_blocks_its_destination() {
         "{error:?}"
     );
     assert_eq!(error.code.as_deref(), Some("93000"));
-    assert!(error.fix.unwrap().contains("webhook URL"));
+    assert!(error.fix.unwrap().to_string().contains("webhook URL"));
 }

@@ -144,7 +144,7 @@ impl Post for App {
         let Err(Trouble::Code { code, .. }) = &answer else {
             return answer;
         };
-        if classify(*code) != Class::Token {
+        if *classify(*code) != Class::Token {
             return answer;
         }
         self.tokens.drop_used(&token).await;

@@ -316,7 +316,7 @@ async fn a_wrong_secret_blocks_and_is_not_tried_again_for_ten_minutes() {
         assert_eq!(error.code.as_deref(), Some("40001"));
         assert_eq!(error.answer, "no token: invalid credential ***");
         assert_eq!(
-            error.fix.as_deref(),
+            error.fix.map(|fix| fix.to_string()).as_deref(),
             Some("correct the secret of the application")
         );
     }
@@ -409,7 +409,8 @@ async fn codes_become_outcomes_with_what_to_do() {
             format!("{:?}", error.failure).starts_with(outcome),
             "{code}: {error:?}"
         );
-        let told = error.fix.as_deref();
+        let told = error.fix.map(|fix| fix.to_string());
+        let told = told.as_deref();
         assert!(
             told.is_some() == fix.is_some() && told.unwrap_or("").starts_with(fix.unwrap_or("")),
             "{told:?}"
