@@ -43,7 +43,9 @@ pub use server::{Limits, StorePlace};
 pub use smtp::{Smarthost, SmtpAuth, SmtpLimit, SmtpTls, Trust};
 pub use source::{Credential, RateLimit, Source};
 pub use webhook::{HttpAuth, Webhook};
-pub use wecom::{AppFormat, BotFormat, MentionWhen, People, WECOM_API, WecomApp, WecomBot};
+pub use wecom::{
+    AppFormat, BotFormat, MentionWhen, People, TextCopy, WECOM_API, WecomApp, WecomBot,
+};
 
 pub(crate) use duration::show as show_duration;
 

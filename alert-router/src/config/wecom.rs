@@ -29,6 +29,9 @@ pub struct WecomBot {
     /// Whether a short text follows that really mentions, where the format cannot: `mention_text`,
     /// default true. Costs one more message.
     pub mention_text: bool,
+    /// Whether the same follows as text, for people who read in personal WeChat: `text_copy`,
+    /// default false. Costs one more message, which also mentions.
+    pub text_copy: bool,
     /// The proxy for these calls. May hold credentials.
     pub proxy_url: Option<SecretUrl>,
 }
@@ -66,14 +69,23 @@ pub struct WecomApp {
     pub to_party: Vec<String>,
     /// Tags: `to_tag`, split at `|`.
     pub to_tag: Vec<String>,
-    /// Members who read in personal WeChat, which shows no markdown: they get text.
-    pub text_copy: Vec<String>,
+    /// Who gets text, because they read in personal WeChat, which shows no markdown.
+    pub text_copy: TextCopy,
     /// The kind of message; default markdown (`wechat_configs`: text).
     pub format: AppFormat,
     /// Base of all calls, ends with `/`: `api_url`, `global.wechat_api_url`, or [`WECOM_API`].
     pub api_url: Url,
     /// The proxy for these calls. May hold credentials.
     pub proxy_url: Option<SecretUrl>,
+}
+
+/// Who gets the message of an application as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TextCopy {
+    /// These members, instead of markdown. They need not be among the others.
+    Members(Vec<String>),
+    /// Everybody, beside markdown: nobody knows who of a department or tag reads where.
+    Everybody,
 }
 
 /// What a robot sends.
@@ -138,6 +150,7 @@ const APP_FORMATS: &[(&str, AppFormat)] =
 pub(super) fn read(f: &mut Fields<'_>, global: &WecomDefaults) -> Option<Channel> {
     let (bot, app, format) = (f.get("bot"), f.get("app"), f.get("format"));
     let mentions = Mentions::read(f);
+    let text_copy = f.get("text_copy");
     let proxy_url = webhook::proxy(f);
     match (bot, app) {
         (Some(bot), None) => {
@@ -150,11 +163,16 @@ pub(super) fn read(f: &mut Fields<'_>, global: &WecomDefaults) -> Option<Channel
                 mention: mentions.people,
                 mention_when: mentions.when,
                 mention_text: mentions.text.unwrap_or(true),
+                text_copy: text_copy.and_then(|n| n.flag()).unwrap_or(false),
                 proxy_url,
             }))
         }
         (None, Some(app)) => {
             mentions.refuse(f);
+            if text_copy.is_some() {
+                let fix = "put it into app: true, or a list of those who read in WeChat";
+                f.error_at("text_copy", ("that of an application stands in app", fix));
+            }
             let format = format.and_then(|n| n.choice(APP_FORMATS));
             let app = app.fields(|f| WecomApp::read(f, global))?;
             Some(Channel::WecomApp(WecomApp {
@@ -235,6 +253,32 @@ impl Mentions {
     }
 }
 
+impl TextCopy {
+    fn read(node: &Node<'_>) -> Option<Self> {
+        if node.elements().is_some() {
+            return Some(Self::Members(node.texts()));
+        }
+        Some(match node.flag()? {
+            true => Self::Everybody,
+            false => Self::default(),
+        })
+    }
+
+    /// The members who get text and no markdown.
+    pub(crate) fn members(&self) -> &[String] {
+        match self {
+            Self::Members(members) => members,
+            Self::Everybody => &[],
+        }
+    }
+}
+
+impl Default for TextCopy {
+    fn default() -> Self {
+        Self::Members(Vec::new())
+    }
+}
+
 /// Where a robot is, and its key.
 struct BotPlace {
     key: Secret,
@@ -280,9 +324,12 @@ impl WecomApp {
         let secret = f.secret("secret", "secret_file").or(&global.secret);
         let fix = "add secret or secret_file, or wechat_api_secret in global";
         let secret = secret.required(f, "secret", fix);
-        let text_copy = f.read("text_copy", |n| Some(n.texts())).unwrap_or_default();
+        let text_copy = f.read("text_copy", TextCopy::read);
         let app = Self::common(f, global, secret)?;
-        Some(Self { text_copy, ..app })
+        Some(Self {
+            text_copy: text_copy.unwrap_or_default(),
+            ..app
+        })
     }
 
     /// Reads one entry of upstream's `wechat_configs`.
@@ -330,7 +377,7 @@ impl WecomApp {
             to_user,
             to_party,
             to_tag,
-            text_copy: Vec::new(),
+            text_copy: TextCopy::default(),
             format: AppFormat::default(),
             api_url: api_url.optional().unwrap_or_else(vendor),
             proxy_url: None,

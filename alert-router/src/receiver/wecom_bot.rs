@@ -21,7 +21,7 @@ use super::{
     Window,
 };
 use crate::clock::Clock;
-use crate::config::{self, BotFormat, Trust};
+use crate::config::{self, BotFormat, People, Trust};
 use crate::render::Renderer;
 use mentions::{Calls, Mentions};
 
@@ -50,6 +50,8 @@ pub struct WecomBot {
     limits: Limits,
     format: Format,
     mentions: Mentions,
+    /// Whether the same follows as text, for whoever sees no markdown.
+    text_copy: bool,
     renderer: Arc<Renderer>,
     robot: Robot,
 }
@@ -94,9 +96,30 @@ impl WecomBot {
             },
             format: Format::of(config.format)?,
             mentions: Mentions::of(config),
+            text_copy: config.text_copy && config.format != BotFormat::Text,
             renderer,
             robot: Robot::new(config, clock)?,
         })
+    }
+}
+
+impl WecomBot {
+    /// The content once more, as one text, which calls people if there is a reason to.
+    fn copy(&self, content: &Content<'_>, people: &People) -> (String, Value) {
+        let texts = content.fit(&Room {
+            markup: Format::Text.markup(),
+            bytes: Format::Text.bytes(),
+            parts: 1,
+        });
+        let mut copy = body(Format::Text, &texts.concat());
+        if self
+            .mentions
+            .calls(Format::Text, people, content.is_urgent())
+            == Calls::Listed
+        {
+            people.list(&mut copy);
+        }
+        ("copy".to_owned(), copy)
     }
 }
 
@@ -112,14 +135,19 @@ impl Receiver for WecomBot {
     fn render(&self, rendering: &Rendering<'_>) -> Result<Vec<Part>, RenderError> {
         let content = Content::of(rendering.message, rendering.locale, &self.renderer);
         let people = self.mentions.people(rendering.message);
-        let calls = self
-            .mentions
-            .calls(self.format, &people, content.is_urgent());
+        let calls = match self.text_copy {
+            // The copy is a text, so it calls for sure.
+            true => Calls::Nobody,
+            false => self
+                .mentions
+                .calls(self.format, &people, content.is_urgent()),
+        };
         let prefix = people.prefix(calls);
+        let follows = self.text_copy || calls == Calls::Afterwards;
         let mut texts = content.fit(&Room {
             markup: self.format.markup(),
             bytes: self.format.bytes() - prefix.len(),
-            parts: PARTS - usize::from(calls == Calls::Afterwards),
+            parts: PARTS - usize::from(follows),
         });
         if let Some(first) = texts.first_mut() {
             first.insert_str(0, &prefix);
@@ -137,6 +165,7 @@ impl Receiver for WecomBot {
                 parts.push(("mention".to_owned(), text));
             }
         }
+        parts.extend(self.text_copy.then(|| self.copy(&content, &people)));
         Ok(parts.into_iter().map(part).collect())
     }
 

@@ -81,6 +81,7 @@ impl Subject for WecomBotSubject {
             },
             mention_when: Vec::new(),
             mention_text: true,
+            text_copy: false,
             proxy_url: proxy("planted-proxy"),
         };
         let bot = WecomBot::new(&config, renderer(), clock()).unwrap();
@@ -102,7 +103,7 @@ impl Subject for WecomAppSubject {
             to_user: vec!["wangqing".into(), "lina".into()],
             to_party: Vec::new(),
             to_tag: Vec::new(),
-            text_copy: vec!["lina".into()],
+            text_copy: config::TextCopy::Members(vec!["lina".into()]),
             format: AppFormat::Markdown,
             api_url: server.url("/cgi-bin/"),
             proxy_url: proxy("planted-proxy"),

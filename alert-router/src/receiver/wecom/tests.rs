@@ -65,6 +65,7 @@ impl Corp {
                 },
             }],
             mention_text: true,
+            text_copy: false,
             proxy_url: None,
         };
         WecomBot::new(&config, self.renderer.clone(), self.clock.clone()).unwrap()
@@ -78,7 +79,7 @@ impl Corp {
             to_user: to_user.iter().map(|user| (*user).to_owned()).collect(),
             to_party: Vec::new(),
             to_tag: Vec::new(),
-            text_copy: vec!["lina".into()],
+            text_copy: config::TextCopy::Members(vec!["lina".into()]),
             format: AppFormat::Markdown,
             api_url: self.api(),
             proxy_url: None,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use alert_engine::LaneKey;
 
 use super::CHANNEL;
-use crate::config::{self, AppFormat};
+use crate::config::{self, AppFormat, TextCopy};
 use crate::receiver::Destination;
 
 /// Everybody whom the application may write to; the vendor's spelling.
@@ -23,7 +23,7 @@ impl Recipients {
     /// Everybody who hears of a message, in whichever format.
     pub(super) fn of(config: &config::WecomApp) -> Self {
         Self {
-            users: sorted(config.to_user.iter().chain(&config.text_copy)),
+            users: sorted(config.to_user.iter().chain(config.text_copy.members())),
             parties: sorted(&config.to_party),
             tags: sorted(&config.to_tag),
         }
@@ -38,11 +38,18 @@ impl Recipients {
             tags: Vec::new(),
         };
         if config.format == AppFormat::Markdown {
-            copy.users = sorted(&config.text_copy);
-            main.users.retain(|user| !copy.users.contains(user));
+            match &config.text_copy {
+                TextCopy::Members(members) => {
+                    copy.users = sorted(members);
+                    main.users.retain(|user| !copy.users.contains(user));
+                }
+                TextCopy::Everybody => copy = main.clone(),
+            }
         }
-        if main.users.iter().any(|user| user == ALL) {
-            main.users = vec![ALL.to_owned()];
+        for readers in [&mut main, &mut copy] {
+            if readers.users.iter().any(|user| user == ALL) {
+                readers.users = vec![ALL.to_owned()];
+            }
         }
         (main, copy)
     }

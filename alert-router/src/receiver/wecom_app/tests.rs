@@ -21,7 +21,7 @@ fn config() -> config::WecomApp {
         to_user: vec!["wangqing".into(), "lina".into()],
         to_party: Vec::new(),
         to_tag: Vec::new(),
-        text_copy: Vec::new(),
+        text_copy: config::TextCopy::default(),
         format: AppFormat::Markdown,
         api_url: Url::parse("http://127.0.0.1:9/cgi-bin/").unwrap(),
         proxy_url: None,
@@ -118,7 +118,7 @@ fn a_body_names_only_its_type_and_asks_for_the_duplicate_check() {
 #[test]
 fn members_in_personal_wechat_get_text_and_the_others_markdown() {
     let config = config::WecomApp {
-        text_copy: vec!["lina".into()],
+        text_copy: config::TextCopy::Members(vec!["lina".into()]),
         ..config()
     };
     let parts = rendered(&app(&config, &clock()));
@@ -144,6 +144,22 @@ fn members_in_personal_wechat_get_text_and_the_others_markdown() {
             ("copy-1", "\"lina\"", "\"text\"")
         ]
     );
+}
+
+#[test]
+fn where_nobody_knows_who_reads_in_wechat_everybody_gets_text_beside_markdown() {
+    let config = config::WecomApp {
+        to_user: vec!["@all".into()],
+        text_copy: config::TextCopy::Everybody,
+        ..config()
+    };
+    let parts = rendered(&app(&config, &clock()));
+    let told: Vec<_> = parts
+        .iter()
+        .map(|part| (body(part)["touser"].clone(), body(part)["msgtype"].clone()))
+        .collect();
+    let to_all = |kind: &str| (json!("@all"), json!(kind));
+    assert_eq!(told, [to_all("markdown"), to_all("text")]);
 }
 
 #[test]
@@ -192,7 +208,7 @@ fn the_order_of_recipients_is_not_part_of_the_destination() {
 #[test]
 fn readers_of_text_are_recipients_even_if_nothing_else_names_them() {
     let text = config::WecomApp {
-        text_copy: vec!["zhao".into()],
+        text_copy: config::TextCopy::Members(vec!["zhao".into()]),
         format: AppFormat::Text,
         ..config()
     };
@@ -201,7 +217,7 @@ fn readers_of_text_are_recipients_even_if_nothing_else_names_them() {
     assert_eq!(text.limits().shared.len(), 3);
     let everybody = config::WecomApp {
         to_user: vec!["@all".into()],
-        text_copy: vec!["zhao".into()],
+        text_copy: config::TextCopy::Members(vec!["zhao".into()]),
         ..config()
     };
     let parts = rendered(&app(&everybody, &clock()));

@@ -19,6 +19,7 @@ fn config(format: BotFormat) -> config::WecomBot {
         mention: People::default(),
         mention_when: Vec::new(),
         mention_text: true,
+        text_copy: false,
         proxy_url: None,
     }
 }
@@ -183,6 +184,59 @@ fn a_markdown_message_is_followed_by_the_text_that_really_mentions() {
         },
     });
     assert_eq!(bodies[1], text);
+}
+
+#[test]
+fn a_copy_as_text_says_the_same_and_mentions_in_place_of_the_short_text() {
+    let locale = samples::locale(Language::Chinese);
+    for format in [BotFormat::Markdown, BotFormat::MarkdownV2] {
+        let copying = config::WecomBot {
+            mention: people(&["wangqing"]),
+            text_copy: true,
+            ..config(format)
+        };
+        let first = bodies(&bot(&copying), &samples::group(Reason::First), &locale);
+        let kinds: Vec<_> = first.iter().map(|body| &body["msgtype"]).collect();
+        assert_eq!(kinds, [Format::of(format).unwrap().name(), "text"]);
+        let alone = config(BotFormat::Text);
+        let text = bodies(&bot(&alone), &samples::group(Reason::First), &locale);
+        assert_eq!(contents(&first)[1], contents(&text)[0]);
+        assert_eq!(first[1]["text"]["mentioned_list"], json!(["wangqing"]));
+        let over = bodies(
+            &bot(&copying),
+            &samples::group(Reason::AllResolved),
+            &locale,
+        );
+        assert_eq!(over.len(), 2);
+        assert_eq!(over[1]["text"]["mentioned_list"], Value::Null);
+    }
+}
+
+#[test]
+fn a_copy_of_what_is_text_already_is_none() {
+    let config = config::WecomBot {
+        text_copy: true,
+        ..config(BotFormat::Text)
+    };
+    let locale = samples::locale(Language::English);
+    let bodies = bodies(&bot(&config), &samples::group(Reason::First), &locale);
+    assert_eq!(bodies.len(), 1);
+}
+
+#[test]
+fn a_copy_of_much_says_what_it_leaves_out_and_the_whole_stays_within_three_messages() {
+    let config = config::WecomBot {
+        text_copy: true,
+        ..config(BotFormat::Markdown)
+    };
+    let locale = samples::locale(Language::English);
+    let bodies = bodies(&bot(&config), &chinese(500, 0, 40), &locale);
+    assert_eq!(bodies.len(), PARTS);
+    let copy = contents(&bodies)[PARTS - 1];
+    assert!(
+        copy.len() <= TEXT_BYTES && copy.contains("are not listed"),
+        "{copy}"
+    );
 }
 
 #[test]
