@@ -42,7 +42,7 @@ pub(super) struct Call {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
-    /// The header of that name, in seconds; a date is ignored.
+    /// The header of that name, at most an hour.
     pub(super) retry_after: Option<Duration>,
     pub(super) body: Vec<u8>,
 }
@@ -221,10 +221,22 @@ fn causes(error: reqwest::Error) -> String {
     text
 }
 
+/// Seconds, or a date.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
-    let seconds = value.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match value.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => until(value, headers)?,
+    };
+    Some(wait.min(MAX_RETRY_AFTER))
+}
+
+/// From the answer's own `Date`, so that it does not matter whether the server's clock is right.
+fn until(date: &str, headers: &HeaderMap) -> Option<Duration> {
+    let answered = headers.get(header::DATE)?.to_str().ok()?;
+    let [until, answered] = [date, answered].map(httpdate::parse_http_date);
+    let wait = until.ok()?.duration_since(answered.ok()?);
+    Some(wait.unwrap_or_default())
 }
 
 #[cfg(test)]

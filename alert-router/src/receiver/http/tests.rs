@@ -183,3 +183,35 @@ fn a_name_that_differs_from_the_host_is_refused_with_what_to_do() {
         "tls_config.server_name is not supported here: use a URL whose host is the name in the certificate"
     );
 }
+
+#[test]
+fn a_wait_is_said_in_seconds_or_as_a_date_of_the_servers_clock() {
+    const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    let hour = Some(MAX_RETRY_AFTER);
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    let cases = [
+        ("120", None, seconds(120)),
+        (" 7 ", Some(DATE), seconds(7)),
+        ("99999", None, hour),
+        ("99999999999999999999999", Some(DATE), None),
+        ("-1", Some(DATE), None),
+        ("1.5", Some(DATE), None),
+        ("", Some(DATE), None),
+        ("soon", Some(DATE), None),
+        ("Sun, 06 Nov 1994 08:50:07 GMT", Some(DATE), seconds(30)),
+        ("Sunday, 06-Nov-94 08:50:07 GMT", Some(DATE), seconds(30)),
+        ("Sun Nov  6 08:50:07 1994", Some(DATE), seconds(30)),
+        ("Sun, 06 Nov 1994 08:49:00 GMT", Some(DATE), seconds(0)),
+        ("Mon, 07 Nov 1994 08:49:37 GMT", Some(DATE), hour),
+        ("Sun, 06 Nov 1994 08:50:07 GMT", None, None),
+        ("Sun, 06 Nov 1994 08:50:07 GMT", Some("today"), None),
+    ];
+    for (value, date, wanted) in cases {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, value.parse().unwrap());
+        if let Some(date) = date {
+            headers.insert(header::DATE, date.parse().unwrap());
+        }
+        assert_eq!(retry_after(&headers), wanted, "{value:?} {date:?}");
+    }
+}
