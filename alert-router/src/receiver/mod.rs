@@ -14,6 +14,8 @@ mod wecom_app;
 mod wecom_bot;
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 pub(crate) mod scripted;

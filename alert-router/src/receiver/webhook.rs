@@ -253,4 +253,6 @@ fn secrets(config: &config::Webhook) -> Vec<Secret> {
 }
 
 #[cfg(test)]
+pub(super) mod document;
+#[cfg(test)]
 mod tests;

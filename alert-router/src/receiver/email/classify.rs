@@ -59,13 +59,13 @@ pub(super) enum Meaning {
 }
 
 /// A provider's reply that does not mean what the standard says.
-struct Exception {
+pub(super) struct Exception {
     /// The relay's name ends so.
-    host: &'static str,
+    pub(super) host: &'static str,
     /// The reply's code.
-    code: u16,
+    pub(super) code: u16,
     /// In the reply's text, in lower case.
-    says: &'static str,
+    pub(super) says: &'static str,
     means: Meaning,
 }
 
@@ -83,7 +83,7 @@ const fn later(wait: Duration) -> Meaning {
 
 /// Texts that providers publish or that users have reported; the first fitting row holds.
 #[rustfmt::skip]
-const EXCEPTIONS: [Exception; 21] = [
+pub(super) const EXCEPTIONS: [Exception; 21] = [
     Exception { host: "qq.com", code: 550, says: "frequency limited", means: limited(minutes(10)) },
     Exception { host: "qq.com", code: 550, says: "connection denied", means: limited(minutes(10)) },
     Exception { host: "qq.com", code: 550, says: "\"from\" header", means: Meaning::Config },
@@ -108,7 +108,7 @@ const EXCEPTIONS: [Exception; 21] = [
 ];
 
 /// Providers that count repeated attempts against the sender: nothing is repeated sooner.
-const PATIENT: [(&str, Duration); 5] = [
+pub(super) const PATIENT: [(&str, Duration); 5] = [
     ("qq.com", minutes(1)),
     ("163.com", minutes(1)),
     ("126.com", minutes(1)),
@@ -176,14 +176,46 @@ fn is_under(host: &str, domain: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// What an operator can do about a refusal, where the text of the server does not say it.
-pub(super) fn fix(step: Step, reply: &Reply) -> Option<Phrase> {
+/// What to do about a mail that is too large.
+pub(super) const TOO_LARGE: Phrase =
+    Phrase::fixed("raise the relay's limit", "请调高中继服务器的邮件大小上限");
+
+/// What an operator can do about a refusal, where the text of the server does not say it. `means`:
+/// what the reply means there.
+pub(super) fn fix(step: Step, means: Meaning, reply: &Reply) -> Option<Phrase> {
+    let fix = match (means, step) {
+        (
+            Meaning::Accepted | Meaning::Later { .. } | Meaning::Limited { .. } | Meaning::TooMany,
+            _,
+        ) => return None,
+        (Meaning::TooLarge, _) => TOO_LARGE,
+        (Meaning::Config, _) => return fix_config(step, reply),
+        (Meaning::Never, Step::Rcpt) if reply.text.contains("5.7.") => Phrase::fixed(
+            "the relay's policy refuses this recipient: allow relaying, or authenticate",
+            "中继服务器的策略拒绝该收件人：请允许转发，或进行身份验证",
+        ),
+        (Meaning::Never, Step::Rcpt) => {
+            Phrase::fixed("check the address in to", "请检查 to 中的地址")
+        }
+        (Meaning::Never, _) => Phrase::fixed(
+            "the relay refuses the content: see its answer",
+            "中继服务器拒绝了邮件内容：请看它的应答",
+        ),
+    };
+    Some(fix)
+}
+
+fn fix_config(step: Step, reply: &Reply) -> Option<Phrase> {
     let fix = match (step, reply.code) {
+        (_, 530) => Phrase::fixed(
+            "set auth_username and auth_password",
+            "请设置 auth_username 和 auth_password",
+        ),
         (Step::Auth, 534) => Phrase::fixed(
             "create an app password for this account and use it as auth_password",
             "请为该账号创建应用专用密码，并作为 auth_password",
         ),
-        (Step::Auth, _) if reply.text.contains("5.7.30") => Phrase::fixed(
+        (_, _) if reply.text.contains("5.7.30") => Phrase::fixed(
             "this provider has switched passwords off; use a relay that accepts them",
             "该服务商已停用密码登录；请改用接受密码的中继服务器",
         ),
@@ -195,24 +227,16 @@ pub(super) fn fix(step: Step, reply: &Reply) -> Option<Phrase> {
             "check smarthost, and set hello to this machine's full name",
             "请检查 smarthost，并把 hello 设为本机的完整域名",
         ),
-        (Step::Mail, 530) => Phrase::fixed(
-            "set auth_username and auth_password",
-            "请设置 auth_username 和 auth_password",
+        (Step::StartTls, _) => Phrase::fixed(
+            "use port 465, or ask the relay's operator why it offers STARTTLS and refuses it",
+            "请使用 465 端口，或询问中继服务器的管理员：为何提供 STARTTLS 却拒绝它",
         ),
-        (Step::Mail, _) => Phrase::fixed(
+        // After the login whatever is wrong with the config is the sender.
+        (Step::Mail | Step::Rcpt | Step::Data | Step::Text | Step::Dot, _) => Phrase::fixed(
             "make from and envelope_from an address that this account may send as",
             "from 和 envelope_from 必须是该账号有权使用的发件地址",
         ),
-        (Step::Rcpt, _) if reply.text.contains("5.7.") => Phrase::fixed(
-            "the relay's policy refuses this recipient: allow relaying, or authenticate",
-            "中继服务器的策略拒绝该收件人：请允许转发，或进行身份验证",
-        ),
-        (Step::Rcpt, _) => Phrase::fixed("check the address in to", "请检查 to 中的地址"),
-        (Step::Data | Step::Text | Step::Dot, _) => Phrase::fixed(
-            "the relay refuses the content: see its answer",
-            "中继服务器拒绝了邮件内容：请看它的应答",
-        ),
-        (Step::Connect | Step::Tls | Step::StartTls, _) => return None,
+        (Step::Connect | Step::Tls, _) => return None,
     };
     Some(fix)
 }
@@ -380,6 +404,69 @@ mod tests {
                 Meaning::Config,
             )],
         );
+    }
+
+    #[test]
+    fn what_to_do_follows_from_what_a_reply_means() {
+        for (host, step, code, text, wanted) in [
+            ("mx.example.com", Step::Rcpt, 530, "", "set auth_username"),
+            ("mx.example.com", Step::Mail, 530, "", "set auth_username"),
+            (
+                "mx.example.com",
+                Step::Mail,
+                552,
+                "",
+                "raise the relay's limit",
+            ),
+            (
+                "mx.example.com",
+                Step::Dot,
+                554,
+                "5.3.4",
+                "raise the relay's limit",
+            ),
+            (
+                "mx.example.com",
+                Step::Dot,
+                554,
+                "",
+                "the relay refuses the content",
+            ),
+            ("mx.example.com", Step::StartTls, 502, "", "use port 465"),
+            ("mx.example.com", Step::Rcpt, 450, "", ""),
+            (
+                "smtp.qq.com",
+                Step::Greeting,
+                550,
+                "Ip frequency limited",
+                "",
+            ),
+            (
+                "smtp.qq.com",
+                Step::Dot,
+                550,
+                "The \"From\" header",
+                "make from",
+            ),
+            (
+                "smtp.office365.com",
+                Step::Dot,
+                550,
+                "5.7.30",
+                "this provider has",
+            ),
+        ] {
+            let text = text.to_owned();
+            let reply = Reply { code, text };
+            let found = fix(step, meaning(host, step, &reply), &reply);
+            let found = found.map(|fix| fix.to_string()).unwrap_or_default();
+            assert!(found.starts_with(wanted), "{step:?} {code}: {found}");
+            assert_eq!(
+                found.is_empty(),
+                wanted.is_empty(),
+                "{step:?} {code}: {found}"
+            );
+        }
     }
 
     #[test]

@@ -24,6 +24,8 @@ mod wire;
 #[cfg(test)]
 mod additions;
 #[cfg(test)]
+pub(super) mod document;
+#[cfg(test)]
 mod letters;
 #[cfg(test)]
 mod pooled;

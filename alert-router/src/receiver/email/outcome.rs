@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::classify::{Meaning, Step, fix, meaning};
+use super::classify::{Meaning, Step, TOO_LARGE, fix, meaning};
 use super::reply::Reply;
 use super::smtp::Trouble;
 use crate::receiver::{Failure, Progress, Receipt, RefusedRecipient, SendError};
@@ -116,7 +116,8 @@ fn urgency(failure: Failure) -> (u8, Duration) {
 
 /// A refusal in the seam's terms.
 pub(super) fn refusal(host: &str, step: Step, reply: &Reply) -> SendError {
-    let (failure, reason) = match meaning(host, step, reply) {
+    let means = meaning(host, step, reply);
+    let (failure, reason) = match means {
         Meaning::Later { wait } => (Failure::Failed { retry_after: wait }, "temporary"),
         // A server that takes not even one recipient at once has no meaning of its own.
         Meaning::TooMany | Meaning::Accepted => {
@@ -134,11 +135,7 @@ pub(super) fn refusal(host: &str, step: Step, reply: &Reply) -> SendError {
         reason,
         code: Some(reply.code.to_string()),
         answer: reply.words(),
-        fix: if matches!(failure, Failure::Failed { .. }) {
-            None
-        } else {
-            fix(step, reply)
-        },
+        fix: fix(step, means, reply),
         progress: Progress::new(),
     }
 }
@@ -163,10 +160,7 @@ pub(super) fn trouble_error(host: &str, trouble: Trouble) -> SendError {
         ),
         Trouble::TooLarge { most } => SendError {
             failure: Failure::Refused,
-            fix: Some(Phrase::fixed(
-                "raise the relay's limit",
-                "请调高中继服务器的邮件大小上限",
-            )),
+            fix: Some(TOO_LARGE),
             ..failed(
                 "too_large",
                 &format!("{host} takes mails of at most {most} bytes"),

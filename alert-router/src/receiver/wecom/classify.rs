@@ -51,17 +51,17 @@ pub(crate) struct Verdict {
 }
 
 /// The codes of one row of the table.
-enum Codes {
+pub(super) enum Codes {
     These(&'static [i64]),
     Between(i64, i64),
 }
 
 /// What a code of the row asks for.
-struct Row(Codes, Class);
+pub(super) struct Row(pub(super) Codes, pub(super) Class);
 
 /// The first fitting row holds.
 #[rustfmt::skip]
-static TABLE: [Row; 18] = [
+pub(super) static TABLE: [Row; 18] = [
     Row(Codes::These(&[-1, 6000]), Class::Busy),
     Row(Codes::These(&[45033]), Class::Concurrent),
     Row(Codes::These(&[45009]), Class::RateLimited),

@@ -53,4 +53,6 @@ pub(super) fn secrets(key: &Secret, proxy: Option<&SecretUrl>) -> Vec<Secret> {
 }
 
 #[cfg(test)]
+pub(super) mod document;
+#[cfg(test)]
 mod tests;
