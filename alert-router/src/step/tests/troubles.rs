@@ -90,6 +90,66 @@ fn told_of(server: &Server, alertname: &str) -> (usize, usize) {
     (about.len() - ends, ends)
 }
 
+const QUARTER: Duration = Duration::from_secs(15 * 60);
+
+/// Several groups for one destination, which answers as told.
+async fn groups_of(server: &Server, names: &[&str]) -> Bench {
+    let mut bench = Bench::new(&one_hook(server)).await;
+    for name in names {
+        bench.post(name).await;
+    }
+    bench
+}
+
+#[tokio::test]
+async fn one_message_probes_a_blocked_destination_each_quarter_and_all_follow_once_it_answers() {
+    let server = Server::start(|n, _| match n {
+        0 | 1 => Reply::Http("401 Unauthorized", String::new()),
+        _ => Reply::Ok(String::new()),
+    })
+    .await;
+    let mut bench = groups_of(&server, &["A", "B", "C"]).await;
+    let mut seen = vec![server.count("/hook")];
+    for wait in [QUARTER - Duration::from_secs(1), Duration::from_secs(1)] {
+        bench.pass(wait).await;
+        seen.push(server.count("/hook"));
+    }
+    assert_eq!(seen, [1, 1, 2], "the probe is refused");
+    bench.pass(QUARTER - Duration::from_secs(1)).await;
+    assert_eq!(server.count("/hook"), 2, "so nobody tries before the next");
+    bench.pass(Duration::from_secs(1)).await;
+    assert_eq!(server.count("/hook"), 3, "one tries, and is taken");
+    bench.pass(Duration::from_secs(60)).await;
+    assert_eq!(server.count("/hook"), 5, "the others follow");
+}
+
+#[tokio::test]
+async fn failures_in_a_row_open_no_circuit() {
+    let server = Server::start(|n, _| match n {
+        0..9 => Reply::Http("503 Busy", String::new()),
+        _ => Reply::Ok(String::new()),
+    })
+    .await;
+    let mut bench = groups_of(&server, &["A", "B", "C"]).await;
+    for _ in 0..8 {
+        bench.pass(Duration::from_secs(10)).await;
+    }
+    let outlet = Arc::clone(&bench.step.plan.borrow().outlets_of("hook")[0]);
+    let key = crate::turn::account::account_key(outlet.receiver.destination().key);
+    let account = bench.materials.store.load(vec![key]).await.unwrap().docs;
+    assert!(
+        !account
+            .iter()
+            .flatten()
+            .any(crate::turn::account::is_blocked)
+    );
+    assert_eq!(
+        server.count("/hook"),
+        12,
+        "each failed three times, and was taken"
+    );
+}
+
 #[tokio::test]
 async fn a_full_store_is_told_once_and_is_over_when_it_had_room_for_a_while() {
     let server = Server::start(|_, _| Reply::Ok(String::new())).await;
