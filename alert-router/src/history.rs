@@ -1,6 +1,7 @@
 //! What is remembered of what happened, as JSON: one record per group and commit. These are stored
 //! types: a field may be added with a default, none may be renamed or removed.
 
+mod recipients;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use alert_engine::{AlertKey, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub use self::recipients::{Recipients, RefusedRecipient};
 pub use self::report::Carried;
 use crate::store::{DocKey, Record};
 
@@ -35,6 +37,9 @@ pub enum Event {
         /// How many recipients refused it for good.
         #[serde(default, skip_serializing_if = "is_zero")]
         refused: u32,
+        /// Who they are, and who has it.
+        #[serde(default, skip_serializing_if = "Recipients::is_empty")]
+        recipients: Recipients,
     },
     /// A delivery failed and will be tried again.
     Failed {
@@ -72,6 +77,9 @@ pub enum Event {
         /// How many recipients refused it for good.
         #[serde(default, skip_serializing_if = "is_zero")]
         refused: u32,
+        /// Who they are, and who has it.
+        #[serde(default, skip_serializing_if = "Recipients::is_empty")]
+        recipients: Recipients,
     },
     /// A person dropped a given up delivery: its people hear of it no more.
     Dropped {
@@ -266,12 +274,70 @@ impl Event {
         }
     }
 
-    /// Bounds what comes from outside: the provider's answer, and names of the config.
-    fn cut(mut self) -> Self {
-        match &mut self {
+    /// The delivery that it is about.
+    #[must_use]
+    pub fn delivery(&self) -> Option<&Delivery> {
+        match self {
             Self::Told { delivery, .. }
             | Self::Resent { delivery, .. }
             | Self::Failed { delivery, .. }
+            | Self::HeldBack { delivery, .. }
+            | Self::GaveUp { delivery, .. }
+            | Self::Late { delivery }
+            | Self::Dropped { delivery }
+            | Self::Swept { delivery } => Some(delivery),
+            Self::Observed(_)
+            | Self::Moved { .. }
+            | Self::Joined { .. }
+            | Self::Departed { .. }
+            | Self::Config { .. }
+            | Self::Opened { .. }
+            | Self::Closed { .. }
+            | Self::Folded { .. }
+            | Self::Unknown => None,
+        }
+    }
+
+    /// What became of a confirmed delivery for each recipient.
+    #[must_use]
+    pub fn recipients(&self) -> Option<&Recipients> {
+        match self {
+            Self::Told { recipients, .. } | Self::Resent { recipients, .. } => Some(recipients),
+            Self::Failed { .. }
+            | Self::HeldBack { .. }
+            | Self::GaveUp { .. }
+            | Self::Late { .. }
+            | Self::Dropped { .. }
+            | Self::Swept { .. }
+            | Self::Observed(_)
+            | Self::Moved { .. }
+            | Self::Joined { .. }
+            | Self::Departed { .. }
+            | Self::Config { .. }
+            | Self::Opened { .. }
+            | Self::Closed { .. }
+            | Self::Folded { .. }
+            | Self::Unknown => None,
+        }
+    }
+
+    /// Bounds what comes from outside: the provider's answer, and names of the config.
+    fn cut(mut self) -> Self {
+        match &mut self {
+            Self::Told {
+                delivery,
+                recipients,
+                ..
+            }
+            | Self::Resent {
+                delivery,
+                recipients,
+                ..
+            } => {
+                delivery.cut();
+                recipients.cut();
+            }
+            Self::Failed { delivery, .. }
             | Self::HeldBack { delivery, .. }
             | Self::GaveUp { delivery, .. }
             | Self::Late { delivery }

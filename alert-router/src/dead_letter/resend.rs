@@ -12,7 +12,7 @@ use alert_engine::DeliveryId;
 
 use super::{DeadLetter, find, letter_key};
 use crate::clock::Clock;
-use crate::history::{Carried, Event};
+use crate::history::{Carried, Event, Recipients};
 use crate::metrics::Metrics;
 use crate::plan::{Outlet, Plan};
 use crate::receiver::{Delivery, Progress, Receipt, SendError};
@@ -160,6 +160,7 @@ impl Resender {
             destination: destination.label.clone(),
             answer: receipt.answer.clone(),
             refused: u32::try_from(receipt.refused.len()).unwrap_or(u32::MAX),
+            recipients: Recipients::of(letter.delivery(id).as_ref(), receipt),
             ..Carried::default()
         };
         let event = Event::resent(id, carried);

@@ -7,7 +7,7 @@ use alert_engine::{
     AlertKey, Became, Change, ConfigHash, DeliveryId, GroupId, LaneKey, Note, Record, Verdict,
 };
 
-use super::{Alerts, Delivery, Event, Observed, Why};
+use super::{Alerts, Delivery, Event, Observed, Recipients, Why};
 
 /// What only the shell knows about a delivery, in words that people may see.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -22,6 +22,8 @@ pub struct Carried {
     pub answer: String,
     /// How many recipients refused it for good.
     pub refused: u32,
+    /// Who they are, and who has it.
+    pub recipients: Recipients,
     /// The alerts of its episodes.
     pub alerts: Alerts,
 }
@@ -53,6 +55,7 @@ impl Event {
     pub fn resent(id: DeliveryId, carried: Carried) -> Self {
         Self::Resent {
             refused: carried.refused,
+            recipients: carried.recipients.clone(),
             delivery: by_a_person(id, carried),
         }
     }
@@ -75,7 +78,7 @@ impl Event {
     #[must_use]
     pub fn settled(record: &Record, carried: Carried) -> Self {
         let content = record.content.as_ref();
-        let refused = carried.refused;
+        let (refused, recipients) = (carried.refused, carried.recipients);
         let delivery = Delivery {
             id: record.id.to_string(),
             attempt: record.attempt,
@@ -87,7 +90,11 @@ impl Event {
             answer: carried.answer,
         };
         match record.became {
-            Became::Heard | Became::PartlyHeard => Self::Told { delivery, refused },
+            Became::Heard | Became::PartlyHeard => Self::Told {
+                delivery,
+                refused,
+                recipients,
+            },
             Became::Retried { at, lapsed } => Self::Failed {
                 delivery,
                 retry_at: at.as_millis(),

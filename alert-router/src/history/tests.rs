@@ -35,6 +35,21 @@ fn delivery(answer: &str) -> Delivery {
     }
 }
 
+fn refused(recipient: &str, reason: &str) -> RefusedRecipient {
+    RefusedRecipient {
+        recipient: recipient.to_owned(),
+        reason: reason.to_owned(),
+    }
+}
+
+fn recipients() -> Recipients {
+    Recipients {
+        delivered: vec!["a@example.com".to_owned()],
+        refused: vec![refused("b@example.com", "550 5.1.1 no such user")],
+        more: 0,
+    }
+}
+
 fn about() -> DocKey {
     DocKey {
         kind: Kind::Group,
@@ -57,6 +72,7 @@ fn every_event() -> Vec<Event> {
         Event::Told {
             delivery: delivery("{\"errcode\":0}"),
             refused: 1,
+            recipients: Recipients::default(),
         },
         Event::Failed {
             delivery: delivery("no answer within 10 s"),
@@ -123,9 +139,19 @@ fn every_event_is_in_the_description_of_the_api_and_no_other() {
     let id = DeliveryId([5; 16]);
     let carried = Carried {
         refused: 1,
+        recipients: Recipients {
+            more: 1,
+            ..recipients()
+        },
         ..Carried::default()
     };
+    let told = Event::Told {
+        delivery: delivery("250 queued"),
+        refused: 1,
+        recipients: recipients(),
+    };
     let by_persons = [
+        told,
         Event::Observed(observed),
         Event::resent(id, carried.clone()),
         Event::dropped(id, carried.clone()),
@@ -137,8 +163,8 @@ fn every_event_is_in_the_description_of_the_api_and_no_other() {
         description.value("Event", &event).unwrap();
     }
     let mut unseen = description.unseen();
-    let ours =
-        ["Event/", "Alerts/", "Delivery/"].map(|name| format!("#/components/schemas/{name}"));
+    let ours = ["Event/", "Alerts/", "Delivery/", "Recipients/"]
+        .map(|name| format!("#/components/schemas/{name}"));
     unseen.retain(|place| ours.iter().any(|name| place.starts_with(name)));
     assert!(unseen.is_empty(), "no event has these: {unseen:#?}");
 }
@@ -154,6 +180,50 @@ fn what_persons_did_reads_back_as_it_was_written() {
     let id = DeliveryId([5; 16]);
     let events = vec![Event::resent(id, carried()), Event::dropped(id, carried())];
     assert_eq!(read(&written(events.clone())).unwrap(), events);
+}
+
+/// Never edit the bytes: records of that version are on disks.
+#[test]
+fn what_the_version_with_recipients_wrote_is_still_written_and_read() {
+    const WRITTEN: &str = include_str!("../../testdata/history/v2.json");
+    let told = Event::Told {
+        delivery: delivery("250 queued"),
+        refused: 1,
+        recipients: recipients(),
+    };
+    let record = written(vec![told.clone()]);
+    let lines = String::from_utf8(record.bytes.to_vec()).unwrap();
+    assert_eq!(lines + "\n", WRITTEN);
+    assert_eq!(read(&record).unwrap(), [told]);
+}
+
+#[test]
+fn recipients_are_who_was_written_to_less_who_refused() {
+    let part = |recipients: &[&str]| crate::receiver::Part {
+        id: "1".to_owned(),
+        body: Bytes::new(),
+        recipients: recipients.iter().map(|one| (*one).to_owned()).collect(),
+    };
+    let sent = crate::receiver::Delivery {
+        id: DeliveryId([5; 16]),
+        attempt: 1,
+        created: Timestamp::from_millis(0),
+        parts: vec![
+            part(&["b@example.com", "a@example.com"]),
+            part(&["a@example.com"]),
+        ],
+        progress: Default::default(),
+    };
+    let receipt = crate::receiver::Receipt {
+        refused: vec![crate::receiver::RefusedRecipient {
+            recipient: "b@example.com".to_owned(),
+            reason: "550 5.1.1 no such user".to_owned(),
+        }],
+        ..Default::default()
+    };
+    let found = Recipients::of(Some(&sent), &receipt);
+    assert_eq!(found, recipients());
+    assert!(found.may_hold("b@example.com") && !found.may_hold("c@example.com"));
 }
 
 #[test]
@@ -188,14 +258,29 @@ fn a_record_is_bounded_whatever_comes_in() {
             ..delivery(&"字".repeat(100_000))
         },
         refused: 0,
+        recipients: Recipients {
+            delivered: vec!["字".repeat(1_000); 1_000],
+            refused: vec![refused(&"字".repeat(1_000), &"字".repeat(1_000)); 1_000],
+            more: 0,
+        },
     };
     let record = written(vec![told; 1_000]);
-    assert!(record.bytes.len() < 1 << 20, "{}", record.bytes.len());
+    assert!(record.bytes.len() < 3 << 20, "{}", record.bytes.len());
     let events = read(&record).unwrap();
     assert_eq!(events.len(), MAX_EVENTS);
-    let Event::Told { delivery, .. } = &events[0] else {
+    let Event::Told {
+        delivery,
+        recipients,
+        ..
+    } = &events[0]
+    else {
         panic!("{:?}", events[0]);
     };
+    assert_eq!(
+        (recipients.delivered.len(), recipients.refused.len()),
+        (20, 20)
+    );
+    assert_eq!(recipients.more, 1_960);
     assert_eq!(delivery.answer, "字".repeat(MAX_TEXT_BYTES / 3));
     assert_eq!(delivery.alerts.by_source["prod-sh"].len(), MAX_ALERTS);
     assert_eq!(delivery.alerts.more, 19_500);

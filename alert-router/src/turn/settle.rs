@@ -10,7 +10,7 @@ use super::circuits::show_circuit;
 use super::deliver::{Settled, outcome};
 use super::parts;
 use crate::dead_letter;
-use crate::history::{Alerts, Carried, Event};
+use crate::history::{Alerts, Carried, Event, Recipients};
 use crate::metrics::Heard;
 use crate::receiver::{Failure, Progress};
 use crate::step::groups::{Changes, Held, Shared, Touched};
@@ -28,6 +28,8 @@ struct Ending<'a> {
     /// It lapsed, and was sent again before its end was reported: that end is not the later one's.
     superseded: bool,
     stored: Option<Doc>,
+    /// Who got it, if it was confirmed.
+    recipients: Recipients,
     /// Per lane: what became of it, and the alerts it spoke of.
     records: Vec<(EngineRecord, Alerts)>,
     waits: Vec<Heard>,
@@ -170,6 +172,7 @@ impl<'a> Ending<'a> {
         Self {
             settled,
             superseded: latest.is_some_and(|latest| *latest != settled.number),
+            recipients: recipients(settled, stored.as_ref()),
             stored,
             records: Vec::new(),
             waits: Vec::new(),
@@ -295,6 +298,7 @@ impl Ending<'_> {
             destination: destination.label.clone(),
             answer,
             refused: u32::try_from(refused).unwrap_or(u32::MAX),
+            recipients: self.recipients.clone(),
             alerts,
         }
     }
@@ -371,6 +375,14 @@ impl Ending<'_> {
         }
         metrics.heard(receiver, &self.waits, &self.settled.id.to_string());
     }
+}
+
+fn recipients(settled: &Settled, stored: Option<&Doc>) -> Recipients {
+    let Ok(receipt) = &settled.result else {
+        return Recipients::default();
+    };
+    let delivery = stored.and_then(|doc| parts::read(settled.id, 0, &doc.bytes));
+    Recipients::of(delivery.as_ref(), receipt)
 }
 
 /// The alerts that a content speaks of.

@@ -103,6 +103,24 @@ pub(super) struct HistoryFilter {
     group: Option<String>,
     /// `next` of the page before.
     before: Option<u64>,
+    /// Deliveries of this receiver only.
+    receiver: Option<String>,
+    /// Deliveries that this address or user got or refused only.
+    recipient: Option<String>,
+}
+
+impl HistoryFilter {
+    fn fits(&self, event: &Event) -> bool {
+        let receiver = self.receiver.as_ref().is_none_or(|wanted| {
+            let delivery = event.delivery();
+            delivery.is_some_and(|delivery| delivery.receiver == *wanted)
+        });
+        let recipient = self.recipient.as_ref().is_none_or(|wanted| {
+            let recipients = event.recipients();
+            recipients.is_some_and(|recipients| recipients.may_hold(wanted))
+        });
+        receiver && recipient
+    }
 }
 
 /// A page of history.
@@ -135,7 +153,11 @@ pub(super) async fn history(
     };
     let page = web.store.history(query).await?;
     let line = |record: crate::store::Record| {
-        let events = crate::history::read(&record).ok()?;
+        let mut events = crate::history::read(&record).ok()?;
+        events.retain(|event| filter.fits(event));
+        if events.is_empty() {
+            return None;
+        }
         let group = id::show(&record.about.id);
         Some(HistoryLine {
             at_ms: record.at.as_millis(),

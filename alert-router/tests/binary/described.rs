@@ -152,7 +152,7 @@ async fn begun(router: &Router, path: &str) -> String {
 
 /// What only unit tests can show: events that take days, and a provider that refuses recipients.
 fn is_shown_elsewhere(place: &str) -> bool {
-    ["Event/", "Alerts/", "RefusedRecipients/"]
+    ["Event/", "Alerts/", "Recipients/", "RefusedRecipients/"]
         .iter()
         .any(|name| place.starts_with(&format!("#/components/schemas/{name}")))
 }

@@ -82,6 +82,16 @@ async fn f60_a_delivery_that_is_given_up_is_reported_elsewhere_and_counted() {
     );
     let failures = "alert_router_delivery_failures_total{channel=\"webhook\",reason=\"http_status\",receiver=\"bad\"}";
     assert_eq!(router.metric(failures).await, 1.0);
+    let found = async |filter: &str| {
+        let path = format!("/api/v1/history?{filter}");
+        router.get(&path).await.json()["records"].clone()
+    };
+    let records = found("receiver=bad").await;
+    let events: Vec<_> = records.as_array().unwrap().iter().collect();
+    assert_eq!(events.len(), 1, "{records}");
+    assert_eq!(events[0]["events"][0]["event"], "gave_up", "{records}");
+    assert_eq!(found("receiver=nobody").await, json!([]));
+    assert_eq!(found("recipient=nobody").await, json!([]));
 }
 
 #[tokio::test]
