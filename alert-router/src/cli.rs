@@ -138,6 +138,8 @@ enum Command {
         labels: Vec<String>,
     },
     /// Sends a message marked as a test to a receiver, the way a real one goes.
+    ///
+    /// It is counted in no budget: while a server runs, its page and API send tests that are.
     SendTest {
         #[command(flatten)]
         file: FileArguments,

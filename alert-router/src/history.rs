@@ -91,6 +91,16 @@ pub enum Event {
         /// Which, with the answer to its last attempt.
         delivery: Delivery,
     },
+    /// A person dropped what could not be read, or had it taken in again. The record is about the
+    /// body, not about a group.
+    LeftQuarantine {
+        /// The source that it was posted to.
+        source: String,
+        /// Why it was kept, as in the metric.
+        reason: String,
+        /// Whether it was taken in.
+        replayed: bool,
+    },
     /// After a config change alerts went on in another group, with what was heard of them.
     Moved {
         /// Which.
@@ -266,6 +276,7 @@ impl Event {
             Self::Moved { alerts, .. }
             | Self::Joined { alerts, .. }
             | Self::Departed { alerts } => alerts.may_hold(alert),
+            Self::LeftQuarantine { .. } => false,
             Self::Config { .. }
             | Self::Opened { .. }
             | Self::Closed { .. }
@@ -287,6 +298,7 @@ impl Event {
             | Self::Dropped { delivery }
             | Self::Swept { delivery } => Some(delivery),
             Self::Observed(_)
+            | Self::LeftQuarantine { .. }
             | Self::Moved { .. }
             | Self::Joined { .. }
             | Self::Departed { .. }
@@ -310,6 +322,7 @@ impl Event {
             | Self::Dropped { .. }
             | Self::Swept { .. }
             | Self::Observed(_)
+            | Self::LeftQuarantine { .. }
             | Self::Moved { .. }
             | Self::Joined { .. }
             | Self::Departed { .. }
@@ -344,7 +357,8 @@ impl Event {
             | Self::Dropped { delivery }
             | Self::Swept { delivery } => delivery.cut(),
             Self::Observed(observed) => observed.cut(),
-            Self::Moved { .. }
+            Self::LeftQuarantine { .. }
+            | Self::Moved { .. }
             | Self::Joined { .. }
             | Self::Departed { .. }
             | Self::Config { .. }

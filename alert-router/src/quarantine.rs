@@ -10,9 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::history::{self, Event};
 use crate::listing::Listed;
 use crate::metrics::Metrics;
-use crate::store::{Committed, Doc, DocKey, Kind, Revision, Store, StoreError, Write};
+use crate::store::{Committed, Doc, DocKey, Kind, Revision, Store, StoreError, Unit, Write};
 
 /// At most so many bodies are kept; more are only counted.
 const KEPT: usize = 1_000;
@@ -126,13 +127,13 @@ impl Quarantine {
         find(&*self.store, id).await
     }
 
-    /// Removes a body; says whether it was there.
+    /// Removes a body, because it was `replayed` or nobody wants it; says whether it was there.
     ///
     /// # Errors
     ///
     /// If the store does not answer.
-    pub async fn drop(&self, id: BodyHash) -> Result<bool, StoreError> {
-        let gone = discard(&*self.store, id).await?;
+    pub async fn remove(&self, id: BodyHash, replayed: bool) -> Result<bool, StoreError> {
+        let gone = remove(&*self.store, id, replayed).await?;
         if gone {
             self.held.fetch_sub(1, Ordering::Relaxed);
         }
@@ -169,29 +170,40 @@ impl Listed for Quarantined {
 ///
 /// If the store does not answer.
 pub async fn find(store: &dyn Store, id: BodyHash) -> Result<Option<Quarantined>, StoreError> {
-    Ok(load(store, id).await?.and_then(read))
+    let found = store.load(vec![key(id)]).await?.docs;
+    Ok(found.iter().flatten().next().and_then(read))
 }
 
-/// Removes a body; says whether it was there. A running server counts what it holds, so there it
-/// is [`Quarantine::drop`] that does this.
+/// Drops a body; the history says so. Returns whether it was there. A running server counts what it
+/// holds, so there it is [`Quarantine::remove`] that does this.
 ///
 /// # Errors
 ///
 /// If the store does not answer.
 pub async fn discard(store: &dyn Store, id: BodyHash) -> Result<bool, StoreError> {
-    let Some(doc) = load(store, id).await? else {
+    remove(store, id, false).await
+}
+
+async fn remove(store: &dyn Store, id: BodyHash, replayed: bool) -> Result<bool, StoreError> {
+    let loaded = store.load(vec![key(id)]).await?;
+    let Some(doc) = loaded.docs.into_iter().flatten().next() else {
         return Ok(false);
     };
-    let done = store.commit(vec![doc.removal().into()]).await?;
+    let event = read(&doc).map(|kept| Event::LeftQuarantine {
+        source: kept.source,
+        reason: kept.reason,
+        replayed,
+    });
+    let record = history::record(loaded.now, key(id), event.into_iter().collect());
+    let unit = Unit {
+        history: record.into_iter().collect(),
+        ..doc.removal().into()
+    };
+    let done = store.commit(vec![unit]).await?;
     Ok(matches!(done.first(), Some(Committed::Done(_))))
 }
 
-async fn load(store: &dyn Store, id: BodyHash) -> Result<Option<Doc>, StoreError> {
-    let found = store.load(vec![key(id)]).await?.docs;
-    Ok(found.into_iter().flatten().next())
-}
-
-fn read(doc: Doc) -> Option<Quarantined> {
+fn read(doc: &Doc) -> Option<Quarantined> {
     serde_json::from_slice(&doc.bytes).ok()
 }
 

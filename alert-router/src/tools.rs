@@ -77,7 +77,7 @@ pub async fn send_test(config: Config, receiver: &str) -> Report {
             good: false,
         };
     }
-    let tested = trial::send(&outlets, clock.now()).await;
+    let tested = trial::send(&outlets, None, clock.now()).await;
     Report {
         good: tested.iter().all(Tested::is_good),
         text: tested

@@ -1,5 +1,6 @@
 //! A message marked as a test, to every destination of a receiver, the way a real one goes. A person
-//! asked for it, so it waits for no budget and no circuit, and tells no lane how it ended.
+//! asked for it, so it waits for no circuit, and tells no lane how it ended. From a running server it
+//! takes its slots from the budget of its destination; a command has no budget to look at.
 
 use std::sync::Arc;
 
@@ -9,6 +10,8 @@ use crate::message::{Message, Says};
 use crate::plan::Outlet;
 use crate::receiver::{Delivery, Failure, Progress, Receipt, RenderError, Rendering, SendError};
 use crate::render::{Language, Phrase};
+use crate::store::Store;
+use crate::turn::slots::{self, NoSlot};
 
 /// How a test ended at one destination.
 #[derive(Debug)]
@@ -21,21 +24,30 @@ pub(crate) struct Tested {
     pub(crate) result: Result<Receipt, SendError>,
 }
 
-/// Sends to one destination after the other; returns when all have answered.
-pub(crate) async fn send(outlets: &[Arc<Outlet>], now: Timestamp) -> Vec<Tested> {
+/// Sends to one destination after the other; returns when all have answered. `budgets`: where those
+/// of the destinations are kept.
+pub(crate) async fn send(
+    outlets: &[Arc<Outlet>],
+    budgets: Option<&dyn Store>,
+    now: Timestamp,
+) -> Vec<Tested> {
     let mut tested = Vec::new();
     for outlet in outlets {
         let destination = outlet.receiver.destination();
         tested.push(Tested {
             channel: destination.channel,
             destination: destination.label.clone(),
-            result: send_one(outlet, now).await,
+            result: send_one(outlet, budgets, now).await,
         });
     }
     tested
 }
 
-async fn send_one(outlet: &Outlet, now: Timestamp) -> Result<Receipt, SendError> {
+async fn send_one(
+    outlet: &Outlet,
+    budgets: Option<&dyn Store>,
+    now: Timestamp,
+) -> Result<Receipt, SendError> {
     let name = outlet.name.as_bytes();
     let id = DeliveryId::of(&[b"test", name, &now.as_millis().to_le_bytes()]);
     let message = Message {
@@ -57,7 +69,42 @@ async fn send_one(outlet: &Outlet, now: Timestamp) -> Result<Receipt, SendError>
         parts,
         progress: Progress::new(),
     };
+    if let Some(store) = budgets {
+        let taken = slots::take(store, &*outlet.receiver, delivery.messages()).await;
+        taken.map_err(no_slot)?;
+    }
     outlet.receiver.send(&delivery).await
+}
+
+fn no_slot(why: NoSlot) -> SendError {
+    let (failure, reason, answer) = match &why {
+        NoSlot::For(wait) => (
+            Failure::Deferred { wait: *wait },
+            "rate_limited",
+            "the budget of the destination is used up".to_owned(),
+        ),
+        NoSlot::Store(error) => (
+            Failure::Failed { retry_after: None },
+            "store",
+            error.to_string(),
+        ),
+    };
+    let fix = match why {
+        NoSlot::For(wait) => {
+            let seconds = wait.as_secs() + 1;
+            let chinese = format!("请在 {seconds} 秒后重试");
+            Some(Phrase::new(format!("try again in {seconds} s"), chinese))
+        }
+        NoSlot::Store(_) => None,
+    };
+    SendError {
+        failure,
+        reason,
+        code: None,
+        answer,
+        fix,
+        progress: Progress::new(),
+    }
 }
 
 fn unrendered(error: RenderError) -> SendError {
@@ -113,7 +160,10 @@ fn arrived(receipt: &Receipt) -> Phrase {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::ManualClock;
     use crate::receiver::RefusedRecipient;
+    use crate::receiver::scripted::{Reply, Server};
+    use crate::step::tests::{materials, plan};
 
     fn tested(result: Result<Receipt, SendError>) -> Tested {
         Tested {
@@ -121,6 +171,32 @@ mod tests {
             destination: "ops@example.com".to_owned(),
             result,
         }
+    }
+
+    #[tokio::test]
+    async fn tests_take_slots_from_the_budget_of_their_destination() {
+        let ok = |_, _: &_| Reply::Ok(r#"{"errcode":0,"errmsg":"ok"}"#.to_owned());
+        let server = Server::start(ok).await;
+        let clock = ManualClock::at(Timestamp::from_millis(1_767_268_800_000));
+        let materials = materials(&Arc::new(clock));
+        let config = format!(
+            "receivers: [{{name: room, wecom_configs: [{{bot: {{key: k, api_url: '{}'}}}}]}}]\n\
+             route: {{receiver: room}}\n",
+            server.url("/cgi-bin/")
+        );
+        let outlets = plan(&config, &materials).outlets_of("room");
+        let (store, now) = (&*materials.store, materials.clock.now());
+        let mut last = String::new();
+        for _ in 0..10 {
+            let tested = send(&outlets, Some(store), now).await;
+            last = tested[0].line(Language::English);
+        }
+        assert_eq!(server.count("/webhook/send"), 9, "half of its window");
+        assert!(
+            last.contains("the budget of the destination is used up"),
+            "{last}"
+        );
+        assert!(last.contains("to do: try again in 7 s"), "{last}");
     }
 
     #[test]

@@ -2,8 +2,6 @@
 //! it and keeps its cool-down, because the old text need not be the present truth; the history
 //! names it. It takes its slots from the budget of its destination, like everything that goes there.
 
-mod slots;
-
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,6 +17,7 @@ use crate::receiver::{Delivery, Progress, Receipt, SendError};
 use crate::store::{Doc, Store, StoreError, Unit, Write};
 use crate::turn::deliver::{Outgoing, deliver};
 use crate::turn::parts;
+use crate::turn::slots::{self, NoSlot};
 
 /// What one message may take beyond the deadline of its channel.
 const GRACE: Duration = Duration::from_secs(5);
@@ -61,6 +60,15 @@ pub enum ResendError {
     CutOff,
 }
 
+impl From<NoSlot> for ResendError {
+    fn from(why: NoSlot) -> Self {
+        match why {
+            NoSlot::For(wait) => Self::NoSlot(wait),
+            NoSlot::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 impl Resender {
     /// Sends what `store` keeps. Starts nothing.
     #[must_use]
@@ -101,7 +109,7 @@ impl Resender {
         let outlet = plan.outlet_to(lanes.destination());
         let outlet = outlet.ok_or(ResendError::NoDestination)?;
         let messages = delivery.messages();
-        self.take_slots(&*outlet.receiver, messages, &lanes).await?;
+        slots::take(&*self.store, &*outlet.receiver, messages).await?;
         let outgoing = Outgoing {
             within: outlet.receiver.limits().deadline * messages + GRACE,
             outlet: Arc::clone(&outlet),

@@ -150,8 +150,14 @@ fn every_event_is_in_the_description_of_the_api_and_no_other() {
         refused: 1,
         recipients: recipients(),
     };
+    let left = Event::LeftQuarantine {
+        source: "prod-sh".to_owned(),
+        reason: "unreadable".to_owned(),
+        replayed: true,
+    };
     let by_persons = [
         told,
+        left,
         Event::Observed(observed),
         Event::resent(id, carried.clone()),
         Event::dropped(id, carried.clone()),

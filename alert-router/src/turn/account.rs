@@ -41,8 +41,17 @@ struct Account {
     budget: Budget,
     circuit: Circuit,
     revision: Revision,
+    changed: bool,
     /// The groups whose deliveries changed it.
     groups: BTreeSet<GroupId>,
+}
+
+impl Account {
+    /// It is to be written, with these groups.
+    fn touch(&mut self, groups: &[GroupId]) {
+        self.changed = true;
+        self.groups.extend(groups);
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,6 +94,7 @@ impl Accounts {
                 budget,
                 circuit,
                 revision,
+                changed: false,
                 groups: BTreeSet::new(),
             }
         };
@@ -164,7 +174,7 @@ impl Accounts {
             if let Some(account) = self.0.get_mut(&counter.key).filter(|_| limited) {
                 let used = messages.saturating_mul(counter.each);
                 account.budget.take(used, &counter.rates, now);
-                account.groups.extend(groups);
+                account.touch(groups);
             }
         }
     }
@@ -182,7 +192,7 @@ impl Accounts {
             && account.circuit != Circuit::Closed
         {
             account.circuit.sent(deadline, now);
-            account.groups.extend(groups);
+            account.touch(groups);
         }
     }
 
@@ -195,7 +205,7 @@ impl Accounts {
         groups: &[GroupId],
     ) -> bool {
         let account = self.0.entry(destination).or_default();
-        account.groups.extend(groups);
+        account.touch(groups);
         account.circuit.blocked(probe_after, now)
     }
 
@@ -207,16 +217,13 @@ impl Accounts {
     ) -> Option<Timestamp> {
         let account = self.0.get_mut(&destination)?;
         let since = account.circuit.answered()?;
-        account.groups.extend(groups);
+        account.touch(groups);
         Some(since)
     }
 
     /// What changed, to be written with the groups that changed it.
     pub(crate) fn writes(self) -> Vec<Shared> {
-        let changed = self
-            .0
-            .into_iter()
-            .filter(|(_, account)| !account.groups.is_empty());
+        let changed = self.0.into_iter().filter(|(_, account)| account.changed);
         changed
             .map(|(key, account)| {
                 let stored = Stored::of(&account.budget, account.circuit);

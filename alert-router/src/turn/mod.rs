@@ -10,6 +10,7 @@ pub(crate) mod parts;
 pub(crate) mod places;
 mod prepare;
 mod settle;
+pub(crate) mod slots;
 #[cfg(test)]
 mod tests;
 

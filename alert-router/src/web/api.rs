@@ -21,7 +21,7 @@ use crate::receiver;
 use crate::render::Phrase;
 use crate::step::groups::group_key;
 use crate::step::sources::test_button;
-use crate::store::{HistoryQuery, Position};
+use crate::store::{HistoryQuery, Kind, Position};
 use crate::webhook::payload::{BodyLimits, parse};
 
 /// Rows that one answer holds.
@@ -133,7 +133,10 @@ pub(super) struct HistoryPage {
 #[derive(Serialize)]
 struct HistoryLine {
     at_ms: i64,
-    group: String,
+    /// `None` if it is about a body in quarantine.
+    group: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
     events: Vec<Event>,
 }
 
@@ -158,10 +161,15 @@ pub(super) async fn history(
         if events.is_empty() {
             return None;
         }
-        let group = id::show(&record.about.id);
+        let about = Some(id::show(&record.about.id));
+        let (group, body) = match record.about.kind == Kind::Quarantine {
+            true => (None, about),
+            false => (about, None),
+        };
         Some(HistoryLine {
             at_ms: record.at.as_millis(),
             group,
+            body,
             events,
         })
     };

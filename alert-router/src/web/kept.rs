@@ -184,7 +184,7 @@ pub(super) async fn drop_quarantined(
     Path(body): Path<String>,
 ) -> Result<StatusCode, Refusal> {
     let (id, _) = find_body(&web, &body).await?;
-    web.quarantine.drop(id).await?;
+    web.quarantine.remove(id, false).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -195,7 +195,7 @@ pub(super) async fn replay_quarantined(
 ) -> Result<Json<webhook::Answer>, Refusal> {
     let (id, kept) = find_body(&web, &body).await?;
     let answer = webhook::replay(&web.intake, &kept).await?;
-    web.quarantine.drop(id).await?;
+    web.quarantine.remove(id, true).await?;
     Ok(Json(answer))
 }
 

@@ -99,8 +99,9 @@ async fn run(web: &Web, receiver: String) -> Result<Vec<Tested>, Refusal> {
     let now = web.intake.clock.now();
     tracing::info!(receiver, "a person asked for a test message");
     // Whoever asked may leave; the provider's answer still ends the test.
+    let store = Arc::clone(&web.store);
     let sending = tokio::spawn(async move {
-        let tested = trial::send(&outlets, now).await;
+        let tested = trial::send(&outlets, Some(&*store), now).await;
         drop(right);
         tested
     });

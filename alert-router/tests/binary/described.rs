@@ -108,6 +108,7 @@ impl Described {
             self.ask("delete", &one, "", 204).await;
             self.ask("get", &one, "", 404).await;
         }
+        self.ask("get", "/api/v1/history", "", 200).await;
     }
 
     /// A body that can be read once a limit is raised.
