@@ -14,6 +14,7 @@ use axum::extract::{ConnectInfo, Request};
 use axum::routing::{any, get};
 use http::{HeaderMap, HeaderName};
 use telemetry_lib::opentelemetry::Context;
+use telemetry_lib::opentelemetry::trace::TraceContextExt as _;
 use telemetry_lib::propagation::{self, HeaderCarrierMut};
 use telemetry_lib::testing::{AttributeValue, ReceivedSpan, TestTelemetry};
 use telemetry_lib::tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -466,4 +467,17 @@ async fn numbers_in_the_services_own_spans_stay_numbers() {
         .assert_attribute("d", number(4))
         .assert_attribute("e", number(-1));
     assert_eq!(span.attributes().len(), span.as_otlp().attributes.len());
+}
+
+#[tokio::test]
+async fn a_number_of_a_span_that_has_ended_early_changes_no_other() {
+    let telemetry = TestTelemetry::start();
+    let early = tracing::info_span!("early", a = 7_u64);
+    early.context().span().end();
+    drop(early);
+    drop(tracing::info_span!("next", a = "7"));
+    let [_, next] = &telemetry.spans().await[..] else {
+        panic!("two spans")
+    };
+    next.assert_attribute("a", text("7"));
 }

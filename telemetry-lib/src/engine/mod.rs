@@ -102,7 +102,9 @@ impl Engine {
             .with_error_events_to_exceptions(false)
             .with_error_events_to_status(false);
         let events = events::SpanEvents::new(Arc::clone(&self.redaction));
-        let spans = numbers::Numbers::default().and_then(spans);
+        let spans = numbers::Numbers
+            .and_then(spans)
+            .and_then(numbers::NoNumbers);
         Gated::new(spans, wanted).and_then(Gated::new(events, filter::SpansAndWarnings(wanted)))
     }
 

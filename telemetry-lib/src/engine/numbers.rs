@@ -4,48 +4,37 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::sync::OnceLock;
 
-use opentelemetry::Value;
-use opentelemetry::trace::{SpanId, TraceContextExt};
+use opentelemetry::{KeyValue, Value};
 use opentelemetry_sdk::trace::SpanData;
-use tracing::dispatcher::WeakDispatch;
+use tracing::Subscriber;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Dispatch, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 /// Stands before the bridge's layer, which ends the span.
-#[derive(Debug, Default)]
-pub(super) struct Numbers {
-    /// The way from a span's id to its OpenTelemetry span.
-    dispatch: OnceLock<WeakDispatch>,
-}
+#[derive(Debug)]
+pub(super) struct Numbers;
+
+/// Stands behind the bridge's layer: numbers that no end has taken belong to nobody.
+#[derive(Debug)]
+pub(super) struct NoNumbers;
 
 /// The unsigned numbers of a span that OTLP, whose numbers are signed, can hold.
 #[derive(Debug, Default)]
 struct Unsigned(Vec<(&'static str, i64)>);
 
-/// A span on its way from its layer to its end, which follows on the same thread.
-struct Closing {
-    span: SpanId,
-    numbers: Vec<(&'static str, i64)>,
-}
-
 thread_local! {
-    static CLOSING: RefCell<Option<Closing>> = const { RefCell::new(None) };
+    /// Those of the span that this thread is closing, on their way from its layer to its end.
+    static CLOSING: RefCell<Unsigned> = const { RefCell::new(Unsigned(Vec::new())) };
 }
 
 impl<S> Layer<S> for Numbers
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
-    fn on_register_dispatch(&self, dispatch: &Dispatch) {
-        let _ = self.dispatch.set(dispatch.downgrade());
-    }
-
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         keep(|found| attributes.record(found), id, &context);
     }
@@ -56,39 +45,38 @@ where
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
         let span = context.span(&id);
-        let Some(Unsigned(found)) = span.and_then(|it| it.extensions_mut().remove()) else {
-            return;
-        };
-        let dispatch = self.dispatch.get().and_then(WeakDispatch::upgrade);
-        let own = dispatch.and_then(|it| tracing_opentelemetry::get_otel_context(&id, &it));
-        if let Some(own) = own.filter(|it| it.span().is_recording()) {
-            let closing = Closing {
-                span: own.span().span_context().span_id(),
-                numbers: found,
-            };
-            let _ = CLOSING.try_with(|it| it.replace(Some(closing)));
+        if let Some(found) = span.and_then(|it| it.extensions_mut().remove()) {
+            let _ = CLOSING.try_with(|closing| closing.replace(found));
         }
     }
 }
 
-/// Turns the texts of a span that has just closed on this thread into the numbers that they are.
+impl<S: Subscriber> Layer<S> for NoNumbers {
+    fn on_close(&self, _: Id, _: Context<'_, S>) {
+        let _ = CLOSING.try_with(RefCell::take);
+    }
+}
+
+/// Turns the texts of a span that is being closed on this thread into the numbers that they are.
 /// What the service has set since is not touched.
 pub(super) fn restore(span: &mut SpanData) {
-    let Ok(Some(closing)) = CLOSING.try_with(RefCell::take) else {
+    let Ok(Unsigned(closing)) = CLOSING.try_with(RefCell::take) else {
         return;
     };
-    if closing.span != span.span_context.span_id() {
-        return;
-    }
-    for (key, number) in closing.numbers {
-        let text = number.to_string();
-        for attribute in span.attributes.iter_mut() {
-            let is_it = matches!(&attribute.value, Value::String(it) if it.as_str() == text);
-            if is_it && attribute.key.as_str() == key {
+    for (key, number) in closing {
+        let of_key = |it: &&mut KeyValue| it.key.as_str() == key;
+        for attribute in span.attributes.iter_mut().filter(of_key) {
+            if matches!(&attribute.value, Value::String(it) if is_written(number, it.as_str())) {
                 attribute.value = Value::I64(number);
             }
         }
     }
+}
+
+/// Whether the bridge writes the number so: `07` and `+7` are the service's own texts.
+fn is_written(number: i64, text: &str) -> bool {
+    let plain = text == "0" || !text.starts_with(['0', '+']);
+    plain && text.parse() == Ok(number)
 }
 
 fn keep<S>(record: impl FnOnce(&mut Unsigned), id: &Id, context: &Context<'_, S>)
