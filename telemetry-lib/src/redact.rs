@@ -21,7 +21,7 @@ const SECRETS: [&str; 14] = [
     "token",
 ];
 
-/// The names of secrets.
+/// The names of secrets, each byte [`plain`].
 #[derive(Clone, Debug)]
 pub(crate) struct Redaction(Vec<String>);
 
@@ -34,31 +34,32 @@ impl Default for Redaction {
 impl Redaction {
     pub(crate) fn add(&mut self, names: impl IntoIterator<Item = String>) {
         let names = names.into_iter().filter(|name| !name.is_empty());
-        self.0.extend(names);
+        let plain = |name: String| name.bytes().map(plain).map(char::from).collect();
+        self.0.extend(names.map(plain));
     }
 
     /// Whether the whole words of a secret's name stand in `field`, as in `db.password` and
     /// `Set-Cookie`; `tokens` and `secretary` are other words.
     pub(crate) fn hides(&self, field: &str) -> bool {
-        self.0.iter().any(|secret| has_words(field, secret))
+        let field = field.as_bytes();
+        let begins_word = |at: usize| at == 0 || !field[at - 1].is_ascii_alphanumeric();
+        let words = (0..field.len()).filter(|at| begins_word(*at));
+        words.map(|at| &field[at..]).any(|rest| {
+            let secrets = self.0.iter();
+            secrets.map(String::as_bytes).any(|it| has_words(rest, it))
+        })
     }
 }
 
-fn has_words(field: &str, words: &str) -> bool {
-    let (field, words) = (field.as_bytes(), words.as_bytes());
-    let ends = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric());
-    let first = words.first().copied().map(plain);
-    field.windows(words.len()).enumerate().any(|(at, window)| {
-        if window.first().copied().map(plain) != first {
-            return false;
-        }
-        let same = window
-            .iter()
-            .zip(words)
-            .all(|(a, b)| plain(*a) == plain(*b));
-        let before = at.checked_sub(1).and_then(|before| field.get(before));
-        same && ends(before) && ends(field.get(at + words.len()))
-    })
+/// Whether `text` begins with these words and then with another.
+fn has_words(text: &[u8], words: &[u8]) -> bool {
+    let Some((begin, rest)) = text.split_at_checked(words.len()) else {
+        return false;
+    };
+    let same = begin.iter().zip(words).all(|(a, b)| plain(*a) == *b);
+    same && rest
+        .first()
+        .is_none_or(|byte| !byte.is_ascii_alphanumeric())
 }
 
 /// Without case; all that separates words looks alike.
