@@ -53,7 +53,8 @@ impl RouterLayer {
         endpoints: Arc<EndpointSet>,
     ) -> Self {
         Self {
-            server,
+            // The service is axum's `Route`, which makes a future and calls the handler in it.
+            server: server.entering_polls_only(),
             calls,
             endpoints,
         }

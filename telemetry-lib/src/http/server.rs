@@ -22,6 +22,7 @@ use super::head::RequestHead;
 #[derive(Clone, Debug)]
 pub struct HttpServerLayer {
     shared: Arc<Shared>,
+    enters_call: bool,
 }
 
 /// The service of [`HttpServerLayer`].
@@ -29,6 +30,7 @@ pub struct HttpServerLayer {
 pub struct HttpServer<S> {
     inner: S,
     shared: Arc<Shared>,
+    enters_call: bool,
 }
 
 /// Stands in the extensions of a request that has its span already.
@@ -37,7 +39,19 @@ pub(crate) struct Instrumented;
 
 impl HttpServerLayer {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+        Self {
+            shared,
+            enters_call: true,
+        }
+    }
+
+    /// For services whose `call` runs nothing: all their work is in the future.
+    #[cfg(feature = "axum")]
+    pub(crate) fn entering_polls_only(self) -> Self {
+        Self {
+            enters_call: false,
+            ..self
+        }
     }
 }
 
@@ -48,6 +62,7 @@ impl<S> Layer<S> for HttpServerLayer {
         HttpServer {
             inner,
             shared: Arc::clone(&self.shared),
+            enters_call: self.enters_call,
         }
     }
 }
@@ -76,7 +91,7 @@ where
         let flight = Flight::begin(&self.shared, RequestHead::of(&request));
         request.extensions_mut().insert(Instrumented);
         let response = {
-            let _entered = flight.enter();
+            let _entered = self.enters_call.then(|| flight.enter());
             self.inner.call(request)
         };
         ResponseFuture::watching(response, method, flight)
