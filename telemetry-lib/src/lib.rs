@@ -31,6 +31,7 @@ mod router;
 mod serve;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod text;
 mod work;
 
 pub use config::{

@@ -4,8 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::header::{FORWARDED, HOST};
 use http::{HeaderMap, HeaderName, Uri};
+use opentelemetry::StringValue;
 
 use crate::config::Network;
+use crate::text;
 
 static FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -18,7 +20,7 @@ const MAX_HOPS: usize = 32;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ends {
     pub(crate) client: Option<String>,
-    pub(crate) server: Option<String>,
+    pub(crate) server: Option<StringValue>,
     pub(crate) server_port: Option<u16>,
 }
 
@@ -93,9 +95,9 @@ fn address(hop: &str) -> Option<IpAddr> {
     parsed.or_else(|| Some(hop.parse::<SocketAddr>().ok()?.ip()))
 }
 
-fn split_host(host: &str) -> (Option<String>, Option<u16>) {
+fn split_host(host: &str) -> (Option<StringValue>, Option<u16>) {
     if let Some((name, port)) = plain_host(host) {
-        return (Some(name.to_owned()), port);
+        return (Some(text::shared(name)), port);
     }
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
     let Ok(authority) = host.parse::<http::uri::Authority>() else {
@@ -103,7 +105,7 @@ fn split_host(host: &str) -> (Option<String>, Option<u16>) {
     };
     let name = authority.host().trim_matches(['[', ']']);
     (
-        (!name.is_empty()).then(|| name.to_owned()),
+        (!name.is_empty()).then(|| text::shared(name)),
         authority.port_u16(),
     )
 }
@@ -166,7 +168,8 @@ mod tests {
         let ends = ends(&Uri::from_static("/a"), &map, peer, &networks);
         let (client, server, server_port) = expected;
         assert_eq!(ends.client.as_deref(), Some(client), "{headers:?}");
-        assert_eq!(ends.server.as_deref().unwrap_or(""), server, "{headers:?}");
+        let found = ends.server.as_ref().map_or("", StringValue::as_str);
+        assert_eq!(found, server, "{headers:?}");
         assert_eq!(ends.server_port, server_port, "{headers:?}");
     }
 

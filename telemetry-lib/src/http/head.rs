@@ -11,6 +11,7 @@ use opentelemetry::{Array, KeyValue, StringValue, Value};
 use super::forwarded;
 use super::method::Folded;
 use crate::config::HttpConfig;
+use crate::text;
 
 /// What takes the place of a value that must not be seen.
 const REDACTED: &str = "REDACTED";
@@ -111,8 +112,8 @@ impl<'r> RequestHead<'r> {
             add("client.address", address.into());
         }
         if let Some(agent) = self.headers.get(USER_AGENT) {
-            let agent = String::from_utf8_lossy(agent.as_bytes()).into_owned();
-            add("user_agent.original", agent.into());
+            let agent = String::from_utf8_lossy(agent.as_bytes());
+            add("user_agent.original", text::shared(&agent).into());
         }
         if let Some(peer) = peer {
             attributes.extend(peer_attributes(peer));

@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use super::catalog::Desc;
 use super::model::write_label;
 use crate::notice::Notices;
+use crate::text::hash;
 
 /// The label of the series that takes what is beyond the cap.
 const OVERFLOW_LABEL: &str = "otel_metric_overflow";
@@ -151,25 +152,6 @@ impl<V> fmt::Debug for Family<V> {
             .field("series", &self.used)
             .finish_non_exhaustive()
     }
-}
-
-/// Good enough to spread label values that the service itself has named, eight bytes at a time.
-fn hash(values: &[&str]) -> usize {
-    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut state = 0_u64;
-    let mut add = |word: u64| state = (state.rotate_left(5) ^ word).wrapping_mul(MIX);
-    for value in values {
-        let (words, rest) = value.as_bytes().as_chunks::<8>();
-        for word in words {
-            add(u64::from_le_bytes(*word));
-        }
-        // The length, so that values that share bytes across their border differ.
-        let tail = rest.iter().fold(value.len() as u64, |tail, byte| {
-            tail << 8 | u64::from(*byte)
-        });
-        add(tail);
-    }
-    (state >> 32 ^ state) as usize
 }
 
 #[cfg(test)]
