@@ -22,6 +22,7 @@ pub mod store;
 #[doc(hidden)]
 pub mod testing;
 pub mod tools;
+mod trace;
 mod trial;
 mod trouble;
 mod turn;

@@ -13,6 +13,7 @@ use prometheus::{
 use telemetry_lib::Exemplars;
 
 use crate::step::words;
+use crate::trace::Sampled;
 use crate::webhook::{self, payload::Rejection};
 
 /// A metric as declared, for docs, dashboards and rules.
@@ -259,9 +260,15 @@ impl Metrics {
     }
 
     /// A delivery told people of these alerts. Its exemplar stands beside the one that waited longest,
-    /// and names the delivery, not a trace: history, log and page know it by that, and a delivery
-    /// may tell alerts of many requests.
-    pub(crate) fn heard(&self, receiver: &str, heard: &[Heard], delivery: &str) {
+    /// and names the delivery: history, log and page know it by that. If its span is sampled, it leads
+    /// there, and from there to the requests.
+    pub(crate) fn heard(
+        &self,
+        receiver: &str,
+        heard: &[Heard],
+        delivery: &str,
+        span: Option<Sampled>,
+    ) {
         for one in heard {
             for (series, wait) in self.waits(receiver, one) {
                 series.observe(wait);
@@ -271,9 +278,13 @@ impl Metrics {
         let longest = longest.max_by(|a, b| a.from_start.total_cmp(&b.from_start));
         let Some(longest) = longest else { return };
         let at = UNIX_EPOCH + Duration::from_millis(longest.at.as_millis().max(0).unsigned_abs());
+        let ids = span.map(|span| (span.trace.to_string(), span.span.to_string()));
+        let mut labels = vec![("delivery_id", delivery)];
+        if let Some((trace, span)) = &ids {
+            labels.extend([("trace_id", trace.as_str()), ("span_id", span)]);
+        }
         for (series, wait) in self.waits(receiver, longest) {
-            self.exemplars
-                .mark(&series, wait, ("delivery_id", delivery), at);
+            self.exemplars.mark(&series, wait, &labels, at);
         }
     }
 

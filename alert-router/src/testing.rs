@@ -43,7 +43,7 @@ pub fn plan(
 #[must_use]
 pub fn group(doc: &Doc) -> Option<GroupState> {
     (doc.key.kind == Kind::Group)
-        .then(|| codec::decode(&doc.bytes).ok())
+        .then(|| Some(codec::decode(&doc.bytes).ok()?.0))
         .flatten()
 }
 

@@ -1,5 +1,7 @@
 //! From traffic to people: traces, metrics, then something breaks, people hear it, and its end.
 
+use std::collections::BTreeMap;
+
 use stack_tests::parts::{Program, Stopwatch, Trace, get_text, tell, until};
 
 use crate::demo::Demo;
@@ -24,6 +26,7 @@ async fn traffic_is_seen_and_a_broken_service_heard_and_its_end_in_the_same_thre
     let broken = Stopwatch::start();
     demo.press("/break");
     people_hear(&demo, "firing", 1, broken).await;
+    the_mail_has_a_trace(&demo).await;
     links_lead_somewhere(&demo).await;
 
     people_hear_of(&demo, BUDGET, "firing", broken).await;
@@ -131,6 +134,29 @@ async fn people_hear(demo: &Demo, status: &str, count: usize, since: Stopwatch) 
     })
     .await;
     tell(&format!("WeCom, {status}: {:.1?}", since.elapsed()));
+}
+
+/// Waits until Jaeger has the span of a mail, and that of the webhook that brought its news.
+async fn the_mail_has_a_trace(demo: &Demo) {
+    until("the trace of a mail and of its webhook", async || {
+        let traces = demo.jaeger().traces("alert-router").await?;
+        let spans = || traces.iter().flat_map(|trace| &trace.spans);
+        let is = |tags: &BTreeMap<String, String>, key: &str, value: &str| {
+            tags.get(key).is_some_and(|found| found == value)
+        };
+        let is_webhook = |id: &String| {
+            spans().any(|span| span.id == *id && is(&span.tags, "url.path", "/webhook"))
+        };
+        let told = spans().filter(|span| {
+            is(&span.tags, "messaging.system", "email")
+                && is(&span.tags, "alert_router.outcome", "delivered")
+        });
+        match told.clone().any(|span| span.links.iter().any(is_webhook)) {
+            true => Ok(()),
+            false => Err(format!("{:#?}", told.collect::<Vec<_>>())),
+        }
+    })
+    .await;
 }
 
 /// Waits until the last mail about `alert` says so.

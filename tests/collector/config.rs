@@ -202,7 +202,7 @@ fn traces_on_their_way_to_jaeger_are_on_disk_and_never_given_up() {
 }
 
 #[test]
-fn the_sampler_keeps_errors_slow_ones_exemplars_and_a_baseline() {
+fn the_sampler_keeps_errors_slow_ones_exemplars_alerts_and_a_baseline() {
     let config = yaml(CONFIG);
     let sampling = &config["processors"]["tail_sampling"];
     let policies = sampling["policies"].as_sequence().expect("a list");
@@ -212,11 +212,22 @@ fn the_sampler_keeps_errors_slow_ones_exemplars_and_a_baseline() {
         .collect();
     assert_eq!(
         names,
-        ["drop-probes", "errors", "slow", "exemplars", "baseline"]
+        [
+            "drop-probes",
+            "errors",
+            "slow",
+            "exemplars",
+            "alerts",
+            "baseline"
+        ]
     );
     assert_eq!(
         policies[3]["string_attribute"],
         serde_yaml::from_str::<Value>("{key: exemplar, values: ['true']}").unwrap()
+    );
+    assert_eq!(
+        policies[4]["string_attribute"],
+        serde_yaml::from_str::<Value>("{key: service.name, values: [alert-router]}").unwrap()
     );
     assert_eq!(
         sampling["decision_wait_after_root_received"].as_str(),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use alert_engine::DeliveryId;
+use tracing::Instrument;
 
 use super::{DeadLetter, find, letter_key};
 use crate::clock::Clock;
@@ -18,9 +19,12 @@ use crate::store::{Doc, Store, StoreError, Unit, Write};
 use crate::turn::deliver::{Outgoing, deliver};
 use crate::turn::parts;
 use crate::turn::slots::{self, NoSlot};
+use crate::turn::span::About;
 
 /// What one message may take beyond the deadline of its channel.
 const GRACE: Duration = Duration::from_secs(5);
+/// Why it speaks, as metrics and spans say it.
+const AS_SENT: &str = "as_sent";
 
 /// Sends dead letters again, each once at a time.
 #[derive(Clone)]
@@ -89,14 +93,15 @@ impl Resender {
     /// Nothing was sent, or the receiver failed: the letter stays.
     pub async fn resend(&self, plan: Arc<Plan>, id: DeliveryId) -> Result<Receipt, ResendError> {
         let this = self.clone();
-        let sending = tokio::spawn(async move {
+        let sending = async move {
             if !this.lock().insert(id) {
                 return Err(ResendError::UnderWay);
             }
             let result = this.send(&plan, id).await;
             this.lock().remove(&id);
             result
-        });
+        };
+        let sending = tokio::spawn(sending.in_current_span());
         sending.await.unwrap_or(Err(ResendError::CutOff))
     }
 
@@ -118,6 +123,7 @@ impl Resender {
             // No lane waits for its end.
             number: 0,
             lanes,
+            about: About::new(AS_SENT),
         };
         let settled = deliver(outgoing, Arc::clone(&self.metrics)).await;
         self.count(&outlet, &settled.result);
@@ -141,7 +147,7 @@ impl Resender {
             Ok(_) => "partly_heard",
             Err(_) => "given_up",
         };
-        let labels = [receiver, channel, "as_sent", outcome];
+        let labels = [receiver, channel, AS_SENT, outcome];
         self.metrics.notifications.with_label_values(&labels).inc();
         if let Err(error) = result {
             let labels = [receiver, channel, error.reason];

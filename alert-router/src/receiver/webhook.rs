@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use telemetry_lib::propagation::{self, HeaderCarrierMut};
 
 use super::http::{Answer, BuildError, Call, HttpClient, HttpError};
 use super::redact::Redaction;
@@ -19,6 +20,7 @@ use super::{
 };
 use crate::config::{self, HttpAuth, Secret, SecretUrl};
 use crate::render::Phrase;
+use crate::trace;
 
 mod body;
 
@@ -67,12 +69,14 @@ impl Webhook {
     }
 
     async fn post(&self, delivery: &Delivery) -> Result<Receipt, SendError> {
+        let mut headers = self.headers.clone();
+        propagation::inject(&trace::ids_only(), &mut HeaderCarrierMut(&mut headers));
         let parts = delivery.parts.iter();
         for part in parts.filter(|part| !delivery.progress.contains(&part.id)) {
             let answer = self.http.call(Call {
                 method: Method::POST,
                 url: self.url.expose().clone(),
-                headers: self.headers.clone(),
+                headers: headers.clone(),
                 body: part.body.clone(),
                 deadline: self.limits.deadline,
             });

@@ -83,10 +83,10 @@ mod tests {
     fn stored(body: &str) -> Bytes {
         let body = Bytes::copy_from_slice(body.as_bytes());
         let batch = parse(&body, &BTreeSet::new(), &BodyLimits::default()).unwrap();
-        match keep(&batch.alerts[0], Timestamp::from_millis(0)) {
-            Write::Keep { bytes, .. } => bytes,
-            other => panic!("{other:?}"),
-        }
+        let Write::Keep { bytes, .. } = keep(&batch.alerts[0], Timestamp::from_millis(0)) else {
+            panic!("a text is kept");
+        };
+        bytes
     }
 
     #[test]

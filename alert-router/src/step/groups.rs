@@ -14,6 +14,7 @@ use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::store::codec;
 use crate::store::{Committed, Doc, DocKey, Kind, Revision, Store, StoreError, Write};
+use crate::trace::Origins;
 
 /// At most so many groups stay decoded in memory; more are read again when they are needed.
 const CACHED: usize = 50_000;
@@ -23,6 +24,7 @@ pub(crate) struct Held {
     pub(crate) group: Group,
     /// How often each alert was seen unchanged since this process started.
     pub(crate) seen: BTreeMap<AlertKey, u64>,
+    pub(crate) origins: Origins,
     revision: Revision,
     /// The alerts whose `Home` names this group, as stored.
     homes: BTreeSet<AlertKey>,
@@ -75,18 +77,20 @@ impl Held {
         Self {
             group,
             seen: BTreeMap::new(),
+            origins: Origins::default(),
             revision: Revision::NONE,
             homes: BTreeSet::new(),
         }
     }
 
     fn from_doc(doc: &Doc) -> Result<Self, StoreError> {
-        let state = read_group(doc)?;
+        let (state, origins) = read_whole(doc)?;
         let homes = state.alerts.keys().cloned().collect();
         let group = Group::from_state(state);
         Ok(Self {
             group,
             seen: BTreeMap::new(),
+            origins,
             revision: doc.revision,
             homes,
         })
@@ -257,6 +261,10 @@ impl Touched {
 
 /// A group as it is stored.
 pub(crate) fn read_group(doc: &Doc) -> Result<GroupState, StoreError> {
+    read_whole(doc).map(|(group, _origins)| group)
+}
+
+fn read_whole(doc: &Doc) -> Result<(GroupState, Origins), StoreError> {
     codec::decode(&doc.bytes).map_err(|error| StoreError::Corrupt {
         place: "a group".to_owned(),
         what: format!("{error}; restore the folder from a backup, or move it away to start anew"),

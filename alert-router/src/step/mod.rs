@@ -31,6 +31,7 @@ use tokio::task::JoinSet;
 use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::store::{Store, StoreError};
+use crate::trace::Sampled;
 use crate::trouble::Trouble;
 use crate::turn::deliver::{Outgoing, Settled, deliver};
 use crate::turn::places::Places;
@@ -91,7 +92,7 @@ impl From<StoreError> for Busy {
 
 /// What is asked of the step.
 enum Command {
-    Observe(Request),
+    Observe(Box<Request>),
     Seen {
         group: GroupId,
         answer: oneshot::Sender<BTreeMap<AlertKey, u64>>,
@@ -166,9 +167,10 @@ impl StepHandle {
         let request = Request {
             source,
             batch,
+            origin: Sampled::current(),
             answer,
         };
-        self.put(Command::Observe(request))?;
+        self.put(Command::Observe(Box::new(request)))?;
         taken.await.unwrap_or(Err(Busy::Stopping))
     }
 
@@ -391,6 +393,7 @@ impl Step {
             work.requests.push(Request {
                 source: SourceName::ours(),
                 batch: trouble.batch(now, language),
+                origin: None,
                 answer,
             });
             (trouble, answered)
@@ -510,7 +513,7 @@ struct Waiting {
 impl Waiting {
     fn add(&mut self, command: Command) {
         match command {
-            Command::Observe(request) => self.requests.push(request),
+            Command::Observe(request) => self.requests.push(*request),
             Command::Seen { group, answer } => self.seen.push((group, answer)),
             Command::Replay { lanes, answer } => self.replays.push((lanes, answer)),
         }

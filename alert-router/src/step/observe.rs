@@ -16,6 +16,7 @@ use super::{Busy, Step, Taken, bodies};
 use crate::history::Event;
 use crate::plan::Plan;
 use crate::store::{StoreError, Write};
+use crate::trace::Sampled;
 use crate::trouble::Trouble;
 use crate::webhook::payload::{Batch, SeenAlert};
 
@@ -23,6 +24,8 @@ use crate::webhook::payload::{Batch, SeenAlert};
 pub(super) struct Request {
     pub(super) source: SourceName,
     pub(super) batch: Batch,
+    /// The span of the request.
+    pub(super) origin: Option<Sampled>,
     pub(super) answer: oneshot::Sender<Result<Taken, Busy>>,
 }
 
@@ -32,6 +35,7 @@ pub(super) struct Seen<'a> {
     alert: &'a SeenAlert,
     /// Why upstream spoke, if it says so.
     reason: &'a str,
+    origin: Option<Sampled>,
     pub(super) routed: Arc<Routed>,
     pub(super) homes: Vec<GroupId>,
 }
@@ -165,6 +169,7 @@ impl Step {
                 observation,
                 alert,
                 reason: &request.batch.envelope.notification_reason,
+                origin: request.origin,
                 routed,
                 homes: Vec::new(),
             }
@@ -292,6 +297,9 @@ impl<'a> Work<'a> {
             }
             Observed::Changed { change, .. } => {
                 let now = self.world.now;
+                if let Some(origin) = seen.origin {
+                    held.origins.add(origin, now);
+                }
                 let changed = self.touch(id, rests_on);
                 changed
                     .writes

@@ -350,7 +350,7 @@ impl Step {
             .map(super::groups::group_key);
         let groups = self.store.load(ids.collect()).await?.docs;
         Ok(groups.into_iter().flatten().any(|doc| {
-            crate::store::codec::decode(&doc.bytes).is_ok_and(|state| {
+            crate::store::codec::decode(&doc.bytes).is_ok_and(|(state, _)| {
                 state
                     .alerts
                     .values()

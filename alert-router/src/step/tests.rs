@@ -5,7 +5,10 @@ mod busy;
 mod letters;
 mod mail;
 mod places;
+mod spans;
 mod troubles;
+
+use tracing::Instrument;
 
 use super::*;
 use crate::clock::{Clock, ManualClock};
@@ -36,13 +39,28 @@ impl Bench {
     }
 
     async fn over(config: &str, clock: Arc<ManualClock>, materials: Materials) -> Self {
-        let (plans, plan) = watch::channel(Arc::new(plan(config, &materials)));
+        let plans = watch::channel(Arc::new(plan(config, &materials))).0;
+        Self::open(clock, materials, plans, Incarnation(1)).await
+    }
+
+    /// The next process over the same store; what was under way is lost.
+    async fn restart(self) -> Self {
+        let next = Incarnation(self.step.incarnation.0 + 1);
+        Self::open(self.clock, self.materials, self.plans, next).await
+    }
+
+    async fn open(
+        clock: Arc<ManualClock>,
+        materials: Materials,
+        plans: watch::Sender<Arc<Plan>>,
+        incarnation: Incarnation,
+    ) -> Self {
         let deps = Deps {
             store: Arc::clone(&materials.store),
-            plan,
+            plan: plans.subscribe(),
             metrics: Arc::default(),
-            incarnation: Incarnation(1),
-            owners: Owners::Only(Incarnation(1)),
+            incarnation,
+            owners: Owners::Only(incarnation),
             changes: watch::channel(0).0,
         };
         let (step, handle) = Step::open(deps).await.unwrap();
@@ -88,7 +106,8 @@ impl Bench {
     /// Posts a batch, and leaves the deliveries of what is due at once under way.
     async fn take_in(&mut self, source: SourceName, batch: Batch) -> Taken {
         let handle = self.handle.clone();
-        let taken = tokio::spawn(async move { handle.observe(source, batch).await });
+        let taken = async move { handle.observe(source, batch).await };
+        let taken = tokio::spawn(taken.in_current_span());
         let command = self.step.commands.recv().await.unwrap();
         let mut work = Waiting::default();
         work.add(command);

@@ -115,7 +115,8 @@ impl Draft {
         if over && expected != Revision::NONE {
             self.unit.writes.push(Write::Delete { key, expected });
         } else if !over {
-            let bytes = codec::encode(touched.held.group.state()).into();
+            let held = &touched.held;
+            let bytes = codec::encode(held.group.state(), &held.origins).into();
             self.unit.writes.push(Write::Put {
                 key,
                 expected,

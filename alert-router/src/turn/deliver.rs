@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use alert_engine::{DeliveryId, LaneKey, Outcome};
 use futures_util::FutureExt;
+use tracing::Instrument;
 
 use super::lanes::Lanes;
+use super::span::{About, Attempt};
 use crate::metrics::Metrics;
 use crate::plan::Outlet;
-use crate::receiver::{Delivery, Failure, Progress, Receipt, SendError};
+use crate::receiver::{Delivery, Failure, Progress, Receipt, Receiver, SendError};
+use crate::trace::Sampled;
 
 /// A claimed delivery.
 pub(crate) struct Outgoing {
@@ -21,6 +24,7 @@ pub(crate) struct Outgoing {
     /// Which send of this process it is: another attempt of the same delivery has another number.
     pub(crate) number: u64,
     pub(crate) lanes: Lanes,
+    pub(crate) about: About,
     /// How long it may take.
     pub(crate) within: Duration,
 }
@@ -32,6 +36,8 @@ pub(crate) struct Settled {
     pub(crate) number: u64,
     pub(crate) lanes: Lanes,
     pub(crate) result: Result<Receipt, SendError>,
+    /// Its span, if somebody may look for it.
+    pub(crate) span: Option<Sampled>,
 }
 
 impl Settled {
@@ -43,12 +49,14 @@ impl Settled {
 
 /// Sends, and says how it ended: within the deadline, whatever the receiver does.
 pub(crate) async fn deliver(outgoing: Outgoing, metrics: Arc<Metrics>) -> Settled {
+    let attempt = Attempt::open(&outgoing);
     let Outgoing {
         outlet,
         delivery,
         id,
         number,
         lanes,
+        about: _,
         within,
     } = outgoing;
     let channel = outlet.receiver.destination().channel;
@@ -59,27 +67,39 @@ pub(crate) async fn deliver(outgoing: Outgoing, metrics: Arc<Metrics>) -> Settle
     let result = match delivery {
         Err(error) => Err(*error),
         Ok(delivery) => {
-            let sending = AssertUnwindSafe(outlet.receiver.send(&delivery)).catch_unwind();
-            match tokio::time::timeout(within, sending).await {
-                Ok(Ok(result)) => result,
-                Ok(Err(_panic)) => {
-                    metrics.panics.inc();
-                    Err(failed(
-                        "panic",
-                        "the receiver panicked: this is a bug, please report it",
-                    ))
-                }
-                Err(_elapsed) => Err(failed("timeout", &format!("no answer within {within:?}"))),
-            }
+            let sending = send(&*outlet.receiver, &delivery, within, &metrics);
+            sending.instrument(attempt.0.clone()).await
         }
     };
     timer.observe_duration();
+    attempt.end(&result);
     Settled {
         outlet,
         id,
         number,
         lanes,
         result,
+        span: attempt.ids(),
+    }
+}
+
+async fn send(
+    receiver: &dyn Receiver,
+    delivery: &Delivery,
+    within: Duration,
+    metrics: &Metrics,
+) -> Result<Receipt, SendError> {
+    let sending = AssertUnwindSafe(receiver.send(delivery)).catch_unwind();
+    match tokio::time::timeout(within, sending).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_panic)) => {
+            metrics.panics.inc();
+            Err(failed(
+                "panic",
+                "the receiver panicked: this is a bug, please report it",
+            ))
+        }
+        Err(_elapsed) => Err(failed("timeout", &format!("no answer within {within:?}"))),
     }
 }
 

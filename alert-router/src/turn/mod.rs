@@ -11,6 +11,7 @@ pub(crate) mod places;
 mod prepare;
 mod settle;
 pub(crate) mod slots;
+pub(crate) mod span;
 #[cfg(test)]
 mod tests;
 
@@ -24,15 +25,16 @@ use alert_engine::{
 
 use crate::plan::Outlet;
 use crate::receiver::Delivery;
-use crate::step::Step;
 use crate::step::groups::{Changes, Held, Shared, Touched};
 use crate::step::world::World;
+use crate::step::{Step, words};
 use crate::store::{Doc, Kind, Revision, StoreError, Write};
 use account::{Accounts, More};
 use deliver::Outgoing;
 use lanes::Lanes;
 use places::Places;
 use prepare::{Desk, Prepared};
+use span::About;
 
 /// Documents that one turn looks at; what is left is due again at once.
 const TURN: usize = 500;
@@ -298,6 +300,10 @@ impl Turn<'_> {
             owner: self.owner,
             deadline: now + within + GRACE,
         };
+        let mut about = About::new(match &wants[..] {
+            [only] => words::verdict(only.due.verdict),
+            _ => "digest",
+        });
         let mut lanes = Vec::new();
         for want in &wants {
             let Some(held) = self.groups.get_mut(&want.due.group) else {
@@ -305,6 +311,10 @@ impl Turn<'_> {
             };
             let ctx = self.world.context(held.group.state().route);
             if held.group.claim(&want.due, claim, &ctx).is_ok() {
+                let failed = want.due.content.failed_over_from;
+                let failed = failed.and_then(|lane| self.world.plan.outlet_to(lane));
+                let failed = failed.map(|outlet| Arc::clone(&outlet.name));
+                about.add(&want.due, &held.origins, failed);
                 lanes.push((want.due.group, want.due.lane));
             }
         }
@@ -331,6 +341,7 @@ impl Turn<'_> {
             id,
             number: 0,
             lanes,
+            about,
             within,
         });
     }

@@ -373,7 +373,8 @@ impl Ending<'_> {
                 .with_label_values(&[receiver])
                 .inc_by(refused);
         }
-        metrics.heard(receiver, &self.waits, &self.settled.id.to_string());
+        let delivery = self.settled.id.to_string();
+        metrics.heard(receiver, &self.waits, &delivery, self.settled.span);
     }
 }
 

@@ -15,7 +15,7 @@ use prometheus::core::Collector;
 use serde::Serialize;
 
 use super::Web;
-use super::api::Refusal;
+use super::refusal::Refusal;
 use crate::dead_letter::DeadLetter;
 use crate::listing::{self, Page};
 use crate::plan::Plan;
@@ -256,7 +256,7 @@ pub(super) async fn groups(web: &Web, plan: &Plan) -> Result<Vec<GroupCard>, Ref
         .docs
         .into_iter()
         .flatten()
-        .filter_map(|doc| codec::decode(&doc.bytes).ok())
+        .filter_map(|doc| Some(codec::decode(&doc.bytes).ok()?.0))
         .collect();
     let texts = texts(&*web.store, &states).await?;
     let mut cards = Vec::new();

@@ -1,17 +1,22 @@
 //! What a scraper reads.
 
-use crate::router::{Folder, firing};
+use telemetry_lib::testing::FakeCollector;
+
+use crate::router::{Folder, Router, firing};
 use crate::sink::Sink;
 
 #[tokio::test]
-async fn the_time_to_heard_names_the_delivery_that_history_knows() {
+async fn the_time_to_heard_leads_to_the_delivery_in_history_and_traces() {
+    let collector = FakeCollector::start();
     let sink = Sink::start().await;
     let folder = Folder::with(&format!(
         "route: {{receiver: room, group_wait: 0s}}\n\
          receivers: [{{name: room, webhook_configs: [{{url: \"{}\"}}]}}]\n",
         sink.url("/room")
     ));
-    let router = folder.start().await;
+    let mut command = folder.command(&["--listen", "127.0.0.1:0"]);
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint());
+    let router = Router::start(command).await;
     router
         .take(&[firing(&[("alertname", "A"), ("id", "a")])])
         .await;
@@ -28,7 +33,21 @@ async fn the_time_to_heard_names_the_delivery_that_history_knows() {
     });
     let exemplar = exemplars.next().expect("one bucket has an exemplar");
     assert_eq!(exemplars.next(), None, "the wait falls into one bucket");
-    let (delivery, _) = exemplar.split_once('"').unwrap();
+    let (delivery, rest) = exemplar.split_once('"').unwrap();
     let history = router.get("/api/v1/history").await.body;
     assert!(history.contains(delivery), "no {delivery} in {history}");
+    router.stop().await;
+    let spans = collector.spans();
+    let named = |name| spans.iter().find(|span| span.name() == name);
+    let sent = named("send room").expect("the delivery has a span");
+    let ids = format!(
+        ",trace_id=\"{}\",span_id=\"{}\"}} ",
+        sent.trace_id(),
+        sent.span_id()
+    );
+    assert!(rest.starts_with(&ids), "no {ids} in {rest}");
+    let intake = named("POST /webhook").expect("the request has a span");
+    let links = &sent.as_otlp().links;
+    let links: Vec<_> = links.iter().map(|link| &link.span_id).collect();
+    assert_eq!(links, [&intake.as_otlp().span_id]);
 }

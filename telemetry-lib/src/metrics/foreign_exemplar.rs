@@ -11,7 +11,7 @@ use prometheus::{Histogram, TextEncoder};
 use super::exemplar::since_1970;
 use super::model::write_label;
 
-/// OpenMetrics allows so many characters for the name and the value of an exemplar's label.
+/// OpenMetrics allows so many characters for the names and the values of an exemplar's labels.
 const MOST: usize = 128;
 
 /// The newest exemplar of each bucket of some histograms. Clones share them.
@@ -19,18 +19,21 @@ const MOST: usize = 128;
 pub struct Exemplars(Arc<Mutex<BTreeMap<String, String>>>);
 
 impl Exemplars {
-    /// Says what an observation of `series` belongs to: a label such as `("job_id", "42")`. A label
-    /// of more than 128 characters is no exemplar, and is left out.
-    pub fn mark(&self, series: &Histogram, value: f64, label: (&str, &str), at: SystemTime) {
-        let (name, id) = label;
-        if name.chars().count() + id.chars().count() > MOST {
+    /// Says what an observation of `series` belongs to: labels such as `[("job_id", "42")]`, with
+    /// `trace_id` for a link to a trace. Of more than 128 characters they are no exemplar, and are
+    /// left out.
+    pub fn mark(&self, series: &Histogram, value: f64, labels: &[(&str, &str)], at: SystemTime) {
+        let length = |(name, id): &(&str, &str)| name.chars().count() + id.chars().count();
+        if labels.iter().map(length).sum::<usize>() > MOST {
             return;
         }
         if let Some(bucket) = bucket(series, value) {
-            let mut labels = String::new();
-            write_label(&mut labels, name, id);
+            let mut text = String::new();
+            for (name, id) in labels {
+                write_label(&mut text, name, id);
+            }
             let seconds = since_1970(at).as_secs_f64();
-            let exemplar = format!(" # {{{labels}}} {value} {seconds:.3}");
+            let exemplar = format!(" # {{{text}}} {value} {seconds:.3}");
             self.lock().insert(bucket, exemplar);
         }
     }

@@ -387,10 +387,11 @@ fn histograms_of_a_registry_have_the_newest_exemplar_of_each_bucket_in_openmetri
         ("old", 0.25),
         ("new", 0.5),
         ("late", 1e9),
-        (&"x".repeat(200), 2.0),
+        (&"x".repeat(120), 2.0),
     ] {
         series.observe(value);
-        exemplars.mark(&series, value, ("job_id", id), at);
+        let labels = [("job_id", id), ("trace_id", "1")];
+        exemplars.mark(&series, value, &labels, at);
     }
     let (_, body) = scrape(&metrics, OPEN);
     page(&metrics, OPEN);
@@ -400,8 +401,8 @@ fn histograms_of_a_registry_have_the_newest_exemplar_of_each_bucket_in_openmetri
         .map(|(_, tail)| tail)
         .collect();
     let expected = [
-        "{job_id=\"new\"} 0.5 1795000000.000",
-        "{job_id=\"late\"} 1000000000 1795000000.000",
+        "{job_id=\"new\",trace_id=\"1\"} 0.5 1795000000.000",
+        "{job_id=\"late\",trace_id=\"1\"} 1000000000 1795000000.000",
     ];
     assert_eq!(tails, expected);
     assert!(!scrape(&metrics, TEXT).1.contains("job_id"));

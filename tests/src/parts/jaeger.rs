@@ -30,6 +30,8 @@ pub struct Span {
     pub id: String,
     /// The id of its parent, if it has one.
     pub parent: Option<String>,
+    /// The ids of the spans that it links to.
+    pub links: Vec<String>,
     /// Of which service it is.
     pub service: String,
     /// The operation.
@@ -151,7 +153,11 @@ fn trace(answer: &Value) -> Trace {
         let tags = span["tags"].as_array().into_iter().flatten();
         Span {
             id: text(&span["spanID"]),
-            parent: references.map(|to| text(&to["spanID"])).next(),
+            parent: references.clone().map(|to| text(&to["spanID"])).next(),
+            links: references
+                .filter(|to| to["refType"] == "FOLLOWS_FROM")
+                .map(|to| text(&to["spanID"]))
+                .collect(),
             service: text(&answer["processes"][process]["serviceName"]),
             name: text(&span["operationName"]),
             start: span["startTime"].as_u64().unwrap_or_default(),

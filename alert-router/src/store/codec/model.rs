@@ -7,9 +7,11 @@ use alert_engine::{
     LaneKey, Line, LineKind, Mute, MutedBy, Parked, Pause, Phase, RouteId, Text, Verdict, Voice,
     VoiceState,
 };
+use telemetry_lib::opentelemetry::trace::{SpanId, TraceId};
 
 use super::CodecError;
 use super::wire::{Reader, Stored, Writer};
+use crate::trace::{Origins, Sampled};
 
 macro_rules! stored_struct {
     ($($name:ident { $($field:ident),* })*) => {$(
@@ -98,6 +100,30 @@ stored_choice! {
     Heard { 0 = Sure, 1 = Maybe, 2 = MaybeOver }
     LineKind { 0 = New, 1 = Reopened, 2 = Over, 3 = Missed, 4 = Firing }
     Verdict { 0 = First, 1 = NewAlerts, 2 = SomeResolved, 3 = AllResolved, 4 = Missed, 5 = Repeat }
+}
+
+impl Stored for Origins {
+    fn write(&self, to: &mut Writer) {
+        self.0.write(to);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Stored::read(from).map(Self)
+    }
+}
+
+impl Stored for Sampled {
+    fn write(&self, to: &mut Writer) {
+        to.raw(&self.trace.to_bytes());
+        to.raw(&self.span.to_bytes());
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            trace: from.array().map(TraceId::from_bytes)?,
+            span: from.array().map(SpanId::from_bytes)?,
+        })
+    }
 }
 
 impl Stored for Text {

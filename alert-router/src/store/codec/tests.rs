@@ -1,6 +1,6 @@
 //! Every group comes back as it was written; no bytes panic; old samples stay readable.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alert_engine::{
@@ -8,8 +8,10 @@ use alert_engine::{
     LanePolicy, NoMutes, Observation, Outcome, Owners, Policy, RouteId, Says, SourceName, Sources,
     Timestamp,
 };
+use telemetry_lib::opentelemetry::trace::{SpanId, TraceId};
 
 use super::*;
+use crate::trace::Sampled;
 
 const START: i64 = 1_795_479_775_000;
 
@@ -81,13 +83,38 @@ fn lived() -> GroupState {
 fn a_group_comes_back_as_it_was_written() {
     let state = lived();
     assert_eq!(state.lanes.len(), 2);
-    assert_eq!(decode(&encode(&state)), Ok(state));
+    let stored = encode(&state, &Origins::default());
+    assert_eq!(decode(&stored), Ok((state, Origins::default())));
+}
+
+fn origins() -> Origins {
+    let mut origins = Origins::default();
+    for number in 1..=2_u8 {
+        let request = Sampled {
+            trace: TraceId::from_bytes([number; 16]),
+            span: SpanId::from_bytes([number; 8]),
+        };
+        origins.add(request, Timestamp::from_millis(START + i64::from(number)));
+    }
+    origins
+}
+
+#[test]
+fn the_requests_that_brought_its_news_take_some_thirty_bytes_each() {
+    let (state, origins) = (lived(), origins());
+    let plain = encode(&state, &Origins::default());
+    let with = encode(&state, &origins);
+    let more = with.len() - plain.len();
+    assert!(more < 60, "{more} bytes");
+    assert_eq!(plain[0], 1, "earlier binaries read what is not traced");
+    assert_eq!(decode(&with), Ok((state, origins)));
 }
 
 #[test]
 fn an_alert_takes_about_a_hundred_bytes() {
     let mut state = lived();
-    let before = encode(&state).len();
+    let size = |state: &GroupState| encode(state, &Origins::default()).len();
+    let before = size(&state);
     let (key, alert) = state
         .alerts
         .iter()
@@ -105,27 +132,45 @@ fn an_alert_takes_about_a_hundred_bytes() {
             .episodes
             .insert(alert_engine::EpisodeId(n), episode.clone());
     }
-    let each = (encode(&state).len() - before) / 100;
+    let each = (size(&state) - before) / 100;
     assert!(each < 110, "{each} bytes");
 }
 
 #[test]
 fn the_sample_of_version_1_is_still_read() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/stored");
-    let file = folder.join("group-v1.bin");
-    if std::env::var_os("WRITE_SAMPLES").is_some() {
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(&file, encode(&lived())).unwrap();
-    }
-    let state = decode(&std::fs::read(file).unwrap()).unwrap();
-    insta::with_settings!({ snapshot_path => folder, prepend_module_to_snapshot => false }, {
-        insta::assert_debug_snapshot!("group-v1", state);
+    let (state, _none) = sample("group-v1", &Origins::default());
+    snapshot("group-v1", &state);
+}
+
+#[test]
+fn the_sample_of_version_2_is_still_read() {
+    let (_group, read) = sample("group-v2", &origins());
+    snapshot("group-v2-origins", &read);
+}
+
+fn snapshot(name: &str, state: &dyn std::fmt::Debug) {
+    insta::with_settings!({ snapshot_path => folder(), prepend_module_to_snapshot => false }, {
+        insta::assert_debug_snapshot!(name, state);
     });
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/stored")
+}
+
+/// What this binary reads in a sample; with `WRITE_SAMPLES` the sample is written first.
+fn sample(name: &str, origins: &Origins) -> (GroupState, Origins) {
+    let file = folder().join(format!("{name}.bin"));
+    if std::env::var_os("WRITE_SAMPLES").is_some() {
+        std::fs::create_dir_all(folder()).unwrap();
+        std::fs::write(&file, encode(&lived(), origins)).unwrap();
+    }
+    decode(&std::fs::read(file).unwrap()).unwrap()
 }
 
 #[test]
 fn other_bytes_are_refused_with_the_reason() {
-    let good = encode(&lived());
+    let good = encode(&lived(), &origins());
     assert_eq!(decode(&[]), Err(CodecError::Short));
     assert_eq!(decode(&[9, 0]), Err(CodecError::Version { found: 9 }));
     assert_eq!(decode(&good[..good.len() - 1]), Err(CodecError::Short));
@@ -136,16 +181,17 @@ fn other_bytes_are_refused_with_the_reason() {
 proptest::proptest! {
     #[test]
     fn no_bytes_panic(bytes: Vec<u8>) {
-        let _ = decode(&[&[VERSION][..], &bytes].concat());
+        let _ = decode(&[&[GROUP][..], &bytes].concat());
+        let _ = decode(&[&[WITH_ORIGINS][..], &bytes].concat());
     }
 
     #[test]
     fn no_changed_byte_panics(at: proptest::sample::Index, byte: u8) {
-        let mut bytes = encode(&lived());
+        let mut bytes = encode(&lived(), &origins());
         let at = at.index(bytes.len());
         bytes[at] = byte;
-        if let Ok(state) = decode(&bytes) {
-            proptest::prop_assert_eq!(decode(&encode(&state)), Ok(state));
+        if let Ok((state, origins)) = decode(&bytes) {
+            proptest::prop_assert_eq!(decode(&encode(&state, &origins)), Ok((state, origins)));
         }
     }
 }
