@@ -90,12 +90,15 @@ impl From<StoreError> for Busy {
     }
 }
 
+/// How often each alert of a group was seen unchanged.
+pub type Counts = BTreeMap<AlertKey, u64>;
+
 /// What is asked of the step.
 enum Command {
     Observe(Box<Request>),
     Seen {
-        group: GroupId,
-        answer: oneshot::Sender<BTreeMap<AlertKey, u64>>,
+        groups: Vec<GroupId>,
+        answer: oneshot::Sender<Vec<Counts>>,
     },
     Replay {
         lanes: Vec<(GroupId, LaneKey)>,
@@ -174,14 +177,15 @@ impl StepHandle {
         taken.await.unwrap_or(Err(Busy::Stopping))
     }
 
-    /// How often each alert of a group was seen unchanged since this process started.
+    /// How often each alert of these groups was seen unchanged since this process started, in their
+    /// order.
     ///
     /// # Errors
     ///
     /// If too much waits, or for too long: trying again makes sense.
-    pub async fn seen(&self, group: GroupId) -> Result<BTreeMap<AlertKey, u64>, Busy> {
+    pub async fn seen(&self, groups: Vec<GroupId>) -> Result<Vec<Counts>, Busy> {
         let (answer, seen) = oneshot::channel();
-        self.put(Command::Seen { group, answer })?;
+        self.put(Command::Seen { groups, answer })?;
         answered(seen).await
     }
 
@@ -349,9 +353,10 @@ impl Step {
     ) -> Result<Option<Timestamp>, StoreError> {
         let troubles = self.tell_troubles(&mut work, now);
         let touched = !work.is_empty() || !self.unsettled.is_empty();
-        for (group, answer) in work.seen {
+        for (groups, answer) in work.seen {
+            let seen = groups.into_iter().map(|group| self.groups.seen(group));
             // Whoever asked and left does not need the answer.
-            let _gone = answer.send(self.groups.seen(group));
+            let _gone = answer.send(seen.collect());
         }
         if !work.requests.is_empty() {
             self.observe(work.requests).await;
@@ -506,7 +511,7 @@ type Replay = (Vec<(GroupId, LaneKey)>, oneshot::Sender<Result<(), Busy>>);
 struct Waiting {
     requests: Vec<Request>,
     ended: Vec<Settled>,
-    seen: Vec<(GroupId, oneshot::Sender<BTreeMap<AlertKey, u64>>)>,
+    seen: Vec<(Vec<GroupId>, oneshot::Sender<Vec<Counts>>)>,
     replays: Vec<Replay>,
 }
 
@@ -514,7 +519,7 @@ impl Waiting {
     fn add(&mut self, command: Command) {
         match command {
             Command::Observe(request) => self.requests.push(*request),
-            Command::Seen { group, answer } => self.seen.push((group, answer)),
+            Command::Seen { groups, answer } => self.seen.push((groups, answer)),
             Command::Replay { lanes, answer } => self.replays.push((lanes, answer)),
         }
     }

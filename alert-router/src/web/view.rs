@@ -259,11 +259,12 @@ pub(super) async fn groups(web: &Web, plan: &Plan) -> Result<Vec<GroupCard>, Ref
         .filter_map(|doc| Some(codec::decode(&doc.bytes).ok()?.0))
         .collect();
     let texts = texts(&*web.store, &states).await?;
-    let mut cards = Vec::new();
-    for state in states {
-        let seen = web.step.seen(state.id()).await?;
-        cards.push(GroupCard::of(&state, &texts, &seen, plan));
-    }
+    // One question for all: each is answered between two turns.
+    let seen = web.step.seen(states.iter().map(GroupState::id).collect());
+    let seen = seen.await?;
+    let states = states.iter().zip(&seen);
+    let cards = states.map(|(state, seen)| GroupCard::of(state, &texts, seen, plan));
+    let mut cards: Vec<GroupCard> = cards.collect();
     cards.sort_by_key(|card| std::cmp::Reverse(card.firing > 0));
     Ok(cards)
 }
