@@ -102,7 +102,6 @@ impl App {
     /// Each says what to do.
     pub async fn build(options: Options, telemetry: Telemetry) -> Result<Self, ServeError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        // Before anybody can reach it, and so ask it to end or to reload.
         let signals = Signals::listen()?;
         let config = read(&options)?;
         let listener = listen(config.listen).await?;
@@ -142,15 +141,13 @@ impl App {
             clock: Arc::clone(&clock),
             sources: KnownSources::default(),
         };
-        let resender = Resender::new(Arc::clone(&store), Arc::clone(&metrics), Arc::clone(&clock));
-        telemetry.collect(metrics.registry().clone());
-        telemetry.collect_exemplars(metrics.exemplars().clone());
+        show(&metrics, &telemetry);
         let web = Web {
+            resender: Resender::new(Arc::clone(&store), Arc::clone(&metrics), Arc::clone(&clock)),
             intake,
             store,
             step: handle,
             quarantine,
-            resender,
             trials: web::Trials::default(),
             metrics,
             changes: changed,
@@ -257,7 +254,8 @@ fn report_reload(done: Result<Changes, ReloadError>) {
     }
 }
 
-/// The signals that this process obeys. One that comes before it is looked at is kept.
+/// The signals that this process obeys, taken before anybody can reach it. One that comes before it
+/// is looked at is kept.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -292,6 +290,12 @@ impl Signals {
     async fn stop(&mut self) {
         while self.next().await == Asked::Reload {}
     }
+}
+
+/// Lets `/metrics` show them.
+fn show(metrics: &Metrics, telemetry: &Telemetry) {
+    telemetry.collect(metrics.registry().clone());
+    telemetry.collect_exemplars(metrics.exemplars().clone());
 }
 
 /// The config, its warnings said.
