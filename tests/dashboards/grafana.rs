@@ -14,7 +14,7 @@ use super::{alerts, metrics, rules};
 /// Panels that every Grafana has.
 const CORE: [&str; 5] = ["row", "stat", "timeseries", "table", "gauge"];
 /// Declared, and on no panel and in no rule, each for a reason.
-const UNUSED: [&str; 20] = [
+const UNUSED: [&str; 21] = [
     // The step tells of it as the alert StoreFull.
     "alert_router_store_full",
     // About one process: for whoever looks at its page.
@@ -27,6 +27,7 @@ const UNUSED: [&str; 20] = [
     "tokio_alive_tasks",
     "tokio_worker_parks_total",
     // Details behind a number that is shown.
+    "alert_router_webhook_limited_total",
     "alert_router_config_reloads_total",
     "alert_router_alerts_observed_total",
     "alert_router_deliveries_in_flight",
