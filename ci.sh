@@ -113,12 +113,12 @@ run "lints" 480 cargo clippy --locked --workspace --all-targets -- -D warnings
 run "features alone" 120 features_alone
 # What people run is what is killed: the crash test and the end-to-end tests get the release binary.
 if [ "$quick" = no ]; then
-  run "release build" 300 cargo build --locked --release -p alert-router
+  run "release build" 540 cargo build --locked --release -p alert-router
   export ALERT_ROUTER_BIN="${CARGO_TARGET_DIR:-$PWD/target}/release/alert-router"
 fi
 [ "$quick" = yes ] && : "${kills:=12}"
 export CRASH_KILLS="${kills:-50}"
-run "tests" 1200 cargo test --locked --workspace --no-fail-fast
+run "tests" 1350 cargo test --locked --workspace --no-fail-fast
 run "docs" 240 env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
 if command -v cargo-deny >/dev/null; then
