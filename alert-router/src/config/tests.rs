@@ -2,6 +2,7 @@
 
 mod examples;
 mod hostile;
+mod schema;
 mod wrong;
 
 use super::*;

@@ -25,7 +25,7 @@ fn the_reference_in_the_readme_is_a_config_without_a_warning() {
     assert_eq!(config.priority, [urgent()]);
 }
 
-const FULL: &str = include_str!("../../../testdata/config/full.yaml");
+pub(super) const FULL: &str = include_str!("../../../testdata/config/full.yaml");
 
 const FILES: &[(&str, &str)] = &[
     ("/run/secrets/smtp", "s3cret-smtp\n"),
