@@ -1,5 +1,6 @@
 //! What a message says, complete and without reference to any store: the input of all rendering.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use alert_engine::{DeliveryId, Fingerprint, GroupId, Labels, Timestamp};
@@ -136,4 +137,16 @@ pub struct Counted {
     pub firing: usize,
     /// How many are over.
     pub over: usize,
+}
+
+/// The pairs that all sets share.
+pub(crate) fn shared<'a>(mut sets: impl Iterator<Item = &'a Labels>) -> BTreeMap<&'a str, &'a str> {
+    let Some(first) = sets.next() else {
+        return BTreeMap::new();
+    };
+    let mut shared: BTreeMap<&str, &str> = first.iter().collect();
+    for set in sets {
+        shared.retain(|name, value| set.get(name) == Some(*value));
+    }
+    shared
 }

@@ -7,7 +7,7 @@ use alert_engine::{
     Alert, BodyHash, Due, Episode, GroupState, Labels, LineKind, Phase, Text, Verdict,
 };
 
-use crate::message::{AlertLine, Counted, GroupNews, Line, Reason};
+use crate::message::{AlertLine, Counted, GroupNews, Line, Reason, shared};
 use crate::webhook::payload::AlertText;
 
 /// The bodies that a content speaks of: load them before composing.
@@ -55,12 +55,16 @@ pub(super) fn news(due: &Due, group: &GroupState, beside: &Beside<'_>) -> GroupN
         priority: due.priority,
         group_labels: group.labels.clone(),
         common_labels: match counted.is_empty() {
-            true => common(alerts.iter().map(|alert| &alert.labels)),
+            true => shared(alerts.iter().map(|alert| &alert.labels))
+                .into_iter()
+                .collect(),
             // Nothing else is known of those that are only counted.
             false => group.labels.clone(),
         },
         common_annotations: match counted.is_empty() {
-            true => common(alerts.iter().map(|alert| &alert.annotations)),
+            true => shared(alerts.iter().map(|alert| &alert.annotations))
+                .into_iter()
+                .collect(),
             false => Labels::default(),
         },
         alerts,
@@ -155,16 +159,4 @@ fn alert_line(line: &alert_engine::Line, episode: &Episode, text: Option<&AlertT
         reopened: line.reopened,
         stale: end.is_some_and(|end| over && end.why == alert_engine::EndReason::Stale),
     }
-}
-
-/// The pairs that all sets share.
-fn common<'a>(mut sets: impl Iterator<Item = &'a Labels>) -> Labels {
-    let Some(first) = sets.next() else {
-        return Labels::default();
-    };
-    let mut shared: BTreeMap<&str, &str> = first.iter().collect();
-    for set in sets {
-        shared.retain(|name, value| set.get(name) == Some(*value));
-    }
-    shared.into_iter().collect()
 }

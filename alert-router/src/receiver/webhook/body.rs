@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use alert_engine::{Labels, Timestamp};
 use serde::Serialize;
 
-use crate::message::{AlertLine, GroupNews, Message, Reason, Says};
+use crate::message::{AlertLine, GroupNews, Message, Reason, Says, shared};
 use crate::webhook::payload::Unknown;
 
 /// The body. Fields stand in the order in which Alertmanager writes them.
@@ -77,15 +77,10 @@ impl<'a> Body<'a> {
         alerts.truncate(max_alerts);
         let first = &news.first();
         // In a digest only what all groups share is common.
-        let common = |labels: fn(&GroupNews) -> &Labels| {
-            let of_first = first.map(|news| pairs(labels(news))).unwrap_or_default();
-            let shared = |(name, value): &(&str, &str)| {
-                news.iter()
-                    .all(|news| labels(news).get(name) == Some(*value))
-            };
-            of_first.into_iter().filter(shared).collect()
-        };
+        let common = |labels: fn(&GroupNews) -> &Labels| shared(news.iter().map(labels));
         let group_labels = common(|news| &news.group_labels);
+        let upstream = news.iter().flat_map(|news| &news.alerts);
+        let upstream = upstream.map(|alert| &alert.route_labels);
         Self {
             receiver: &message.receiver,
             status: status(&alerts),
@@ -93,7 +88,8 @@ impl<'a> Body<'a> {
             notification_reason: first.map_or("", |news| reason(news.reason)),
             common_labels: common(|news| &news.common_labels),
             common_annotations: common(|news| &news.common_annotations),
-            route_labels: route_labels(news),
+            // They may have come by several routes.
+            route_labels: shared(upstream),
             external_url: first.map_or("", |news| &news.external_url),
             version: "4",
             group_key: group_key(&group_labels),
@@ -151,18 +147,6 @@ impl<'a> Alert<'a> {
             unknown: Some(&alert.unknown),
         }
     }
-}
-
-/// The labels of upstream's routes on which all alerts agree: they may have come by several.
-fn route_labels(news: &[GroupNews]) -> Pairs<'_> {
-    let mut all = news.iter().flat_map(|news| &news.alerts);
-    let mut shared = all
-        .next()
-        .map_or_else(Pairs::new, |alert| pairs(&alert.route_labels));
-    for alert in all {
-        shared.retain(|name, value| alert.route_labels.get(name) == Some(*value));
-    }
-    shared
 }
 
 fn pairs(labels: &Labels) -> Pairs<'_> {
