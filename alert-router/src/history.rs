@@ -313,25 +313,10 @@ impl Event {
     /// What became of a confirmed delivery for each recipient.
     #[must_use]
     pub fn recipients(&self) -> Option<&Recipients> {
-        match self {
-            Self::Told { recipients, .. } | Self::Resent { recipients, .. } => Some(recipients),
-            Self::Failed { .. }
-            | Self::HeldBack { .. }
-            | Self::GaveUp { .. }
-            | Self::Late { .. }
-            | Self::Dropped { .. }
-            | Self::Swept { .. }
-            | Self::Observed(_)
-            | Self::LeftQuarantine { .. }
-            | Self::Moved { .. }
-            | Self::Joined { .. }
-            | Self::Departed { .. }
-            | Self::Config { .. }
-            | Self::Opened { .. }
-            | Self::Closed { .. }
-            | Self::Folded { .. }
-            | Self::Unknown => None,
-        }
+        let (Self::Told { recipients, .. } | Self::Resent { recipients, .. }) = self else {
+            return None;
+        };
+        Some(recipients)
     }
 
     /// Bounds what comes from outside: the provider's answer, and names of the config.

@@ -77,25 +77,25 @@ async fn send_one(
 }
 
 fn no_slot(why: NoSlot) -> SendError {
-    let (failure, reason, answer) = match &why {
-        NoSlot::For(wait) => (
-            Failure::Deferred { wait: *wait },
-            "rate_limited",
-            "the budget of the destination is used up".to_owned(),
-        ),
-        NoSlot::Store(error) => (
-            Failure::Failed { retry_after: None },
-            "store",
-            error.to_string(),
-        ),
-    };
-    let fix = match why {
+    let (failure, reason, answer, fix) = match why {
         NoSlot::For(wait) => {
             let seconds = wait.as_secs() + 1;
-            let chinese = format!("请在 {seconds} 秒后重试");
-            Some(Phrase::new(format!("try again in {seconds} s"), chinese))
+            let again = Phrase::new(
+                format!("try again in {seconds} s"),
+                format!("请在 {seconds} 秒后重试"),
+            );
+            let answer = "the budget of the destination is used up".to_owned();
+            (
+                Failure::Deferred { wait },
+                "rate_limited",
+                answer,
+                Some(again),
+            )
         }
-        NoSlot::Store(_) => None,
+        NoSlot::Store(error) => {
+            let failure = Failure::Failed { retry_after: None };
+            (failure, "store", error.to_string(), None)
+        }
     };
     SendError {
         failure,

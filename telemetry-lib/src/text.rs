@@ -34,7 +34,8 @@ pub(crate) fn shared(text: &str) -> StringValue {
     met.map_or_else(|_| text.to_owned().into(), StringValue::from)
 }
 
-/// Good enough to spread texts that the service itself has named, eight bytes at a time.
+/// Good enough to spread texts, eight bytes at a time. Clients that choose theirs so that they meet
+/// cost a copy each, or a longer look for a series, whose number is bounded.
 pub(crate) fn hash(values: &[&str]) -> usize {
     const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut state = 0_u64;

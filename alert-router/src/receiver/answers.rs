@@ -1,5 +1,6 @@
 //! `ANSWERS.md`: what each answer of a provider does here, written from the tables and functions that
-//! decide it, so that it cannot go stale.
+//! decide it. Only the sentences around the tables, and what WeCom's codes do "at first", stand here and
+//! beside the receivers as text.
 
 use std::time::Duration;
 

@@ -360,14 +360,12 @@ fn body_hash(wire: &WireAlert<'_>, route_labels: &Labels) -> BodyHash {
     let generator_url = wire.generator_url.as_ref().map_or("", Text::as_str);
     parts.push(generator_url.as_bytes());
     // One part more, and so no text without them; most have none, and keep the hash that they had.
-    let mut beside = Vec::new();
-    if !route_labels.is_empty() || !wire.unknown.is_empty() {
+    let has_more = !route_labels.is_empty() || !wire.unknown.is_empty();
+    let beside = has_more.then(|| {
         let route_labels: Vec<(&str, &str)> = route_labels.iter().collect();
-        beside = serde_json::to_vec(&(route_labels, wire.kept())).expect("JSON serialises");
-    }
-    if !beside.is_empty() {
-        parts.push(&beside);
-    }
+        serde_json::to_vec(&(route_labels, wire.kept())).expect("JSON serialises")
+    });
+    parts.extend(beside.as_deref());
     BodyHash::of(&parts)
 }
 
