@@ -214,12 +214,12 @@ impl Group {
     }
 }
 
-/// Whether a further alert is told in its own words. However many others came first, those with
-/// priority are.
+/// Whether a further alert is told in its own words. However many others came first, the first ones
+/// with priority are. In a storm of those, looking for them ends early.
 fn has_room_for_text(alerts: &BTreeMap<AlertKey, Alert>, priority: bool) -> bool {
-    let is_told_apart = |alert: &&Alert| alert.priority && matches!(alert.text, Text::Body(_));
+    let urgent = || alerts.values().filter(|alert| alert.priority);
     alerts.len() < ALERTS_WITH_TEXT
-        || priority && alerts.values().filter(is_told_apart).count() < ALERTS_WITH_TEXT
+        || priority && urgent().take(ALERTS_WITH_TEXT).count() < ALERTS_WITH_TEXT
 }
 
 impl Alert {
