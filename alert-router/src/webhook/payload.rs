@@ -1,6 +1,6 @@
 //! The webhook body of Alertmanager (version 4) as it comes over the wire, from 0.15 on. Wire types
 //! stay here. Parsing is tolerant of what is missing or new and strict about what is wrong; one odd
-//! alert does not cost the others.
+//! alert does not cost the others, and what is odd about a body does not cost its alerts.
 
 mod alert;
 mod shorten;
@@ -211,12 +211,8 @@ pub fn parse(
     }
     let wire: WireBody<'_> =
         serde_json::from_slice(body).map_err(|source| Rejection::Unreadable { source })?;
-    if !matches!(wire.version.as_ref().map(Text::as_str), None | Some("4")) {
-        return Err(Rejection::Version {
-            found: wire
-                .version
-                .map_or_else(String::new, |version| version.0.into_owned()),
-        });
+    if let Some(found) = wire.other_version() {
+        return Err(Rejection::Version { found });
     }
     let found = wire.alerts.len();
     if found == 0 {
@@ -304,10 +300,16 @@ impl Reader<'_> {
         }
         let starts_at =
             instant(&wire.starts_at, "startsAt")?.ok_or("startsAt is missing or zero")?;
-        let ends_at = instant(&wire.ends_at, "endsAt")?;
         let ends_at = match wire.status {
+            // Whatever `endsAt` says: it fires.
             WireStatus::Firing => None,
-            WireStatus::Resolved => Some(ends_at.ok_or("a resolved alert without endsAt")?),
+            WireStatus::Resolved => {
+                let end = wire.ends_at.map(|end| serde_json::from_str(end.get()));
+                let end = end
+                    .transpose()
+                    .map_err(|error| format!("endsAt: {error}"))?;
+                Some(instant(&end, "endsAt")?.ok_or("a resolved alert without endsAt")?)
+            }
         };
         let kept = labels().filter(|(name, _)| !self.ignore.contains::<str>(name));
         Ok(SeenAlert {
@@ -387,34 +389,53 @@ fn instant(text: &Option<Text<'_>>, field: &str) -> Result<Option<Timestamp>, St
 #[serde(rename_all = "camelCase", expecting = "a JSON object with `alerts`")]
 struct WireBody<'a> {
     #[serde(borrow)]
-    version: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    receiver: Cow<'a, str>,
-    #[serde(borrow, default)]
-    group_key: Cow<'a, str>,
-    #[serde(borrow, default, rename = "externalURL")]
-    external_url: Cow<'a, str>,
-    #[serde(borrow, default, rename = "notification_reason")]
-    notification_reason: Cow<'a, str>,
-    #[serde(default)]
-    truncated_alerts: u64,
+    version: Odd<'a>,
     #[serde(borrow)]
-    route_labels: Option<&'a RawValue>,
+    receiver: Odd<'a>,
+    #[serde(borrow)]
+    group_key: Odd<'a>,
+    #[serde(borrow, rename = "externalURL")]
+    external_url: Odd<'a>,
+    #[serde(borrow, rename = "notification_reason")]
+    notification_reason: Odd<'a>,
+    #[serde(borrow)]
+    truncated_alerts: Odd<'a>,
+    #[serde(borrow)]
+    route_labels: Odd<'a>,
     #[serde(borrow)]
     alerts: Vec<&'a RawValue>,
 }
 
+/// A field beside the alerts. It is read on its own: alerts count even where it makes no sense.
+type Odd<'a> = Option<&'a RawValue>;
+
 impl WireBody<'_> {
+    /// Another version than ours, if the body says so.
+    fn other_version(&self) -> Option<String> {
+        let said = self.version?.get();
+        let is_ours = matches!(said, "4" | r#""4""#);
+        (!is_ours).then(|| string(self.version).unwrap_or_else(|| said.to_owned()))
+    }
+
     fn envelope(&self) -> Envelope {
+        let text = |field| string(field).unwrap_or_default();
         Envelope {
-            receiver: undo_quote_meta(&self.receiver),
-            external_url: self.external_url.to_string(),
-            group_key: self.group_key.to_string(),
-            notification_reason: self.notification_reason.to_string(),
-            truncated: self.truncated_alerts,
+            receiver: undo_quote_meta(&text(self.receiver)),
+            external_url: text(self.external_url),
+            group_key: text(self.group_key),
+            notification_reason: text(self.notification_reason),
+            truncated: self.truncated_alerts.map_or(0, count),
             route_labels: alert::route_labels(self.route_labels),
         }
     }
+}
+
+fn string(field: Odd<'_>) -> Option<String> {
+    serde_json::from_str(field?.get()).ok()
+}
+
+fn count(field: &RawValue) -> u64 {
+    serde_json::from_str(field.get()).unwrap_or_default()
 }
 
 /// Pairs sorted by name; of a name that comes twice the last value holds.

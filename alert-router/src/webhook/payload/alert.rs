@@ -19,7 +19,8 @@ pub(super) struct WireAlert<'a> {
     pub(super) labels: Pairs<'a>,
     pub(super) annotations: Option<Pairs<'a>>,
     pub(super) starts_at: Option<Text<'a>>,
-    pub(super) ends_at: Option<Text<'a>>,
+    /// Read only of an alert that is over.
+    pub(super) ends_at: Option<&'a RawValue>,
     #[serde(rename = "generatorURL")]
     pub(super) generator_url: Option<Text<'a>>,
     #[serde(skip)]

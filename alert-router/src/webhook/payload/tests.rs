@@ -217,6 +217,7 @@ fn one_odd_alert_does_not_cost_the_others() {
         r#"{"status":"firing","labels":{"a":"b"},"startsAt":"yesterday"}"#,
         r#"{"status":"suppressed","labels":{"a":"b"},"startsAt":"2026-11-24T00:00:00Z"}"#,
         r#"{"status":"resolved","labels":{"a":"b"},"startsAt":"2026-11-24T00:00:00Z"}"#,
+        r#"{"status":"resolved","labels":{"a":"b"},"startsAt":"2026-11-24T00:00:00Z","endsAt":7}"#,
         r#"{"status":"firing","labels":{"a":1},"startsAt":"2026-11-24T00:00:00Z"}"#,
         r#"[]"#,
         "null",
@@ -229,6 +230,36 @@ fn one_odd_alert_does_not_cost_the_others() {
             (batch.refused[0].index, &batch.refused[0].raw[..]),
             (1, bad.as_bytes())
         );
+    }
+}
+
+#[test]
+fn what_is_odd_beside_the_alerts_does_not_cost_them() {
+    let odd = r#""receiver":null,"groupKey":7,"externalURL":["http://x"],"notification_reason":{},
+        "truncatedAlerts":-1,"routeLabels":"team","groupLabels":null,"commonLabels":3,"status":null"#;
+    for version in ["4", r#""4""#, "null"] {
+        let body = format!(r#"{{"version":{version},{odd},"alerts":[{ONE}]}}"#);
+        let batch = read(&Bytes::from(body)).unwrap();
+        assert_eq!(batch.envelope, Envelope::default(), "version {version}");
+        assert_eq!((batch.alerts.len(), batch.refused.len()), (1, 0));
+    }
+}
+
+#[test]
+fn an_alert_that_fires_does_so_whatever_its_end_says() {
+    for end in [
+        "null",
+        r#""""#,
+        r#""soon""#,
+        "0",
+        "[]",
+        r#""2026-11-24T08:00:00Z""#,
+    ] {
+        let alert = ONE.replacen('{', &format!(r#"{{"endsAt":{end},"#), 1);
+        let batch = read(&body(&alert)).unwrap();
+        assert_eq!(batch.refused, [], "{end}");
+        assert_eq!(batch.alerts[0].ends_at, None, "{end}");
+        assert_eq!(batch.alerts[0].text().labels.get("alertname"), Some("A"));
     }
 }
 
