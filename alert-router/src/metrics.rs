@@ -38,16 +38,19 @@ pub enum RequestOutcome {
     Unauthorized,
     /// More than the source's limit: 503.
     Limited,
-    /// Worth a retry: 503.
+    /// The sender hung up or was too slow before its body was whole: 503.
+    Incomplete,
+    /// We could not write it down: 503, worth a retry.
     Unavailable,
 }
 
 impl RequestOutcome {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Accepted,
         Self::Rejected,
         Self::Unauthorized,
         Self::Limited,
+        Self::Incomplete,
         Self::Unavailable,
     ];
 
@@ -57,6 +60,7 @@ impl RequestOutcome {
             Self::Rejected => "rejected",
             Self::Unauthorized => "unauthorized",
             Self::Limited => "limited",
+            Self::Incomplete => "incomplete",
             Self::Unavailable => "unavailable",
         }
     }

@@ -2,6 +2,7 @@
 //! reported.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use alert_engine::{Became, GroupId, Incarnation, LineKind, Record as EngineRecord, Timestamp};
 
@@ -410,12 +411,25 @@ fn waits(
         let alert = state.alerts.get(&episode.alert);
         Some(Heard {
             at: now,
-            from_start: now.since(episode.start).as_secs_f64(),
+            from_start: now
+                .since(believed(episode.start, episode.since))
+                .as_secs_f64(),
             from_intake: now.since(episode.since).as_secs_f64(),
             priority: alert.is_some_and(|alert| alert.priority),
         })
     };
     news.filter_map(heard).collect()
+}
+
+/// When an alert began that came in at `since`. A start of long before (Go's zero time and its like)
+/// is nobody's wait, and one such would spoil the sum of all.
+fn believed(start: Timestamp, since: Timestamp) -> Timestamp {
+    const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+    if since.since(start) > LONGEST {
+        since
+    } else {
+        start
+    }
 }
 
 fn events_of<'a>(endings: impl Iterator<Item = &'a Ending<'a>>) -> BTreeMap<GroupId, Vec<Event>> {

@@ -130,9 +130,8 @@ async fn post(
             Refusal::Rejected(_) | Refusal::UnknownSource(_) | Refusal::Foreign | Refusal::Strange,
         ) => RequestOutcome::Rejected,
         Err(Refusal::Limited(_)) => RequestOutcome::Limited,
-        Err(Refusal::TooSlow | Refusal::BrokeOff | Refusal::Unavailable(_)) => {
-            RequestOutcome::Unavailable
-        }
+        Err(Refusal::TooSlow | Refusal::BrokeOff) => RequestOutcome::Incomplete,
+        Err(Refusal::Unavailable(_)) => RequestOutcome::Unavailable,
     };
     intake.metrics.count_request(outcome);
     match result {

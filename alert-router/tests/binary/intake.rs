@@ -1,6 +1,8 @@
 //! What may be posted, and what comes of it.
 
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::router::{Folder, Router, body, firing};
 use crate::sink::Sink;
@@ -280,4 +282,35 @@ async fn a_source_beyond_its_limit_is_told_to_come_again_and_costs_no_other() {
             count
         );
     }
+}
+
+#[tokio::test]
+async fn a_sender_that_hangs_up_is_not_our_failure() {
+    let folder = Folder::new();
+    let router = folder.start().await;
+    let mut sender = TcpStream::connect(router.address()).await.unwrap();
+    let half =
+        "POST /webhook HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{\"version\"";
+    sender.write_all(half.as_bytes()).await.unwrap();
+    drop(sender);
+    let outcome = |word| format!("alert_router_webhook_requests_total{{outcome=\"{word}\"}}");
+    router.until_metric(&outcome("incomplete"), 1.0).await;
+    assert_eq!(router.metric(&outcome("unavailable")).await, 0.0);
+}
+
+#[tokio::test]
+async fn a_start_that_cannot_be_true_is_nobodys_wait() {
+    let sink = Sink::start().await;
+    let folder = Folder::with(&config(&sink));
+    let router = folder.start().await;
+    let mut alert = firing(&[("alertname", "A")]);
+    alert["startsAt"] = json!("0002-01-01T00:00:00Z");
+    router.take(&[alert]).await;
+    sink.until_heard("alertname", "+A").await;
+    let sample = |of| {
+        format!("alert_router_time_to_heard_seconds_{of}{{priority=\"normal\",receiver=\"room\"}}")
+    };
+    router.until_metric(&sample("count"), 1.0).await;
+    let waited = router.metric(&sample("sum")).await;
+    assert!(waited < 3600.0, "{waited} s");
 }
