@@ -1,6 +1,7 @@
 //! `route-test`: who would hear an alert with these labels, with whom grouped, and when. A pure
 //! function of the config, so that people can try a change before it is live.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use alert_engine::{Labels, MatchOp, Matchers, Route, Timers, Timing};
@@ -24,11 +25,21 @@ pub enum LabelsError {
         /// As typed.
         word: String,
     },
+    /// One label with two values.
+    #[error("label {name} is given twice, as {first:?} and {second:?}: an alert has it once")]
+    Twice {
+        /// The label.
+        name: String,
+        /// What it is first.
+        first: String,
+        /// What it is then.
+        second: String,
+    },
 }
 
 /// Reads the words of the command line: `severity=critical 'summary=disk full'`.
 pub fn labels<S: AsRef<str>>(words: &[S]) -> Result<Labels, LabelsError> {
-    let mut pairs = Vec::new();
+    let mut pairs = BTreeMap::new();
     for word in words {
         let word = word.as_ref();
         let read = Matchers::parse(word).map_err(|error| LabelsError::Malformed {
@@ -41,7 +52,14 @@ pub fn labels<S: AsRef<str>>(words: &[S]) -> Result<Labels, LabelsError> {
                     word: word.to_owned(),
                 });
             }
-            pairs.push((matcher.name().to_owned(), matcher.value().to_owned()));
+            let (name, second) = (matcher.name().to_owned(), matcher.value().to_owned());
+            if let Some(first) = pairs.insert(name.clone(), second.clone()) {
+                return Err(LabelsError::Twice {
+                    name,
+                    first,
+                    second,
+                });
+            }
         }
     }
     Ok(pairs.into_iter().collect())
@@ -190,6 +208,10 @@ mod tests {
         for (words, expected) in [
             ("a=b", "{a=\"b\"}"),
             ("a=b,c=d", "{a=\"b\", c=\"d\"}"),
+            (
+                "a=b,a=c",
+                "label a is given twice, as \"b\" and \"c\": an alert has it once",
+            ),
             (
                 "a=~b",
                 "\"a=~b\" is a condition, not a label: write name=value",

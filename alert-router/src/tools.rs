@@ -62,6 +62,7 @@ pub fn check(file: &Path, flags: &Flags) -> Report {
 /// Sends a test to every destination of a receiver, the way a real message goes.
 pub async fn send_test(config: Config, receiver: &str) -> Report {
     let clock = SystemClock;
+    let names: Vec<String> = config.receivers.iter().map(|r| r.name.clone()).collect();
     let outlets = match plan(config, clock) {
         Ok(plan) => plan.outlets_of(receiver),
         Err(error) => {
@@ -73,7 +74,7 @@ pub async fn send_test(config: Config, receiver: &str) -> Report {
     };
     if outlets.is_empty() {
         return Report {
-            text: format!("no receiver {receiver:?} with a destination in the config\n"),
+            text: no_destination(receiver, &names),
             good: false,
         };
     }
@@ -85,6 +86,23 @@ pub async fn send_test(config: Config, receiver: &str) -> Report {
             .map(|one| one.line(Language::English))
             .collect(),
     }
+}
+
+/// Why nothing can be sent to a receiver, and which there are.
+fn no_destination(receiver: &str, names: &[String]) -> String {
+    const SHOWN: usize = 20;
+    if names.iter().any(|name| name == receiver) {
+        return format!(
+            "receiver {receiver:?} has no destination: nobody hears what it is given\n"
+        );
+    }
+    let shown = names.iter().take(SHOWN).map(String::as_str);
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    let more = match names.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("no receiver {receiver:?} in the config; there are: {shown}{more}\n")
 }
 
 /// Where the data of a config is.
