@@ -1,6 +1,7 @@
 //! The real Collector and the real Jaeger run with the files of this repository: no warning, and a
 //! trace goes through.
 
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -10,19 +11,97 @@ use tempfile::TempDir;
 /// Id of the trace that goes through.
 const TRACE: &str = "5b8efff798038103d269b633813fc60c";
 
-/// Jaeger and a Collector that sends to it, on ports of their own.
-struct Chain {
-    jaeger: Part,
-    collector: Part,
-    query: String,
+const CONFIG: &str = "otel-collector-config.yaml";
+
+/// A Collector on ports of its own.
+struct Collector {
+    part: Part,
     otlp: String,
     metrics: String,
     own_metrics: String,
+}
+
+impl Collector {
+    fn start(program: &Path, config: &Path, data: &Path, jaeger: &str) -> Self {
+        let address = || format!("127.0.0.1:{}", free_port());
+        let (metrics, own_metrics) = (address(), free_port());
+        let mut command = Command::new(program);
+        command
+            .arg("--config")
+            .arg(config)
+            .current_dir(root())
+            .env("OTELCOL_QUEUE_DIR", data.join("queue"))
+            .env("OTELCOL_METRICS_ENDPOINT", &metrics)
+            .env("OTELCOL_SELF_PORT", own_metrics.to_string())
+            .env("JAEGER_OTLP_ENDPOINT", jaeger)
+            .env("SPAN_METRICS_FLUSH_INTERVAL", "1s")
+            .env("TRACE_DECISION_WAIT_AFTER_ROOT", "1s");
+        for endpoint in ["HEALTH", "OTLP_GRPC", "OTLP_HTTP"] {
+            command.env(format!("OTELCOL_{endpoint}_ENDPOINT"), "127.0.0.1:0");
+        }
+        let mut part = Part::start(&mut command);
+        let otlp = field(&part.wait_for(&["Starting HTTP server"]), "endpoint");
+        part.wait_for(&["Everything is ready"]);
+        Self {
+            part,
+            otlp,
+            metrics,
+            own_metrics: format!("127.0.0.1:{own_metrics}"),
+        }
+    }
+
+    /// Sends a trace of so many times three spans, which it takes.
+    fn post(&self, trace: &str, times: usize) {
+        let text = include_str!("../testdata/trace.json").replace("TRACE", trace);
+        let mut body: Value = serde_json::from_str(&text).expect("JSON");
+        let spans = body["resourceSpans"].as_array_mut().expect("a list");
+        let one = spans.clone();
+        (1..times).for_each(|_| spans.extend_from_slice(&one));
+        let (status, answer) =
+            post_json(&self.otlp, "/v1/traces", &body.to_string()).expect("it listens");
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    /// Waits until one of its own metrics is shown with more than zero.
+    fn until_counted(&mut self, name: &str) {
+        let address = self.own_metrics.clone();
+        self.part.ask(name, || {
+            own_metric(&address, name).filter(|value| *value > 0.0)
+        });
+    }
+}
+
+/// The first sample of a metric on the page of a Collector's own.
+fn own_metric(address: &str, name: &str) -> Option<f64> {
+    let (_, page) = get(address, "/metrics", "text/plain")?;
+    let sample = page.lines().find(|line| {
+        line.strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with(['{', ' ']))
+    })?;
+    sample.rsplit(' ').next()?.parse().ok()
+}
+
+/// Jaeger and a Collector that sends to it, on ports of their own.
+struct Chain {
+    jaeger: Part,
+    collector: Collector,
+    query: String,
     _data: TempDir,
+}
+
+/// Where the Collector sends to at Jaeger.
+enum Door {
+    Spans,
+    /// Where it answers questions, and takes nothing.
+    Query,
 }
 
 impl Chain {
     fn start(test: &str) -> Option<Self> {
+        Self::start_at(test, Door::Spans)
+    }
+
+    fn start_at(test: &str, door: Door) -> Option<Self> {
         let (collector, jaeger) = (Tool::Collector.find(test)?, Tool::Jaeger.find(test)?);
         let data = TempDir::new().expect("a folder");
         let mut jaeger = Command::new(jaeger);
@@ -35,48 +114,30 @@ impl Chain {
             jaeger.env(format!("JAEGER_{endpoint}_ENDPOINT"), "127.0.0.1:0");
         }
         let mut jaeger = Part::start(&mut jaeger);
-        let query = field(&jaeger.wait_for(&["Query server started"]), "http_addr");
-        let otlp_of_jaeger = field(
+        let started = jaeger.wait_for(&["Query server started"]);
+        let query = field(&started, "http_addr");
+        let spans = field(
             &jaeger.wait_for(&["Starting GRPC server", "receiver"]),
             "endpoint",
         );
         jaeger.wait_for(&["Everything is ready"]);
-
-        let (metrics, own_metrics) = (free_port(), free_port());
-        let mut collector = Command::new(collector);
-        collector
-            .args(["--config", "otel-collector-config.yaml"])
-            .current_dir(root())
-            .env("OTELCOL_QUEUE_DIR", data.path().join("queue"))
-            .env("OTELCOL_METRICS_ENDPOINT", format!("127.0.0.1:{metrics}"))
-            .env("OTELCOL_SELF_PORT", own_metrics.to_string())
-            .env("JAEGER_OTLP_ENDPOINT", otlp_of_jaeger)
-            .env("SPAN_METRICS_FLUSH_INTERVAL", "1s")
-            .env("TRACE_DECISION_WAIT_AFTER_ROOT", "1s");
-        for endpoint in ["HEALTH", "OTLP_GRPC", "OTLP_HTTP"] {
-            collector.env(format!("OTELCOL_{endpoint}_ENDPOINT"), "127.0.0.1:0");
-        }
-        let mut collector = Part::start(&mut collector);
-        let otlp = field(&collector.wait_for(&["Starting HTTP server"]), "endpoint");
-        collector.wait_for(&["Everything is ready"]);
+        let door = match door {
+            Door::Spans => spans,
+            Door::Query => field(&started, "grpc_addr"),
+        };
         Some(Self {
+            collector: Collector::start(&collector, CONFIG.as_ref(), data.path(), &door),
             jaeger,
-            collector,
             query,
-            otlp,
-            metrics: format!("127.0.0.1:{metrics}"),
-            own_metrics: format!("127.0.0.1:{own_metrics}"),
             _data: data,
         })
     }
 
     /// Sends one trace and waits until Jaeger shows it.
     fn send_a_trace(&mut self) -> String {
-        let span = include_str!("../testdata/trace.json").replace("TRACE", TRACE);
-        let (status, body) = post_json(&self.otlp, "/v1/traces", &span).expect("it listens");
-        assert_eq!(status, 200, "{body}");
+        self.collector.post(TRACE, 1);
         let (query, path) = (self.query.clone(), format!("/api/traces/{TRACE}"));
-        self.collector.ask("trace in Jaeger", || {
+        self.collector.part.ask("trace in Jaeger", || {
             get(&query, &path, "*/*")
                 .filter(|(status, _)| *status == 200)
                 .map(|(_, body)| body)
@@ -116,7 +177,7 @@ fn the_collector_starts_works_and_stops_without_a_warning() {
     let trace: Value = serde_json::from_str(&chain.send_a_trace()).expect("JSON");
     let spans = trace["data"][0]["spans"].as_array().expect("spans");
     assert_eq!(spans.len(), 3, "{trace}");
-    let log = chain.collector.stop();
+    let log = chain.collector.part.stop();
     assert!(log.len() > 10, "{log:#?}");
     assert_eq!(warnings(&log), Vec::<&String>::new());
     let log = chain.jaeger.stop();
@@ -133,17 +194,13 @@ fn the_collector_emits_every_metric_that_rules_may_name() {
     chain.send_a_trace();
     for name in include_str!("../testdata/collector-metrics.txt").lines() {
         let address = match name.starts_with("otelcol_") {
-            true => &chain.own_metrics,
-            false => &chain.metrics,
+            true => chain.collector.own_metrics.clone(),
+            false => chain.collector.metrics.clone(),
         };
-        chain.collector.ask(name, || {
-            let (_, page) = get(address, "/metrics", "text/plain")?;
-            let exposed = |line: &str| {
-                line.strip_prefix(name)
-                    .is_some_and(|rest| rest.starts_with(['{', ' ']))
-            };
-            page.lines().any(exposed).then_some(())
-        });
+        chain
+            .collector
+            .part
+            .ask(name, || own_metric(&address, name));
     }
 }
 
@@ -152,15 +209,54 @@ fn exemplars_of_the_kept_traces_lead_to_them() {
     let Some(mut chain) = Chain::start("exemplars_of_the_kept_traces_lead_to_them") else {
         return;
     };
-    let span = include_str!("../testdata/trace.json").replace("TRACE", TRACE);
-    post_json(&chain.otlp, "/v1/traces", &span).expect("it listens");
+    chain.collector.post(TRACE, 1);
     let accept = "application/openmetrics-text;version=1.0.0";
-    let line = chain.collector.ask("exemplar", || {
-        let (_, page) = get(&chain.metrics, "/metrics", accept)?;
+    let metrics = chain.collector.metrics.clone();
+    let line = chain.collector.part.ask("exemplar", || {
+        let (_, page) = get(&metrics, "/metrics", accept)?;
         page.lines()
             .find(|line| line.contains("# {"))
             .map(str::to_owned)
     });
     assert!(line.starts_with("traces_kept_"), "{line}");
     assert!(line.contains(TRACE), "{line}");
+}
+
+/// The texts of `CollectorSpansLost` say that nobody upstream learns of it: tail sampling has answered
+/// the services long before.
+#[test]
+fn a_full_queue_loses_spans_that_were_accepted_and_only_one_counter_tells() {
+    let test = "a_full_queue_loses_spans_that_were_accepted_and_only_one_counter_tells";
+    let Some(program) = Tool::Collector.find(test) else {
+        return;
+    };
+    let data = TempDir::new().expect("a folder");
+    let shipped = stack_tests::read(CONFIG);
+    let small = shipped.replace("queue_size: 200000", "queue_size: 8192");
+    assert_ne!(small, shipped);
+    let config = data.path().join("small.yaml");
+    std::fs::write(&config, small).expect("the folder is ours");
+    let nobody = format!("127.0.0.1:{}", free_port());
+    let mut collector = Collector::start(&program, &config, data.path(), &nobody);
+    for trace in 1..=12 {
+        collector.post(&format!("{trace:032x}"), 400);
+    }
+    collector.until_counted("otelcol_exporter_enqueue_failed_spans");
+    let refused = own_metric(&collector.own_metrics, "otelcol_receiver_refused_spans");
+    assert_eq!(refused, Some(0.0));
+}
+
+/// What Jaeger will never take is lost too. Here it is asked at its door for queries, which knows no spans.
+#[test]
+fn what_jaeger_refuses_for_good_is_counted_as_failed() {
+    let Some(mut chain) = Chain::start_at(
+        "what_jaeger_refuses_for_good_is_counted_as_failed",
+        Door::Query,
+    ) else {
+        return;
+    };
+    chain.collector.post(TRACE, 1);
+    chain
+        .collector
+        .until_counted("otelcol_exporter_send_failed_spans");
 }

@@ -1,7 +1,9 @@
 //! The files of `dashboards/`: rules, their tests and runbooks, routes, and the names they rely on.
 
 mod grafana;
+mod inhibition;
 mod metrics;
+mod router;
 mod routes;
 mod rules;
 

@@ -34,9 +34,14 @@ pub(super) fn declared() -> (BTreeSet<String>, BTreeSet<String>) {
         names.extend(samples(metric.name));
         labels.extend(metric.labels.iter().map(|label| label.name.to_owned()));
     }
+    let collector = [
+        include_str!("../testdata/collector-metrics.txt"),
+        include_str!("../testdata/collector-failures.txt"),
+    ];
     names.extend(
-        include_str!("../testdata/collector-metrics.txt")
-            .lines()
+        collector
+            .iter()
+            .flat_map(|list| list.lines())
             .map(str::to_owned),
     );
     names.extend(rules().iter().map(|rule| rule.text("record").to_owned()));

@@ -60,6 +60,18 @@ fn amtool_accepts_the_config_and_routes_each_kind_to_its_receiver() {
             "mail-directly",
         ),
         (
+            "alertname=AlertRouterStoreFailing severity=critical env=prod",
+            "mail-directly",
+        ),
+        (
+            "alertname=AlertRouterDeadLetters severity=critical env=prod",
+            "mail-directly",
+        ),
+        (
+            "alertname=AlertRouterQuarantines severity=warning env=prod",
+            "alert-router",
+        ),
+        (
             "alertname=ServiceDown severity=critical env=prod",
             "alert-router-critical",
         ),

@@ -17,6 +17,8 @@ pub enum Tool {
     Promtool,
     /// Checks of Alertmanager's files.
     Amtool,
+    /// Alertmanager itself.
+    Alertmanager,
 }
 
 impl Tool {
@@ -54,6 +56,7 @@ impl Tool {
             Self::Jaeger => "jaeger",
             Self::Promtool => "promtool",
             Self::Amtool => "amtool",
+            Self::Alertmanager => "prometheus-alertmanager",
         }
     }
 
@@ -61,7 +64,7 @@ impl Tool {
         match self {
             Self::Collector | Self::Jaeger => "run demo/parts/build.sh --fetch-go",
             Self::Promtool => "apt-get install prometheus",
-            Self::Amtool => "apt-get install prometheus-alertmanager",
+            Self::Amtool | Self::Alertmanager => "apt-get install prometheus-alertmanager",
         }
     }
 
@@ -69,7 +72,7 @@ impl Tool {
     fn promise(self) -> &'static str {
         match self {
             Self::Collector | Self::Jaeger => "CI_STACK",
-            Self::Promtool | Self::Amtool => "CI",
+            Self::Promtool | Self::Amtool | Self::Alertmanager => "CI",
         }
     }
 
