@@ -12,6 +12,7 @@ use prometheus::{
 
 use telemetry_lib::Exemplars;
 
+use crate::receiver::reasons;
 use crate::step::words;
 use crate::trace::Sampled;
 use crate::webhook::{self, payload::Rejection};
@@ -228,7 +229,8 @@ impl Metrics {
             .inc();
     }
 
-    /// Lets the series of a receiver stand at zero, so that its first message is an increase.
+    /// Lets the series of a receiver stand at zero, so that its first message, and its first failure,
+    /// is an increase.
     pub(crate) fn begin_receiver(&self, receiver: &str, channel: &str) {
         for verdict in words::VERDICTS.map(words::verdict) {
             let heard = words::became(Became::Heard);
@@ -243,6 +245,21 @@ impl Metrics {
         for counter in [&self.dead_letters, &self.recipients_refused] {
             counter.with_label_values(&[receiver]);
         }
+        for reason in reasons(channel) {
+            self.delivery_failures
+                .with_label_values(&[receiver, channel, reason]);
+        }
+    }
+
+    /// Counts a delivery that was not confirmed.
+    pub(crate) fn delivery_failed(&self, receiver: &str, channel: &str, reason: &str) {
+        debug_assert!(
+            reasons(channel).any(|known| known == reason),
+            "{channel}: {reason} is not in receiver/reasons.rs, so its series begins with a failure"
+        );
+        self.delivery_failures
+            .with_label_values(&[receiver, channel, reason])
+            .inc();
     }
 
     /// All metrics as declared, in the order of declaration.

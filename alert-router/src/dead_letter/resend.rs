@@ -152,9 +152,7 @@ impl Resender {
         if let Err(error) = result {
             let labels = [receiver, channel, error.reason];
             self.metrics
-                .delivery_failures
-                .with_label_values(&labels)
-                .inc();
+                .delivery_failed(receiver, channel, error.reason);
         }
     }
 

@@ -124,6 +124,7 @@ async fn deadline<S: Subject>() {
         let late = deadline + std::time::Duration::from_millis(1);
         let sent = tokio::time::timeout(late, stage.receiver.send(&delivery)).await;
         let error = sent.expect("it returns within its deadline").unwrap_err();
+        has_known_reason(&*stage.receiver, &error);
         assert!(
             matches!(error.failure, Failure::Failed { .. }),
             "{behaviour:?}: {error:?}"
@@ -138,7 +139,13 @@ async fn ambiguity<S: Subject>() {
         .send(&delivery(&*stage.receiver))
         .await
         .unwrap_err();
+    has_known_reason(&*stage.receiver, &error);
     assert!(matches!(error.failure, Failure::Failed { .. }), "{error:?}");
+}
+
+fn has_known_reason(receiver: &dyn Receiver, error: &SendError) {
+    let mut known = super::reasons(receiver.destination().channel);
+    assert!(known.any(|known| known == error.reason), "{error:?}");
 }
 
 async fn leak<S: Subject>() {
@@ -154,6 +161,9 @@ async fn leak<S: Subject>() {
         let stage = S::stage(behaviour).await;
         let delivery = delivery(&*stage.receiver);
         let result = stage.receiver.send(&delivery).await;
+        if let Err(error) = &result {
+            has_known_reason(&*stage.receiver, error);
+        }
         let ids: Vec<_> = delivery.parts.iter().map(|part| &part.id).collect();
         let said = format!(
             "{} {:?} {:?} {ids:?} {result:?} {}",

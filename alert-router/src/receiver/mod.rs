@@ -6,6 +6,7 @@ mod build;
 mod email;
 mod http;
 mod inbox;
+mod reasons;
 mod redact;
 mod tls;
 mod webhook;
@@ -29,6 +30,7 @@ pub use email::{Accounts, Email};
 pub use http::BuildError;
 pub use inbox::{Entry, Inbox, newest};
 pub use webhook::Webhook;
+pub(crate) use reasons::reasons;
 pub use wecom_app::{Applications, WecomApp};
 pub use wecom_bot::WecomBot;
 
@@ -190,7 +192,8 @@ pub enum Failure {
 pub struct SendError {
     /// What the engine makes of it.
     pub failure: Failure,
-    /// A bounded reason for metrics, such as `timeout`, `rate_limited`, `auth`, `recipient`.
+    /// A reason for metrics, such as `timeout`, `rate_limited`, `auth`, `recipient`; one of those
+    /// in `receiver/reasons.rs`.
     pub reason: &'static str,
     /// The provider's code, if it gave one (`535`, `93000`).
     pub code: Option<String>,

@@ -245,6 +245,27 @@ async fn a_blocked_destination_shows_until_it_answers() {
 }
 
 #[tokio::test]
+async fn the_first_failure_of_a_receiver_is_an_increase() {
+    let server = Server::start(|_, _| Reply::Http("503 Service Unavailable", String::new())).await;
+    let mut bench = Bench::new(&one_hook(&server)).await;
+    let of = |reason| {
+        format!(
+            "delivery_failures_total{{channel=\"webhook\",reason=\"{reason}\",receiver=\"hook\"}}"
+        )
+    };
+    for reason in ["auth", "connect", "http_status", "timeout"] {
+        assert_eq!(bench.value(&of(reason)), Some(0.0), "{reason}");
+    }
+    assert_eq!(
+        bench.value(&of("too_many_recipients")),
+        None,
+        "of mails only"
+    );
+    bench.post("A").await;
+    assert_eq!(bench.value(&of("http_status")), Some(1.0));
+}
+
+#[tokio::test]
 async fn receivers_of_one_destination_show_its_circuit_alike() {
     let server = Server::start(|n, _| match n {
         0 => Reply::Http("401 Unauthorized", String::new()),

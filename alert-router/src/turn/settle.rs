@@ -361,8 +361,7 @@ impl Ending<'_> {
             metrics.notifications.with_label_values(&labels).inc();
         }
         if let Err(error) = &self.settled.result {
-            let labels = [receiver, channel, error.reason];
-            metrics.delivery_failures.with_label_values(&labels).inc();
+            metrics.delivery_failed(receiver, channel, error.reason);
         }
         if self.given_up() {
             metrics.dead_letters.with_label_values(&[receiver]).inc();
