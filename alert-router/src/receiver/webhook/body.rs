@@ -1,4 +1,4 @@
-//! Alertmanager's webhook body, version 4, with the fields that 0.34 writes.
+//! Alertmanager's webhook body, version 4, with the fields that 0.34 writes, and one of ours.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -31,6 +31,9 @@ pub(super) struct Body<'a> {
     group_key: String,
     #[serde(rename = "truncatedAlerts")]
     truncated_alerts: usize,
+    /// Ours: readers of version 4 pass over what they do not know.
+    #[serde(rename = "failedOverFrom", skip_serializing_if = "Option::is_none")]
+    failed_over_from: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -95,6 +98,10 @@ impl<'a> Body<'a> {
             group_key: group_key(&group_labels),
             group_labels,
             truncated_alerts,
+            // Of a digest, the first that any of its groups failed over from, as in its span.
+            failed_over_from: news
+                .iter()
+                .find_map(|news| news.failed_over_from.as_deref()),
         }
     }
 
@@ -126,6 +133,7 @@ impl<'a> Body<'a> {
             external_url: "",
             version: "4",
             truncated_alerts: 0,
+            failed_over_from: None,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::config::Trust;
 use crate::message::{AlertLine, Counted, GroupNews, Line, Message, Reason, Says};
 use crate::receiver::scripted::{Reply, Server};
 use crate::render::{Language, samples};
+use crate::webhook::payload::{BodyLimits, parse};
 
 fn config(url: Url) -> config::Webhook {
     config::Webhook {
@@ -167,6 +168,26 @@ fn what_came_beside_the_known_fields_goes_on() {
     let body = body(&message, 0);
     assert_eq!(body["routeLabels"], json!({"team": "db"}), "what all share");
     assert_eq!(body["alerts"][1]["ticket"], json!({"id": 1}));
+}
+
+#[test]
+fn a_fallback_says_for_whom_it_stands_in_and_another_router_takes_it() {
+    let mut message = samples::group(Reason::First);
+    assert_eq!(body(&message, 0).get("failedOverFrom"), None);
+    let Says::Group(news) = &mut message.says else {
+        panic!("news of a group");
+    };
+    news.failed_over_from = Some("sre-bot".to_owned());
+    let failed_over = (**news).clone();
+    let said = body(&message, 0);
+    assert_eq!(said["failedOverFrom"], "sre-bot");
+    let bytes = Bytes::from(said.to_string());
+    let batch = parse(&bytes, &Default::default(), &BodyLimits::default()).unwrap();
+    assert_eq!(batch.alerts.len(), said["alerts"].as_array().unwrap().len());
+    assert_eq!(batch.refused, []);
+    let digest = Says::Digest(vec![samples::news(Reason::First), failed_over]);
+    let said = body(&samples::message(digest), 0);
+    assert_eq!(said["failedOverFrom"], "sre-bot");
 }
 
 #[test]
