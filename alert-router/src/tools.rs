@@ -12,7 +12,7 @@ use crate::check::{self, Built, Report};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Flags, StorePlace};
 use crate::plan::{Outlet, Plan};
-use crate::receiver::{BuildError, Delivery, Materials};
+use crate::receiver::{BuildError, Delivery, INBOX, Materials};
 use crate::render::{Language, Renderer};
 use crate::step::groups::read_group;
 use crate::store::{
@@ -59,7 +59,8 @@ pub fn check(file: &Path, flags: &Flags) -> Report {
     report
 }
 
-/// Sends a test to every destination of a receiver, the way a real message goes.
+/// Sends a test to every destination of a receiver, the way a real message goes. An inbox is none
+/// that a command reaches.
 pub async fn send_test(config: Config, receiver: &str) -> Report {
     let clock = SystemClock;
     let names: Vec<String> = config.receivers.iter().map(|r| r.name.clone()).collect();
@@ -78,7 +79,10 @@ pub async fn send_test(config: Config, receiver: &str) -> Report {
             good: false,
         };
     }
-    let tested = trial::send(&outlets, None, clock.now()).await;
+    let is_inbox = |outlet: &Arc<Outlet>| outlet.receiver.destination().channel == INBOX;
+    let (inboxes, outlets): (Vec<_>, Vec<_>) = outlets.into_iter().partition(is_inbox);
+    let mut tested = trial::send(&outlets, None, clock.now()).await;
+    tested.extend(inboxes.iter().map(|inbox| trial::needs_server(inbox)));
     Report {
         good: tested.iter().all(Tested::is_good),
         text: tested

@@ -43,6 +43,27 @@ pub(crate) async fn send(
     tested
 }
 
+/// What a command says of an inbox: it lives in the server, and what is put anywhere else nobody sees.
+pub(crate) fn needs_server(outlet: &Outlet) -> Tested {
+    let destination = outlet.receiver.destination();
+    let test = format!("/api/v1/receivers/{}/test", outlet.name);
+    Tested {
+        channel: destination.channel,
+        destination: destination.label.clone(),
+        result: Err(SendError {
+            failure: Failure::Refused,
+            reason: "no_server",
+            code: None,
+            answer: "the inbox lives in the server, which this command does not ask".to_owned(),
+            fix: Some(Phrase::new(
+                format!("press the test button on the server's page, or POST {test}"),
+                format!("请在服务器的页面上点击测试按钮，或 POST {test}"),
+            )),
+            progress: Progress::new(),
+        }),
+    }
+}
+
 async fn send_one(
     outlet: &Outlet,
     budgets: Option<&dyn Store>,

@@ -19,7 +19,7 @@ use crate::message::Message;
 use crate::render::{Locale, Renderer, View};
 use crate::store::{DocKey, Kind, Loaded, Scan, Store, StoreError, Unit, Write};
 
-const CHANNEL: &str = "inbox";
+pub(crate) const CHANNEL: &str = "inbox";
 /// For one write and, now and then, a clean-up.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// The newest messages, all names together.

@@ -28,6 +28,7 @@ pub use build::Materials;
 pub(crate) use email::testing::{Act as MailAct, Server as MailServer};
 pub use email::{Accounts, Email};
 pub use http::BuildError;
+pub(crate) use inbox::CHANNEL as INBOX;
 pub use inbox::{Entry, Inbox, newest};
 pub use webhook::Webhook;
 pub(crate) use reasons::reasons;

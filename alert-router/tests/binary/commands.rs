@@ -78,6 +78,23 @@ async fn send_test() {
 }
 
 #[tokio::test]
+async fn send_test_to_an_inbox_says_that_nobody_would_see_it() {
+    let sink = Sink::start().await;
+    let address = sink.url("");
+    let mask = [(address.as_str(), "http://<sink>")];
+    let folder = Folder::with(&format!(
+        "route: {{receiver: page}}\nreceivers: [{{name: page, inbox_configs: [{{}}], webhook_configs: [{{url: \"{address}/room\"}}]}}]\n"
+    ));
+    let words = ["send-test", "--receiver", "page"];
+    insta::assert_snapshot!("send-test inbox", run(&folder, &words, &mask).await);
+    assert_eq!(
+        sink.heard("alertname"),
+        ["+AlertRouterTest"],
+        "the others do"
+    );
+}
+
+#[tokio::test]
 async fn send_test_through_the_server_says_what_the_provider_answered() {
     let sink = Sink::start().await;
     let address = sink.url("");
