@@ -1,7 +1,9 @@
 //! Deliveries that were given up, kept with all that a person needs to judge and replay them.
 
+mod alerts;
 mod resend;
 
+pub use alerts::RawAlerts;
 pub use resend::{ResendError, Resender};
 
 use std::collections::BTreeSet;
@@ -49,6 +51,9 @@ pub struct DeadLetter {
     pub fix_zh: Option<String>,
     /// The lanes that it spoke for: group and lane, in hex.
     pub lanes: Vec<(String, String)>,
+    /// The alerts that it spoke of. Lists leave them out.
+    #[serde(flatten)]
+    pub raw: RawAlerts,
     /// What would have been sent, as stored. Lists leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rendered: Option<serde_json::Value>,
@@ -62,7 +67,12 @@ pub(crate) fn letter_key(id: DeliveryId) -> DocKey {
 }
 
 /// The dead letter of a delivery. Given up twice (after a replay), it is kept once.
-pub(crate) fn write(settled: &Settled, stored: Option<&Doc>, now: Timestamp) -> Write {
+pub(crate) fn write(
+    settled: &Settled,
+    stored: Option<&Doc>,
+    raw: RawAlerts,
+    now: Timestamp,
+) -> Write {
     let destination = settled.outlet.receiver.destination();
     let error = settled.result.as_ref().err();
     let lane = |(group, lane): &(GroupId, LaneKey)| (group.to_string(), lane.to_string());
@@ -82,6 +92,7 @@ pub(crate) fn write(settled: &Settled, stored: Option<&Doc>, now: Timestamp) -> 
         fix: fix(Language::English),
         fix_zh: fix(Language::Chinese),
         lanes: settled.lanes.iter().map(lane).collect(),
+        raw,
         rendered: stored.and_then(|doc| serde_json::from_slice(&doc.bytes).ok()),
     };
     Write::Keep {
@@ -159,6 +170,7 @@ impl Listed for DeadLetter {
     const KIND: Kind = Kind::DeadLetter;
 
     fn without_content(mut self) -> Self {
+        self.raw = RawAlerts::default();
         self.rendered = None;
         self
     }

@@ -33,7 +33,7 @@ const BODIES: &str = "/api/v1/quarantine";
 pub(super) enum DeadLetters {
     /// One line each, the oldest first.
     List,
-    /// Everything about one: the provider's answer, what to do, what would have been sent.
+    /// Everything about one: the provider's answer, what to do, what would have been sent, the alerts.
     Show {
         /// Its id.
         #[arg(value_parser = letter)]

@@ -150,7 +150,6 @@ impl Resender {
         let labels = [receiver, channel, AS_SENT, outcome];
         self.metrics.notifications.with_label_values(&labels).inc();
         if let Err(error) = result {
-            let labels = [receiver, channel, error.reason];
             self.metrics
                 .delivery_failed(receiver, channel, error.reason);
         }

@@ -30,8 +30,9 @@ pub use email::{Accounts, Email};
 pub use http::BuildError;
 pub(crate) use inbox::CHANNEL as INBOX;
 pub use inbox::{Entry, Inbox, newest};
-pub use webhook::Webhook;
 pub(crate) use reasons::reasons;
+pub use webhook::Webhook;
+pub(crate) use webhook::raw_alert;
 pub use wecom_app::{Applications, WecomApp};
 pub use wecom_bot::WecomBot;
 

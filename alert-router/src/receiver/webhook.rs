@@ -24,6 +24,8 @@ use crate::trace;
 
 mod body;
 
+pub(crate) use body::raw_alert;
+
 const CHANNEL: &str = "webhook";
 /// The only part.
 const PART: &str = "1";

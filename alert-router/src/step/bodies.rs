@@ -1,12 +1,13 @@
 //! The texts of alerts as documents: written when new, immutable under their hash.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use alert_engine::{BodyHash, Labels, Timestamp};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::store::{DocKey, Kind, Write};
+use crate::store::{DocKey, Kind, Store, StoreError, Write};
 use crate::webhook::payload::{AlertText, SeenAlert, Unknown};
 
 /// How long a text is kept after it was last written, whether or not a group still names it. The
@@ -73,10 +74,21 @@ pub(crate) fn read(bytes: &[u8]) -> Option<AlertText> {
     })
 }
 
+/// The texts with these hashes, as far as they are stored and can be read.
+pub(crate) async fn load(
+    store: &dyn Store,
+    hashes: BTreeSet<BodyHash>,
+) -> Result<BTreeMap<BodyHash, AlertText>, StoreError> {
+    let keys = hashes.iter().map(|hash| body_key(*hash)).collect();
+    let docs = store.load(keys).await?.docs;
+    let texts = hashes.into_iter().zip(docs);
+    Ok(texts
+        .filter_map(|(hash, doc)| Some((hash, read(&doc?.bytes)?)))
+        .collect())
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use crate::webhook::payload::{BodyLimits, parse};
 

@@ -167,21 +167,11 @@ impl Step {
         groups: impl Iterator<Item = &Held>,
     ) -> Result<BTreeMap<BodyHash, AlertText>, StoreError> {
         let alerts = groups.flat_map(|held| held.group.state().alerts.values());
-        let hashes: BTreeSet<BodyHash> = alerts
-            .filter_map(|alert| match &alert.text {
-                Text::Body(hash) => Some(*hash),
-                Text::Name(_) => None,
-            })
-            .collect();
-        let docs = self
-            .store
-            .load(hashes.iter().map(|h| bodies::body_key(*h)).collect())
-            .await?
-            .docs;
-        let texts = hashes.into_iter().zip(docs);
-        Ok(texts
-            .filter_map(|(hash, doc)| Some((hash, bodies::read(&doc?.bytes)?)))
-            .collect())
+        let hashes = alerts.filter_map(|alert| match &alert.text {
+            Text::Body(hash) => Some(*hash),
+            Text::Name(_) => None,
+        });
+        bodies::load(&*self.store, hashes.collect()).await
     }
 
     /// Ends the cool-down of lanes.

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::dead_letter::DeadLetter;
+use crate::dead_letter::{DeadLetter, RawAlerts};
 use crate::quarantine::Quarantined;
 use crate::render::{Language, Phrase};
 
@@ -66,6 +66,21 @@ pub fn letter(letter: &DeadLetter, language: Language) -> String {
     if letter.rendered.is_none() {
         let _ = writeln!(out, "\n{}", NOTHING.in_language(language));
     }
+    out + &raw_alerts(&letter.raw, language)
+}
+
+/// The alerts of a dead letter, as JSON that can be posted elsewhere.
+fn raw_alerts(raw: &RawAlerts, language: Language) -> String {
+    let mut out = String::new();
+    if !raw.alerts.is_empty() {
+        let _ = writeln!(out, "\n--- {}", ALERTS.in_language(language));
+        let json = serde_json::to_string_pretty(&raw.alerts).expect("JSON serialises");
+        out.push_str(&shown(&json));
+    }
+    if raw.alerts_left_out > 0 {
+        let more = raw.alerts_left_out;
+        let _ = writeln!(out, "\n{} {more}", LEFT_OUT.in_language(language));
+    }
     out
 }
 
@@ -120,6 +135,8 @@ const BYTES: Phrase = Phrase::fixed("bytes", "字节数");
 const PART: Phrase = Phrase::fixed("part", "部分");
 const BODY: Phrase = Phrase::fixed("body", "请求体");
 const NOTHING: Phrase = Phrase::fixed("nothing was rendered", "没有生成任何内容");
+const ALERTS: Phrase = Phrase::fixed("alerts", "告警");
+const LEFT_OUT: Phrase = Phrase::fixed("alerts that were not kept:", "未保留的告警数：");
 const CUT: Phrase = Phrase::fixed(", of which only the first were kept", "，只保留了开头部分");
 
 fn fields(pairs: &[(Phrase, &str)], language: Language) -> String {
@@ -138,7 +155,11 @@ fn time(millis: i64) -> String {
 /// Stored bytes as text that ends its last line.
 fn decoded(base64: &str) -> String {
     let bytes = STANDARD.decode(base64).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
+    shown(&String::from_utf8_lossy(&bytes))
+}
+
+/// Lines that a terminal obeys in nothing.
+fn shown(text: &str) -> String {
     let lines = text.lines().map(|line| visible(line, &['\t']) + "\n");
     lines.collect()
 }

@@ -4,18 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alert_engine::{
-    Alert, BodyHash, Due, Episode, GroupState, Labels, LineKind, Phase, Text, Verdict,
+    Alert, BodyHash, Content, Due, Episode, GroupState, Labels, LineKind, Phase, Text, Verdict,
 };
 
 use crate::message::{AlertLine, Counted, GroupNews, Line, Reason, shared};
 use crate::webhook::payload::AlertText;
 
 /// The bodies that a content speaks of: load them before composing.
-pub(super) fn bodies_of<'a>(due: &Due, group: &'a GroupState) -> BTreeSet<BodyHash> {
+pub(super) fn bodies_of<'a>(content: &Content, group: &'a GroupState) -> BTreeSet<BodyHash> {
     let alert = |line: &alert_engine::Line| -> Option<&'a Alert> {
         group.alerts.get(&group.episodes.get(&line.episode)?.alert)
     };
-    let alerts = due.content.lines.iter().filter_map(alert);
+    let alerts = content.lines.iter().filter_map(alert);
     alerts.filter_map(body_of).collect()
 }
 
@@ -30,23 +30,31 @@ pub(super) struct Beside<'a> {
     pub(super) failed_over_from: Option<&'a str>,
 }
 
-/// What a due lane says, as people read it.
-pub(super) fn news(due: &Due, group: &GroupState, beside: &Beside<'_>) -> GroupNews {
+/// The alerts that a content speaks of: those with a text, and those that are only counted.
+pub(super) fn alerts(
+    content: &Content,
+    group: &GroupState,
+    bodies: &BTreeMap<BodyHash, AlertText>,
+) -> (Vec<AlertLine>, Vec<Counted>) {
     let mut alerts = Vec::new();
     let mut counted: BTreeMap<String, Counted> = BTreeMap::new();
-    for line in &due.content.lines {
+    for line in &content.lines {
         let Some(episode) = group.episodes.get(&line.episode) else {
             continue;
         };
         let alert = group.alerts.get(&episode.alert);
         match alert.map(|alert| &alert.text) {
             Some(Text::Name(name)) => count(&mut counted, name, line.kind),
-            Some(Text::Body(hash)) => {
-                alerts.push(alert_line(line, episode, beside.bodies.get(hash)));
-            }
+            Some(Text::Body(hash)) => alerts.push(alert_line(line, episode, bodies.get(hash))),
             None => alerts.push(alert_line(line, episode, None)),
         }
     }
+    (alerts, counted.into_values().collect())
+}
+
+/// What a due lane says, as people read it.
+pub(super) fn news(due: &Due, group: &GroupState, beside: &Beside<'_>) -> GroupNews {
+    let (alerts, uncounted) = alerts(&due.content, group, beside.bodies);
     GroupNews {
         group: group.id(),
         thread: thread(due),
@@ -54,21 +62,21 @@ pub(super) fn news(due: &Due, group: &GroupState, beside: &Beside<'_>) -> GroupN
         reason: reason(due.verdict),
         priority: due.priority,
         group_labels: group.labels.clone(),
-        common_labels: match counted.is_empty() {
+        common_labels: match uncounted.is_empty() {
             true => shared(alerts.iter().map(|alert| &alert.labels))
                 .into_iter()
                 .collect(),
             // Nothing else is known of those that are only counted.
             false => group.labels.clone(),
         },
-        common_annotations: match counted.is_empty() {
+        common_annotations: match uncounted.is_empty() {
             true => shared(alerts.iter().map(|alert| &alert.annotations))
                 .into_iter()
                 .collect(),
             false => Labels::default(),
         },
         alerts,
-        uncounted: counted.into_values().collect(),
+        uncounted,
         muted: due.content.muted as usize,
         expired: due.content.expired as usize,
         delayed_by: due.content.delayed_by,

@@ -71,7 +71,7 @@ impl Desk {
                 continue;
             };
             let state = held.group.state();
-            hashes.extend(compose::bodies_of(&want.due, state));
+            hashes.extend(compose::bodies_of(&want.due.content, state));
             let source = state.alerts.keys().next().map(|key| &key.source);
             let url = source.map_or("", |source| step.sources.external_url(source));
             desk.external_urls.insert(want.due.group, url.to_owned());

@@ -9,15 +9,15 @@ use alert_engine::{Became, GroupId, Incarnation, LineKind, Record as EngineRecor
 use super::account::Accounts;
 use super::circuits::show_circuit;
 use super::deliver::{Settled, outcome};
-use super::parts;
-use crate::dead_letter;
+use super::{compose, parts};
+use crate::dead_letter::{self, RawAlerts};
 use crate::history::{Alerts, Carried, Event, Recipients};
 use crate::metrics::Heard;
 use crate::receiver::{Failure, Progress};
 use crate::step::groups::{Changes, Held, Shared, Touched};
 use crate::step::world::World;
-use crate::step::{Step, words};
-use crate::store::{Doc, DocKey, StoreError, Write};
+use crate::step::{Step, bodies, words};
+use crate::store::{Doc, DocKey, Store, StoreError, Write};
 use crate::trouble::Trouble;
 
 /// Other replicas may win a group from under us so often.
@@ -31,11 +31,20 @@ struct Ending<'a> {
     stored: Option<Doc>,
     /// Who got it, if it was confirmed.
     recipients: Recipients,
-    /// Per lane: what became of it, and the alerts it spoke of.
-    records: Vec<(EngineRecord, Alerts)>,
+    lanes: Vec<Told>,
+    /// What its dead letter keeps of the alerts, if it was given up.
+    raw: RawAlerts,
     waits: Vec<Heard>,
     /// A lane that had given up was heard again.
     recovered: bool,
+}
+
+/// A lane that was told how a delivery ended.
+struct Told {
+    group: GroupId,
+    record: EngineRecord,
+    /// Those that the delivery spoke of.
+    alerts: Alerts,
 }
 
 impl Step {
@@ -85,6 +94,9 @@ impl Step {
         for (settled, stored) in ended.iter().zip(stored) {
             let mut ending = Ending::of(settled, stored, self.sends.get(&settled.id));
             ending.tell_lanes(self.incarnation, &world, &mut groups);
+            if ending.given_up() {
+                ending.raw = ending.raw_alerts(&*self.store, &groups).await?;
+            }
             changes.shared.extend(ending.writes(&world));
             // What nobody can be told of any more is not written either.
             let known = settled.lanes.groups().any(|id| groups.contains_key(&id));
@@ -175,7 +187,8 @@ impl<'a> Ending<'a> {
             superseded: latest.is_some_and(|latest| *latest != settled.number),
             recipients: recipients(settled, stored.as_ref()),
             stored,
-            records: Vec::new(),
+            lanes: Vec::new(),
+            raw: RawAlerts::default(),
             waits: Vec::new(),
             recovered: false,
         }
@@ -221,7 +234,11 @@ impl Ending<'_> {
                 | Became::Blocked
                 | Became::Late => {}
             }
-            self.records.push((record, alerts.unwrap_or_default()));
+            self.lanes.push(Told {
+                group: *id,
+                record,
+                alerts: alerts.unwrap_or_default(),
+            });
         }
     }
 
@@ -244,7 +261,7 @@ impl Ending<'_> {
             groups: groups.clone(),
             write,
         };
-        let over = self.records.iter().all(|(record, _)| match record.became {
+        let over = self.lanes.iter().all(|lane| match lane.record.became {
             Became::Heard | Became::PartlyHeard | Became::GivenUp { .. } => true,
             Became::Retried { .. } | Became::HeldBack { .. } | Became::Blocked => false,
             // Its lane may have taken it for lost, and is about to send the same bytes.
@@ -265,7 +282,8 @@ impl Ending<'_> {
             }
         }
         if self.given_up() {
-            let letter = dead_letter::write(self.settled, self.stored.as_ref(), world.now);
+            let stored = self.stored.as_ref();
+            let letter = dead_letter::write(self.settled, stored, self.raw.clone(), world.now);
             writes.push(shared(letter));
         }
         writes
@@ -281,9 +299,30 @@ impl Ending<'_> {
     }
 
     fn given_up(&self) -> bool {
-        self.records
+        self.lanes
             .iter()
-            .any(|(record, _)| matches!(record.became, Became::GivenUp { .. }))
+            .any(|lane| matches!(lane.record.became, Became::GivenUp { .. }))
+    }
+
+    /// The alerts that it spoke of, as they are known now: a group keeps what it was to tell.
+    async fn raw_alerts(
+        &self,
+        store: &dyn Store,
+        groups: &BTreeMap<GroupId, Held>,
+    ) -> Result<RawAlerts, StoreError> {
+        let told = self.lanes.iter().filter_map(|lane| {
+            let group = groups.get(&lane.group)?.group.state();
+            Some((lane.record.content.as_ref()?, group))
+        });
+        let hashes = told.clone();
+        let hashes = hashes.flat_map(|(content, group)| compose::bodies_of(content, group));
+        let texts = bodies::load(store, hashes.collect()).await?;
+        let mut raw = RawAlerts::default();
+        for (content, group) in told {
+            let (alerts, counted) = compose::alerts(content, group, &texts);
+            raw.add(&alerts, &counted);
+        }
+        Ok(raw)
     }
 
     fn carried(&self, alerts: Alerts) -> Carried {
@@ -352,7 +391,7 @@ impl Ending<'_> {
     fn count(&self, metrics: &crate::metrics::Metrics) {
         let outlet = &self.settled.outlet;
         let (receiver, channel) = (&*outlet.name, outlet.receiver.destination().channel);
-        for (record, _) in &self.records {
+        for Told { record, .. } in &self.lanes {
             let reason = record
                 .content
                 .as_ref()
@@ -434,9 +473,9 @@ fn believed(start: Timestamp, since: Timestamp) -> Timestamp {
 fn events_of<'a>(endings: impl Iterator<Item = &'a Ending<'a>>) -> BTreeMap<GroupId, Vec<Event>> {
     let mut events: BTreeMap<GroupId, Vec<Event>> = BTreeMap::new();
     for ending in endings {
-        for ((group, _), (record, alerts)) in ending.settled.lanes.iter().zip(&ending.records) {
-            let event = Event::settled(record, ending.carried(alerts.clone()));
-            events.entry(*group).or_default().push(event);
+        for lane in &ending.lanes {
+            let event = Event::settled(&lane.record, ending.carried(lane.alerts.clone()));
+            events.entry(lane.group).or_default().push(event);
         }
     }
     events

@@ -2,6 +2,7 @@
 
 use alert_engine::{GroupId, LaneKey, Timestamp};
 
+use super::super::RawAlerts;
 use super::*;
 use crate::clock::ManualClock;
 use crate::receiver::Part;
@@ -34,6 +35,7 @@ fn letter(number: u8, lane: LaneKey) -> Write {
         fix: None,
         fix_zh: None,
         lanes: vec![(GroupId([9; 16]).to_string(), lane.to_string())],
+        raw: RawAlerts::default(),
         rendered: serde_json::from_slice(&parts::write(&delivery)).ok(),
     };
     Write::Keep {

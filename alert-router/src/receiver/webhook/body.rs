@@ -138,6 +138,11 @@ impl<'a> Body<'a> {
     }
 }
 
+/// An alert by itself, with Alertmanager's names, and with the fields that we do not know.
+pub(crate) fn raw_alert(alert: &AlertLine) -> serde_json::Value {
+    serde_json::to_value(Alert::of(alert)).expect("strings and numbers always serialise")
+}
+
 impl<'a> Alert<'a> {
     fn of(alert: &'a AlertLine) -> Self {
         Self {

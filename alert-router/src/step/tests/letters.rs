@@ -1,9 +1,14 @@
-//! Dead letters that nobody cares for go, loudly, whatever the store.
+//! Dead letters keep the alerts that they spoke of; those that nobody cares for go, loudly, whatever
+//! the store.
+
+use std::collections::BTreeSet;
+
+use alert_engine::DeliveryId;
 
 use super::*;
-use crate::dead_letter::DeadLetter;
-use crate::listing;
+use crate::dead_letter::{self, DeadLetter};
 use crate::store::{SqliteSettings, SqliteStore};
+use crate::{id, listing};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -28,6 +33,88 @@ async fn given_up(store: Arc<dyn Store>, clock: Arc<ManualClock>, limits: &str) 
 async fn letters(bench: &Bench) -> usize {
     let page = listing::page::<DeadLetter>(&*bench.step.store, None).await;
     page.unwrap().records.len()
+}
+
+/// The only letter, with its content.
+async fn letter(bench: &Bench) -> DeadLetter {
+    let store = &*bench.step.store;
+    let page = listing::page::<DeadLetter>(store, None).await.unwrap();
+    let [listed] = &page.records[..] else {
+        panic!("{:?}", page.records);
+    };
+    assert!(listed.raw.alerts.is_empty(), "lists are short");
+    let id = DeliveryId(id::read(&listed.id).unwrap());
+    dead_letter::find(store, id).await.unwrap().unwrap().0
+}
+
+fn names(letter: &DeadLetter) -> Vec<&str> {
+    let alerts = letter.raw.alerts.iter();
+    alerts
+        .map(|alert| alert["labels"]["alertname"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_letter_keeps_the_alerts_as_they_came() {
+    let refused = |_, _: &_| Reply::Ok(r#"{"errcode":40058,"errmsg":"no"}"#.to_owned());
+    let server = Server::start(refused).await;
+    let url = server.url("/cgi-bin/");
+    let mut bench = Bench::new(&format!(
+        "receivers: [{{name: room, wecom_configs: [{{bot: {{key: k, api_url: '{url}'}}}}]}}]\n\
+         route: {{receiver: room, group_wait: 0s}}\n"
+    ))
+    .await;
+    let mut alert = firing(&[("alertname", "A"), ("cluster", "上海")]);
+    alert["annotations"] = serde_json::json!({"summary": "disk <full>"});
+    alert["generatorURL"] = "http://prometheus/graph?g0.expr=1".into();
+    alert["ticket"] = 7.into();
+    bench.post_alerts("prod", &[alert.clone()]).await;
+    bench.pass(Duration::from_secs(1)).await;
+    let mut kept = letter(&bench).await.raw.alerts;
+    let fingerprint = kept[0].as_object_mut().unwrap().remove("fingerprint");
+    assert!(fingerprint.is_some_and(|found| found.is_string()));
+    assert_eq!(kept, [alert]);
+}
+
+#[tokio::test]
+async fn a_letter_after_the_last_attempt_keeps_them_too() {
+    let fails = |_, _: &_| Reply::Http("503 Service Unavailable", String::new());
+    let server = Server::start(fails).await;
+    let mut bench = Bench::new(&one_hook(&server)).await;
+    bench.post("A").await;
+    for attempt in 1..30 {
+        assert_eq!(letters(&bench).await, 0, "after attempt {attempt}");
+        bench.pass(Duration::from_secs(10 * 60)).await;
+    }
+    assert_eq!(names(&letter(&bench).await), ["A"]);
+}
+
+#[tokio::test]
+async fn a_letter_of_a_digest_keeps_the_alerts_of_all_its_groups() {
+    let full = |n, _: &_| match n {
+        0..9 => Reply::Ok(r#"{"errcode":0,"errmsg":"ok"}"#.to_owned()),
+        _ => Reply::Ok(r#"{"errcode":40058,"errmsg":"no"}"#.to_owned()),
+    };
+    let server = Server::start(full).await;
+    let url = server.url("/cgi-bin/");
+    let mut bench = Bench::new(&format!(
+        "receivers: [{{name: room, wecom_configs: [{{bot: {{key: k, api_url: '{url}'}}}}]}}]\n\
+         route: {{receiver: room, group_by: [alertname], group_wait: 0s}}\n"
+    ))
+    .await;
+    for n in 0..9 {
+        bench.post(&format!("early {n}")).await;
+    }
+    let late = ["late 1", "late 2"].map(|name| firing(&[("alertname", name)]));
+    bench.post_alerts("prod", &late).await;
+    // One slot for two groups.
+    bench.pass(Duration::from_secs(7)).await;
+    let letter = letter(&bench).await;
+    assert_eq!(letter.lanes.len(), 2);
+    assert_eq!(
+        BTreeSet::from_iter(names(&letter)),
+        BTreeSet::from(["late 1", "late 2"])
+    );
 }
 
 async fn goes_when_it_is_old(store: Arc<dyn Store>, clock: Arc<ManualClock>) {
