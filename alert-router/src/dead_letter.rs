@@ -159,7 +159,7 @@ impl DeadLetter {
         groups.into_iter().filter_map(record).collect()
     }
 
-    fn bytes(&self) -> Bytes {
+    pub(crate) fn bytes(&self) -> Bytes {
         serde_json::to_vec(self)
             .expect("strings and numbers always serialise")
             .into()

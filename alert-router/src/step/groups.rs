@@ -295,6 +295,12 @@ pub(crate) fn home_key(alert: &AlertKey) -> DocKey {
     }
 }
 
+/// A `Home` that names these groups.
+pub(crate) fn home_bytes(groups: &BTreeSet<GroupId>) -> Bytes {
+    let ids = groups.iter().flat_map(|group| group.0);
+    Bytes::from_iter(ids)
+}
+
 /// The groups that a `Home` names.
 pub(crate) fn home_groups(bytes: &[u8]) -> impl Iterator<Item = GroupId> {
     bytes

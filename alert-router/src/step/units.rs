@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alert_engine::{AlertKey, GroupId, Timestamp};
 
-use super::groups::{Changes, Held, Touched, group_key, home_groups, home_key};
+use super::groups::{Changes, Held, Touched, group_key, home_bytes, home_groups, home_key};
 use crate::history;
 use crate::store::{Doc, Revision, Unit, Write, codec};
 
@@ -161,12 +161,11 @@ impl Edit {
         if groups.is_empty() {
             return (expected != Revision::NONE).then_some(Write::Delete { key, expected });
         }
-        let bytes: Vec<u8> = groups.iter().flat_map(|group| group.0).collect();
         Some(Write::Put {
             key,
             expected,
             wake_at: None,
-            bytes: bytes.into(),
+            bytes: home_bytes(&groups),
         })
     }
 }

@@ -2,7 +2,7 @@
 //! brought its news, if their traces are sampled. Reading takes any bytes and never panics.
 //!
 //! Numbers are varints; instants count from the group's birth; a source's name stands once; hashes
-//! stand as they are. The samples in `testdata/` show every version that was ever written.
+//! stand as they are. The samples in `testdata/stored` show every version that was ever written.
 
 mod model;
 mod wire;

@@ -6,6 +6,8 @@ pub(crate) mod codec;
 mod conformance;
 mod lock;
 mod memory;
+#[cfg(test)]
+mod samples;
 mod sqlite;
 
 pub use lock::{Holder, LockError};

@@ -28,8 +28,19 @@ pub(crate) struct More {
 
 /// Whether an account says that its destination takes nothing.
 pub(crate) fn is_blocked(account: &Doc) -> bool {
-    let stored = serde_json::from_slice::<Stored>(&account.bytes).map(Stored::restore);
-    stored.is_ok_and(|(_, circuit)| circuit != Circuit::Closed)
+    read(&account.bytes).is_some_and(|(_, circuit)| circuit != Circuit::Closed)
+}
+
+/// Reads a stored account; `None` if these are other bytes.
+pub(crate) fn read(bytes: &[u8]) -> Option<(Budget, Circuit)> {
+    Some(serde_json::from_slice::<Stored>(bytes).ok()?.restore())
+}
+
+/// An account as it is stored.
+pub(crate) fn write(budget: &Budget, circuit: Circuit) -> Bytes {
+    serde_json::to_vec(&Stored::of(budget, circuit))
+        .expect("numbers always serialise")
+        .into()
 }
 
 /// The accounts of one turn.
@@ -88,8 +99,8 @@ impl Accounts {
     pub(crate) fn read(keys: impl Iterator<Item = LaneKey>, docs: Vec<Option<Doc>>) -> Self {
         let account = |doc: Option<Doc>| {
             let revision = doc.as_ref().map_or(Revision::NONE, |doc| doc.revision);
-            let stored = doc.and_then(|doc| serde_json::from_slice::<Stored>(&doc.bytes).ok());
-            let (budget, circuit) = stored.map(Stored::restore).unwrap_or_default();
+            let stored = doc.and_then(|doc| read(&doc.bytes));
+            let (budget, circuit) = stored.unwrap_or_default();
             Account {
                 budget,
                 circuit,
@@ -226,10 +237,7 @@ impl Accounts {
         let changed = self.0.into_iter().filter(|(_, account)| account.changed);
         changed
             .map(|(key, account)| {
-                let stored = Stored::of(&account.budget, account.circuit);
-                let bytes = serde_json::to_vec(&stored)
-                    .expect("numbers always serialise")
-                    .into();
+                let bytes = write(&account.budget, account.circuit);
                 let (key, expected) = (account_key(key), account.revision);
                 Shared {
                     groups: account.groups.into_iter().collect(),
@@ -372,9 +380,8 @@ mod tests {
             let budget = Budget {
                 sent: vec![at(3), at(4)],
             };
-            let bytes = serde_json::to_vec(&Stored::of(&budget, circuit)).unwrap();
-            let stored: Stored = serde_json::from_slice(&bytes).unwrap();
-            assert_eq!(stored.restore(), (budget, circuit));
+            let bytes = write(&budget, circuit);
+            assert_eq!(read(&bytes), Some((budget, circuit)));
         }
     }
 }

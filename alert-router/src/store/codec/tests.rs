@@ -1,6 +1,5 @@
-//! Every group comes back as it was written; no bytes panic; old samples stay readable.
+//! Every group comes back as it was written; no bytes panic.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use alert_engine::{
@@ -134,38 +133,6 @@ fn an_alert_takes_about_a_hundred_bytes() {
     }
     let each = (size(&state) - before) / 100;
     assert!(each < 110, "{each} bytes");
-}
-
-#[test]
-fn the_sample_of_version_1_is_still_read() {
-    let (state, _none) = sample("group-v1", &Origins::default());
-    snapshot("group-v1", &state);
-}
-
-#[test]
-fn the_sample_of_version_2_is_still_read() {
-    let (_group, read) = sample("group-v2", &origins());
-    snapshot("group-v2-origins", &read);
-}
-
-fn snapshot(name: &str, state: &dyn std::fmt::Debug) {
-    insta::with_settings!({ snapshot_path => folder(), prepend_module_to_snapshot => false }, {
-        insta::assert_debug_snapshot!(name, state);
-    });
-}
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/stored")
-}
-
-/// What this binary reads in a sample; with `WRITE_SAMPLES` the sample is written first.
-fn sample(name: &str, origins: &Origins) -> (GroupState, Origins) {
-    let file = folder().join(format!("{name}.bin"));
-    if std::env::var_os("WRITE_SAMPLES").is_some() {
-        std::fs::create_dir_all(folder()).unwrap();
-        std::fs::write(&file, encode(&lived(), origins)).unwrap();
-    }
-    decode(&std::fs::read(file).unwrap()).unwrap()
 }
 
 #[test]
