@@ -1,5 +1,5 @@
 //! Every metric of this binary, declared once. Series of closed label sets stand at zero from the
-//! start; names that come from the config (receivers, sources) appear when they are first used.
+//! start, those of a receiver since the config names it; those of a source appear when it first posts.
 
 use std::time::{Duration, UNIX_EPOCH};
 
