@@ -251,12 +251,9 @@ impl Metrics {
         }
     }
 
-    /// Counts a delivery that was not confirmed.
+    /// Counts a delivery that was not confirmed. The series of a reason that its channel does not list
+    /// begins with the failure.
     pub(crate) fn delivery_failed(&self, receiver: &str, channel: &str, reason: &str) {
-        debug_assert!(
-            reasons(channel).any(|known| known == reason),
-            "{channel}: {reason} is not in receiver/reasons.rs, so its series begins with a failure"
-        );
         self.delivery_failures
             .with_label_values(&[receiver, channel, reason])
             .inc();
