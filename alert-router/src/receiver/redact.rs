@@ -1,6 +1,10 @@
 //! Takes secrets out of text that came from outside: a provider may echo the key that it refuses.
 //! Our own errors never hold one in the first place.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::Url;
+
 use crate::config::Secret;
 
 /// The longest text that is kept of an answer.
@@ -42,10 +46,44 @@ impl Redaction {
     }
 }
 
+/// The login in a URL: the password as it stands there and as it is meant, and both names as the
+/// header that is made of them carries them.
+pub(super) fn login(url: &Url) -> Vec<Secret> {
+    let Some(password) = url.password() else {
+        return Vec::new();
+    };
+    let meant = percent_decoded(password);
+    let header = [&percent_decoded(url.username()), b":".as_slice(), &meant].concat();
+    let header = STANDARD.encode(header);
+    let meant = String::from_utf8_lossy(&meant);
+    [password, &*meant, &*header].map(Secret::new).to_vec()
+}
+
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let mut pieces = text.split('%');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let byte = piece
+            .get(..2)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match byte {
+            Some(byte) => {
+                bytes.push(byte);
+                bytes.extend_from_slice(&piece.as_bytes()[2..]);
+            }
+            None => {
+                bytes.push(b'%');
+                bytes.extend_from_slice(piece.as_bytes());
+            }
+        }
+    }
+    bytes
+}
+
 /// As it stands in a query.
 fn percent_encoded(secret: &str) -> String {
     let pairs = [("", secret)];
-    let url = reqwest::Url::parse_with_params("http://h/", pairs);
+    let url = Url::parse_with_params("http://h/", pairs);
     url.ok()
         .and_then(|url| Some(url.query()?.trim_start_matches('=').to_owned()))
         .unwrap_or_else(|| secret.to_owned())
@@ -81,6 +119,19 @@ mod tests {
         check("/send?key=693a-91&debug=1", "/send?key=***&debug=1");
         check("corpsecret=x access_token=", "corpsecret=*** access_token=");
         check("two\nlines\u{0}", "two lines ");
+    }
+
+    #[test]
+    fn a_login_in_a_url_goes_as_it_stands_as_it_is_meant_and_as_a_header() {
+        let url = Url::parse("http://u%40x:p%25s%C3%A9@proxy/").unwrap();
+        let secrets = login(&url);
+        let shown: Vec<_> = secrets.iter().map(Secret::expose).collect();
+        let header = STANDARD.encode("u@x:p%sé");
+        assert_eq!(shown, ["p%25s%C3%A9", "p%sé", header.as_str()]);
+        let said = Redaction::of(secrets.clone()).clean(&format!("Basic {header} at {url}"));
+        assert_eq!(said, "Basic *** at http://u%40x:***@proxy/");
+        assert!(login(&Url::parse("http://u@proxy/").unwrap()).is_empty());
+        assert_eq!(percent_decoded("%zz%4"), b"%zz%4");
     }
 
     #[test]

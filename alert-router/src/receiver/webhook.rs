@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use telemetry_lib::propagation::{self, HeaderCarrierMut};
 
 use super::http::{Answer, BuildError, Call, HttpClient, HttpError};
-use super::redact::Redaction;
+use super::redact::{self, Redaction};
 use super::{
     Delivery, Destination, Failure, Limits, Part, Progress, Receipt, Receiver, RenderError,
     Rendering, SendError,
@@ -235,13 +235,8 @@ fn headers(auth: Option<&HttpAuth>) -> Result<HeaderMap, BuildError> {
 /// Everything that a server could echo: credentials, and the URL's own path and query.
 fn secrets(config: &config::Webhook) -> Vec<Secret> {
     let url = config.url.expose();
-    let proxy = config.proxy_url.as_ref();
-    let of_url = [
-        url.password(),
-        url.query(),
-        Some(url.path()).filter(|path| path.len() > 1),
-    ];
-    let of_proxy = proxy.and_then(|proxy| proxy.expose().password());
+    let of_url = [url.query(), Some(url.path()).filter(|path| path.len() > 1)];
+    let proxy = config.proxy_url.as_ref().map(SecretUrl::expose);
     let of_auth = match &config.auth {
         Some(HttpAuth::Bearer(secret)) => vec![secret.clone()],
         Some(HttpAuth::Basic { username, password }) => {
@@ -250,12 +245,9 @@ fn secrets(config: &config::Webhook) -> Vec<Secret> {
         }
         None => Vec::new(),
     };
-    let of_urls = of_url
-        .into_iter()
-        .flatten()
-        .chain(of_proxy)
-        .map(Secret::new);
-    of_auth.into_iter().chain(of_urls).collect()
+    let of_url = of_url.into_iter().flatten().map(Secret::new);
+    let of_logins = std::iter::once(url).chain(proxy).flat_map(redact::login);
+    of_auth.into_iter().chain(of_url).chain(of_logins).collect()
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub(super) use deliver::{Post, deliver};
 pub(super) use hold::Hold;
 
 use super::http::{Call, HttpClient};
+use super::redact;
 use crate::config::{Secret, SecretUrl};
 use reply::{Accepted, Trouble};
 
@@ -46,9 +47,9 @@ pub(super) async fn post_json(
 
 /// What of a receiver's settings must never be shown: its key or secret, and what the proxy wants.
 pub(super) fn secrets(key: &Secret, proxy: Option<&SecretUrl>) -> Vec<Secret> {
-    let password = proxy.and_then(|proxy| proxy.expose().password());
+    let of_proxy = proxy.map(|proxy| redact::login(proxy.expose()));
     std::iter::once(key.clone())
-        .chain(password.map(Secret::new))
+        .chain(of_proxy.into_iter().flatten())
         .collect()
 }
 
