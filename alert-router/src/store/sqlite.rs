@@ -162,6 +162,8 @@ impl SqliteStore {
             source,
         })?;
         let lock = FolderLock::take(folder)?;
+        // Whoever closes the store folds its log into the file.
+        let was_cut_off = bytes(&log_of(path)) > 0;
 
         let mut connection = Connection::open(path).map_err(failed)?;
         schema::check(&connection, schema::STEPS).map_err(|error| refused(path, error))?;
@@ -185,6 +187,13 @@ impl SqliteStore {
             path: path.to_owned(),
             clock,
         };
+        if was_cut_off {
+            tracing::warn!(
+                store = %path.display(),
+                "the last process was cut off: what it answered is here; what it did not answer \
+                 is lost, and its senders send it again"
+            );
+        }
         Ok(Self {
             shared: Arc::new(shared),
         })
@@ -342,10 +351,18 @@ fn create(folder: &Path) -> io::Result<()> {
     File::open(folder_of(folder))?.sync_all()
 }
 
-/// The file and its write-ahead log; what is missing has no bytes.
+/// The file and its write-ahead log.
 fn bytes_on_disk(path: &Path) -> u64 {
+    bytes(path) + bytes(&log_of(path))
+}
+
+/// What is missing has no bytes.
+fn bytes(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |found| found.len())
+}
+
+fn log_of(path: &Path) -> PathBuf {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
-    let bytes = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
-    bytes(path) + bytes(Path::new(&log))
+    log.into()
 }

@@ -166,6 +166,34 @@ fn closing_ends_the_threads_and_folds_the_log_into_the_file() {
     assert!(!folder.path().join("store.db-wal").exists());
 }
 
+/// What `open` logs.
+fn logged(open: impl FnOnce()) -> String {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let log = Arc::new(file.reopen().unwrap());
+    let logs = tracing_subscriber::fmt().with_writer(log).finish();
+    tracing::subscriber::with_default(logs, open);
+    fs::read_to_string(file.path()).unwrap()
+}
+
+#[tokio::test]
+async fn f27_a_store_that_was_cut_off_says_so_when_it_is_opened_again() {
+    let clock = Arc::new(ManualClock::at(Timestamp::default()));
+    let store = OnDisk::create(clock);
+    store.store.commit(vec![groups(1)]).await.unwrap();
+    let torn = store.log_bytes() - FRAME_BYTES / 2;
+    let said = logged(|| drop(store.copy(torn)));
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(
+        said.contains("WARN") && said.contains("was cut off"),
+        "{said}"
+    );
+    assert!(said.contains("store.db"), "{said}");
+    // That is the place to say so, and not every start.
+    let path = store.folder.path().join("store.db");
+    drop(store.store);
+    assert_eq!(logged(|| drop(open(&path).unwrap())), "");
+}
+
 #[test]
 fn a_newer_file_is_refused_by_both_versions_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
