@@ -78,6 +78,30 @@ mod tests {
         assert_eq!(instant(at, &TimeZone::UTC, "%H:%M").unwrap(), "03:04");
     }
 
+    /// Times of one day are told apart when clocks go back, and no hour is shown that clocks skip.
+    #[test]
+    fn f32_instants_around_a_change_of_the_clocks_say_their_offset() {
+        let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let shown = |utc: &str| {
+            let at: jiff::Timestamp = utc.parse().unwrap();
+            instant(
+                Timestamp::from_millis(at.as_millisecond()),
+                &berlin,
+                INSTANT,
+            )
+            .unwrap()
+        };
+        let cases = [
+            ("2026-03-29T00:59:59Z", "2026-03-29 01:59 +01:00"),
+            ("2026-03-29T01:00:00Z", "2026-03-29 03:00 +02:00"),
+            ("2026-10-25T00:30:00Z", "2026-10-25 02:30 +02:00"),
+            ("2026-10-25T01:30:00Z", "2026-10-25 02:30 +01:00"),
+        ];
+        for (utc, local) in cases {
+            assert_eq!(shown(utc), local, "{utc}");
+        }
+    }
+
     #[test]
     fn impossible_instants_are_not_shown() {
         for millis in [i64::MIN, -62_135_596_800_000, 0, i64::MAX] {

@@ -1,4 +1,4 @@
-//! Rhythms, repeats, and clocks that step back.
+//! Rhythms, repeats, and clocks that step.
 
 use alert_engine::{Candidate, Intake, Says, Slots, Timestamp, Verdict, plan};
 
@@ -130,6 +130,40 @@ fn clock_back_blocks_no_tick() {
     world.now = at("0:10");
     world.turn("G");
     world.at("1:00").heard(&["0:15 First +A"]);
+}
+
+/// What an hour would have brought comes at once, and once; what follows keeps its rhythm. It says
+/// that it is late: from within, a jump and an hour in which nobody looked are the same.
+#[test]
+fn clock_forward_brings_forward_and_tells_nothing_twice() {
+    let mut world = World::new();
+    world.fires("A", "0:00");
+    world.at("0:02");
+    world.now = at("60:02");
+    world.turn("G");
+    world.fires("B", "60:02");
+    world.at("61:00");
+    world.resolves("A");
+    world.at("6:00:00");
+    world.heard(&[
+        "60:02 First +A late by 3597s",
+        "65:03 NewAlerts +B -A",
+        "305:04 Repeat =B",
+    ]);
+}
+
+#[test]
+fn clock_forward_while_a_lane_backs_off_costs_one_attempt() {
+    let mut world = World::new();
+    world.channel("room", "0:00", crate::world::Answer::Fails);
+    world.channel("room", "60:00", crate::world::Answer::Delivers);
+    world.fires("A", "0:00");
+    world.at("0:06");
+    assert_eq!(world.claims.len(), 1);
+    world.now = at("60:06");
+    world.turn("G");
+    world.at("70:00").heard(&["60:06 First +A late by 3601s"]);
+    assert_eq!(world.claims.len(), 2);
 }
 
 /// 30 due lanes of one bot, 18 slots, the last three prioritised.

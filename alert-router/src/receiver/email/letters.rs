@@ -124,16 +124,40 @@ fn a_date_beyond_the_calendar_is_bounded() {
     }
 }
 
-#[test]
-fn f54_a_failing_template_sends_the_fallback_and_is_counted() {
+/// A template that fails never gets as far as a connection: what is handed in is whole, and says
+/// what the template would have said.
+#[tokio::test(start_paused = true)]
+async fn f54_a_failing_template_sends_the_fallback_and_is_counted() {
     let mut world = World::new();
     let broken =
         ["email.txt", "email.html"].map(|name| (name.to_owned(), "{{ nope.nope }}".to_owned()));
     world.renderer = Arc::new(Renderer::with_templates(broken).unwrap());
-    let email = world.receiver(&settings(&["a@example.com"]), &Server::new());
+    let server = Server::new();
+    let email = world.receiver(&settings(&["a@example.com"]), &server);
     let delivery = delivery(&email, &samples::group(Reason::First));
-    check_form(&delivery.parts[0].body);
-    assert!(world.renderer.failures() >= 2);
+    assert_eq!(world.renderer.failures(), 2, "text and HTML");
+    assert_eq!(server.log().lines, [""; 0], "nobody was called for them");
+    email.send(&delivery).await.unwrap();
+    let log = server.log();
+    let lines: Vec<_> = log.lines.iter().map(String::as_str).collect();
+    let session = ["(connect)", "EHLO", "MAIL", "RCPT", "DATA", "."];
+    let words = lines.iter().map(|line| line.split(' ').next().unwrap());
+    assert_eq!(words.collect::<Vec<_>>(), session, "one session");
+    let [mail] = &log.mails[..] else {
+        panic!("{} mails", log.mails.len());
+    };
+    check_form(mail);
+    let mail = String::from_utf8_lossy(mail).replace("=\r\n", "");
+    for template in ["email.txt", "email.html"] {
+        let says = format!("This is a substitute: template {template} cannot be used");
+        assert_eq!(mail.matches(&says).count(), 1, "{template}: {mail}");
+    }
+    for what in [
+        "FIRING: 2 firing, 0 over",
+        ": disk almost full (since 2026-01-02 08:59 +08:00)",
+    ] {
+        assert!(mail.matches(what).count() >= 2, "{what}: {mail}");
+    }
 }
 
 #[test]

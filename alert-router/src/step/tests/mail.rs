@@ -151,3 +151,56 @@ async fn a_first_mail_that_was_refused_is_no_mail_that_another_may_pose_as() {
         "one thread all the same"
     );
 }
+
+/// How long the stalled one is waited for is up to the receiver; here nobody waits for it.
+#[tokio::test]
+async fn f49_a_server_that_never_greets_holds_up_nobody_elses_mail() {
+    let (dead, good) = (
+        MailServer::new().at("(connect)", MailAct::Hang),
+        MailServer::new(),
+    );
+    let mail = |to: &str, port| {
+        format!(
+            "email_configs: [{{to: {to}@x.test, from: r@x.test, smarthost: '127.0.0.1:{port}', require_tls: false}}]"
+        )
+    };
+    let (to_dead, to_good) = (
+        mail("a", dead.listen().await),
+        mail("b", good.listen().await),
+    );
+    let config = format!(
+        "receivers:\n  - {{name: dead, {to_dead}}}\n  - {{name: good, {to_good}}}\n\
+         route:\n  receiver: good\n  group_by: [alertname]\n  group_wait: 0s\n  group_interval: 1s\n  \
+         routes: [{{receiver: dead, continue: true}}, {{receiver: good}}]\n"
+    );
+    let mut bench = Bench::new(&config).await;
+    for (nth, name) in ["A", "B", "C"].into_iter().enumerate() {
+        let news = batch(&[firing(&[("alertname", name)])]);
+        bench.take_in(SourceName::new("prod"), news).await;
+        // The one of these that ends is the good one's.
+        let ended = bench.step.deliveries.join_next().await.unwrap();
+        let mut work = Waiting::default();
+        work.ended.push(ended.unwrap());
+        bench.step(work).await;
+        bench.clock.advance(Duration::from_secs(1));
+        let heard = good.log().mails.len();
+        assert_eq!(
+            heard,
+            nth + 1,
+            "{name} is heard while the other server stalls"
+        );
+        let heard = "notifications_total{channel=\"email\",outcome=\"heard\",reason=\"first\",receiver=\"good\"}";
+        assert_eq!(
+            bench.value(heard),
+            Some(nth as f64 + 1.0),
+            "{}",
+            bench.step.metrics.render()
+        );
+    }
+    assert!(
+        !bench.step.deliveries.is_empty(),
+        "the stalled ones are still under way"
+    );
+    assert_eq!(dead.log().mails.len(), 0);
+    assert!(dead.log().lines.iter().all(|line| line == "(connect)"));
+}
