@@ -7,6 +7,7 @@ mod mail;
 mod places;
 mod spans;
 mod troubles;
+mod wecom;
 
 use tracing::Instrument;
 

@@ -20,7 +20,7 @@ const UNKNOWN_ATTEMPTS: u32 = 3;
 /// What a code asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Class {
-    /// Busy: again in a moment.
+    /// Busy: again, as after any failure.
     Busy,
     /// Too many calls at once: again in a few seconds.
     Concurrent,
@@ -173,7 +173,7 @@ const BLOCKED: Failure = Failure::Blocked { probe_after: PROBE };
 
 fn of_code(code: i64, errmsg: &str, attempt: u32) -> Verdict {
     let (failure, reason, fix) = match classify(code) {
-        Class::Busy => (busy(attempt), "busy", None),
+        Class::Busy => (FAILED, "busy", None),
         Class::Concurrent => (FAILED, "concurrency", None),
         Class::RateLimited => (Failure::Deferred { wait: RATE_LIMIT }, "rate_limited", None),
         Class::Token => (BLOCKED, "auth", Some(CREDENTIALS)),
@@ -189,19 +189,6 @@ fn of_code(code: i64, errmsg: &str, attempt: u32) -> Verdict {
         reason,
         code: Some(code),
         fix,
-    }
-}
-
-/// The vendor asks for at most three quick retries; afterwards the queue's own back-off holds.
-fn busy(attempt: u32) -> Failure {
-    let retry_after = match attempt {
-        0 | 1 => Some(1),
-        2 => Some(2),
-        3 => Some(4),
-        _ => None,
-    };
-    Failure::Failed {
-        retry_after: retry_after.map(Duration::from_secs),
     }
 }
 

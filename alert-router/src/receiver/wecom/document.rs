@@ -42,14 +42,17 @@ const STATUSES: [(&str, u16); 3] = [
 /// What is done before anything becomes of the delivery.
 fn first(class: &Class) -> &'static str {
     match class {
-        Class::Busy => "three quick retries, after 1, 2 and 4 s",
         Class::RateLimited => {
             "all messages of the robot or application wait, up to 1 h if it goes on"
         }
         Class::Token => "a new token, and once more",
         Class::TooLong => "once in halves",
         Class::Unknown => "given up at the third attempt",
-        Class::Concurrent | Class::Recipients | Class::Refused | Class::Blocked(_) => "",
+        Class::Busy
+        | Class::Concurrent
+        | Class::Recipients
+        | Class::Refused
+        | Class::Blocked(_) => "",
     }
 }
 

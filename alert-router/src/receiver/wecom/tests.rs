@@ -267,25 +267,6 @@ async fn a_retry_after_one_half_sends_only_the_other() {
     assert_eq!(corp.sim.refusals().len(), 2, "the whole was sent once");
 }
 
-/// F-37
-#[tokio::test]
-async fn busy_is_tried_again_soon_and_then_in_the_normal_rhythm() {
-    let corp = Corp::start(|_| {}).await;
-    let bot = corp.bot(BotFormat::MarkdownV2);
-    let busy = Fault::Errcode { code: ErrCode(-1) };
-    corp.sim.fault(busy.on(Api::WebhookSend).times(4));
-    let failures = insist(&bot, &samples::group(Reason::Repeat)).await;
-    let hints: Vec<_> = failures.iter().map(|error| error.failure).collect();
-    let hint = |seconds: Option<u64>| Failure::Failed {
-        retry_after: seconds.map(Duration::from_secs),
-    };
-    assert_eq!(
-        hints,
-        [hint(Some(1)), hint(Some(2)), hint(Some(4)), hint(None)]
-    );
-    assert_eq!(corp.shown().len(), 1);
-}
-
 #[tokio::test]
 async fn a_code_that_nobody_knows_is_given_up_after_three_attempts() {
     let corp = Corp::start(|_| {}).await;
