@@ -12,6 +12,7 @@ mod metrics;
 mod quarantine;
 mod reload;
 mod router;
+mod secrets;
 mod sink;
 mod start;
 mod stop;
