@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use alert_router::app::{App, Options};
 use alert_router::config::{Flags, StorePlace};
+use alert_router::web::PROBES;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kept::{DeadLetters, Quarantine};
@@ -241,7 +242,7 @@ fn telemetry(format: Option<LogFormat>) -> Result<Telemetry, Failure> {
     let format = if human { Format::Human } else { Format::Json };
     let config = telemetry_lib::Config::from_vars("alert-router", vars)
         .version(env!("CARGO_PKG_VERSION"))
-        .skip_paths(["/-/healthy", "/-/ready", "/metrics"].map(str::to_owned))
+        .skip_paths(PROBES.map(str::to_owned))
         .log_format(format);
     Ok(telemetry_lib::init(config)?)
 }

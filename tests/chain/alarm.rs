@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use stack_tests::parts::{Program, Stopwatch, Trace, get_text, tell, until};
 
 use crate::demo::Demo;
-use crate::{orders, panels, turn};
+use crate::{links, orders, panels, turn};
 
 const ALERT: &str = "ServiceErrors";
 /// Its error budget burns, too.
@@ -47,6 +47,8 @@ async fn traffic_is_seen_and_a_broken_service_heard_and_its_end_in_the_same_thre
     );
     own_mailbox_shows_the_same(&demo).await;
     panels::return_data(&demo).await;
+    links::exemplars_lead_to_traces(&demo).await;
+    links::nobody_counts_probes(&demo).await;
     demo.stop().await;
 }
 

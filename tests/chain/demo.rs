@@ -6,7 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 use stack_tests::parts::{
-    Mail, Mailserver, Process, Query, Ready, Stopwatch, binary, folder, get_json, tell, until,
+    Exemplar, Mail, Mailserver, Process, Query, Ready, Stopwatch, binary, exemplars_at, folder,
+    get_json, tell, until,
 };
 use stack_tests::post_json;
 use tempfile::TempDir;
@@ -129,6 +130,11 @@ impl Demo {
             .filter_map(value)
             .filter(|value| !value.is_nan())
             .collect())
+    }
+
+    /// All exemplars of the series in an expression.
+    pub(crate) async fn exemplars(&self, expression: &str) -> Result<Vec<Exemplar>, String> {
+        exemplars_at(&format!("http://{}", self.at("Prometheus")), expression).await
     }
 
     /// Names and states of the alerts in Prometheus.

@@ -10,6 +10,7 @@ mod demo;
 mod drain;
 mod exemplars;
 mod faults;
+mod links;
 mod orders;
 mod panels;
 mod pipeline;

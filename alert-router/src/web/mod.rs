@@ -34,6 +34,10 @@ use crate::step::StepHandle;
 use crate::store::Store;
 use crate::webhook::{self, Intake};
 
+/// Paths that programs ask all the time, for `telemetry_lib::Config::skip_paths`: their requests have
+/// neither spans nor metrics, which would show those who look instead of those who come.
+pub const PROBES: [&str; 3] = ["/-/healthy", "/-/ready", "/metrics"];
+
 /// What the handlers need.
 #[derive(Clone)]
 pub struct Web {

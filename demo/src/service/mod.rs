@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alert_router::app::{App, Options};
+use alert_router::web::PROBES;
 use axum::Router;
 use clap::{Args, ValueEnum};
 use telemetry_lib::{Config, Grace, Report, Telemetry};
@@ -171,7 +172,8 @@ fn telemetry_of(service: &str) -> Config {
 
 /// Runs alert-router as its own program does.
 pub(crate) async fn alert_router(config: PathBuf) -> Result<(), Failure> {
-    let telemetry = telemetry_lib::init(telemetry_of("alert-router"))?;
+    let own = telemetry_of("alert-router").skip_paths(PROBES.map(str::to_owned));
+    let telemetry = telemetry_lib::init(own)?;
     let options = Options {
         config: Some(config),
         ..Options::default()

@@ -28,7 +28,7 @@ pub use mailserver::Mailserver;
 pub use place::{folder, free_port};
 pub use process::{Process, Ready};
 pub use programs::{Program, installed};
-pub use prometheus::{Exemplar, Prometheus};
+pub use prometheus::{Exemplar, Prometheus, exemplars_at};
 pub use router::{Router, Webhook};
 pub use stopwatch::{Stopwatch, tell};
 pub use target::Target;

@@ -106,21 +106,7 @@ impl Prometheus {
 
     /// All exemplars of a series, or why there are none.
     pub async fn exemplars(&self, series: &str) -> Result<Vec<Exemplar>, String> {
-        // From 1970 to 2100: all that it has.
-        let range = "start=0&end=4102444800";
-        let url = format!("{}/api/v1/query_exemplars?query={series}&{range}", self.url);
-        let answer = get_json(&url).await?;
-        let of = |found: &Value| -> Vec<Exemplar> {
-            let exemplars = found["exemplars"].as_array().into_iter().flatten();
-            let read = |exemplar: &Value| Exemplar {
-                series: found["seriesLabels"].clone(),
-                labels: exemplar["labels"].clone(),
-                at: exemplar["timestamp"].as_f64().unwrap_or_default(),
-            };
-            exemplars.map(read).collect()
-        };
-        let found = answer["data"].as_array().into_iter().flatten();
-        Ok(found.flat_map(of).collect())
+        exemplars_at(&self.url, series).await
     }
 
     /// The `host` labels of what it says is firing, or why it does not say.
@@ -133,6 +119,28 @@ impl Prometheus {
         hosts.sort();
         Ok(hosts)
     }
+}
+
+/// All exemplars of the series in `query` that the Prometheus at `url` has, or why it does not say.
+pub async fn exemplars_at(url: &str, query: &str) -> Result<Vec<Exemplar>, String> {
+    // From 1970 to 2100: all that it has.
+    let range = "start=0&end=4102444800";
+    let query = query.replace('+', "%2B");
+    let answer = get_json(&format!(
+        "{url}/api/v1/query_exemplars?query={query}&{range}"
+    ))
+    .await?;
+    let of = |found: &Value| -> Vec<Exemplar> {
+        let exemplars = found["exemplars"].as_array().into_iter().flatten();
+        let read = |exemplar: &Value| Exemplar {
+            series: found["seriesLabels"].clone(),
+            labels: exemplar["labels"].clone(),
+            at: exemplar["timestamp"].as_f64().unwrap_or_default(),
+        };
+        exemplars.map(read).collect()
+    };
+    let found = answer["data"].as_array().into_iter().flatten();
+    Ok(found.flat_map(of).collect())
 }
 
 /// Its folder.

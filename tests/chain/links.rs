@@ -1,0 +1,43 @@
+//! What the demo shows to click on leads somewhere.
+
+use std::collections::BTreeMap;
+
+use stack_tests::parts::{tell, until};
+
+use crate::demo::Demo;
+
+/// Every point of every graph: those of the services, of alert-router and of the Collector.
+///
+/// # Panics
+/// An exemplar names no trace, or one that Jaeger does not get.
+pub(crate) async fn exemplars_lead_to_traces(demo: &Demo) {
+    let all = demo.exemplars("{__name__=~\".+_bucket\"}").await;
+    let all = all.expect("Prometheus has exemplars");
+    let mut seen = BTreeMap::<_, usize>::new();
+    for exemplar in &all {
+        let trace = exemplar.labels["trace_id"].as_str();
+        let trace = trace.unwrap_or_else(|| panic!("it names no trace: {exemplar:?}"));
+        // The youngest are still on their way.
+        until(&format!("the trace of {exemplar:?}"), async || {
+            demo.jaeger().trace(trace).await
+        })
+        .await;
+        let service = exemplar.series["service"].as_str().unwrap_or_default();
+        *seen.entry(service).or_default() += 1;
+    }
+    tell(&format!("exemplars followed to their traces: {seen:?}"));
+    for service in ["alert-router", "cache", "shop", "stock"] {
+        assert!(seen.contains_key(service), "none of {service}: {seen:?}");
+    }
+}
+
+/// Whoever looks all the time is no load: no request rate and no objective has them.
+///
+/// # Panics
+/// A service counts who scrapes it or asks how it is.
+pub(crate) async fn nobody_counts_probes(demo: &Demo) {
+    let probes = "http_route=~\"/metrics|/healthz|/readyz|/-/healthy|/-/ready\"";
+    let counted = format!("http_server_request_duration_seconds_count{{{probes}}}");
+    let counted = demo.values(&counted).await.expect("Prometheus answers");
+    assert!(counted.is_empty(), "{counted:?}");
+}
