@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::interval;
 use wecom_sim::{Clock, Config, Sim};
 
+use crate::classic;
 use crate::clock::Since;
 use crate::files::Files;
 use crate::http::Client;
@@ -151,6 +152,7 @@ async fn work(
         }
     }
     while_starting(&recipes, waiting, running, board, &client, files).await;
+    classic::find_pages(&client, ports.prometheus, board).await;
     let listener = TcpListener::bind(ports.page).await?;
     let shared = Shared::new(*ports, client.clone(), board.subscribe(), people);
     files.announce(ports)?;

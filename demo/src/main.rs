@@ -4,6 +4,7 @@
 //! One program is everything of ours: it starts itself again for each service, so that each is a
 //! process with a telemetry of its own, as in the field.
 
+mod classic;
 mod clock;
 mod conductor;
 mod config;

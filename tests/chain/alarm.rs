@@ -20,6 +20,7 @@ async fn traffic_is_seen_and_a_broken_service_heard_and_its_end_in_the_same_thre
     let demo = Demo::start().await;
     traces_have_their_parents(&demo).await;
     metrics_are_there(&demo).await;
+    links::printed_urls_answer(&demo).await;
     let quiet = demo.alerts().await.expect("Prometheus answers");
     assert_eq!(quiet, ["Watchdog"], "nothing is wrong yet");
 

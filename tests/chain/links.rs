@@ -1,10 +1,50 @@
 //! What the demo shows to click on leads somewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use stack_tests::parts::{tell, until};
+use stack_tests::parts::{get_text, tell, until};
 
 use crate::demo::Demo;
+
+/// What was said at the start, and what the start page links.
+///
+/// # Panics
+/// Somebody who follows one finds nothing.
+pub(crate) async fn printed_urls_answer(demo: &Demo) {
+    let page = get_text(&format!("http://{}/view", demo.at("start page"))).await;
+    let page = page.expect("the start page answers").replace("&amp;", "&");
+    let urls: BTreeSet<String> = [demo.log(), page]
+        .iter()
+        .flat_map(|text| urls(text))
+        .collect();
+    let mut dead = Vec::new();
+    for url in &urls {
+        dead.extend(get_text(url).await.err());
+    }
+    assert!(dead.is_empty(), "{dead:#?}");
+    let own = [
+        "/alerts",
+        "/targets",
+        "/graph",
+        "/search?service=shop",
+        "/mail",
+    ];
+    for page in own {
+        assert!(
+            urls.iter().any(|url| url.ends_with(page)),
+            "no {page} in {urls:#?}"
+        );
+    }
+    tell(&format!("{} printed addresses answer", urls.len()));
+}
+
+/// Those in a text, each to the next space or quote.
+fn urls(text: &str) -> Vec<String> {
+    let starts = text.match_indices("http://").map(|(at, _)| &text[at..]);
+    let end = |url: &str| url.find(|c: char| c.is_whitespace() || "\"<".contains(c));
+    let whole = |url: &str| url[..end(url).unwrap_or(url.len())].to_owned();
+    starts.map(whole).collect()
+}
 
 /// Every point of every graph: those of the services, of alert-router and of the Collector.
 ///
