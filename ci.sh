@@ -95,7 +95,7 @@ fi
 if [ "$quick" = yes ]; then
   not_run "Collector and Jaeger" "--quick was given; they are built by demo/parts/build.sh"
 elif run "Collector and Jaeger" 720 demo/parts/build.sh --fetch-go; then
-  export CI_STACK=1
+  export CI_STACK=1 STACK_OUTAGE_SECONDS=60
 fi
 
 # telemetry-lib with each of its features alone, and with none: the workspace enables them all together.
