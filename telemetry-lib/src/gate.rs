@@ -27,7 +27,8 @@ pub(crate) trait Gate: 'static {
         Shown::Whole
     }
 
-    /// Whether the layer is told now that this span is entered or left.
+    /// Whether the layer is told now that this span is entered, left or closed. What it keeps in a
+    /// span goes with the span, told or not.
     fn follows(&self, _span: &Id) -> bool {
         true
     }
@@ -147,7 +148,9 @@ where
     }
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
-        self.0.inner().on_close(id, context);
+        if self.gate().follows(&id) {
+            self.0.inner().on_close(id, context);
+        }
     }
 
     fn on_id_change(&self, old: &Id, new: &Id, context: Context<'_, S>) {

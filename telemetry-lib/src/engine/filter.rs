@@ -48,7 +48,7 @@ impl Gate for Spans {
         }
     }
 
-    /// A span of our own has its context attached by whoever enters it.
+    /// A span of our own has its context attached by whoever enters it, and is ended before it closes.
     fn follows(&self, id: &Id) -> bool {
         !span::is_passing(id)
     }

@@ -20,7 +20,7 @@ const OPENED_AS: [&str; 4] = ["request", "job", "call", "message"];
 const ATTRIBUTES: usize = 16;
 
 thread_local! {
-    /// The span that this thread is entering or leaving with its context in hand; 0: none.
+    /// The span that this thread is entering, leaving or closing with its context in hand; 0: none.
     static PASSING: Cell<u64> = const { Cell::new(0) };
     /// This thread is opening a span of our own.
     static OPENING: Cell<bool> = const { Cell::new(false) };
@@ -140,14 +140,19 @@ impl OpenSpan {
 
     pub(crate) fn enter(&self) -> Entered<'_> {
         let context = self.context.clone().attach();
-        let passing = if self.carried { None } else { self.span.id() };
-        let passing = passing.map_or(0, |id| id.into_u64());
+        let passing = self.passing();
         let span = pass(passing, || self.span.enter());
         Entered {
             span: Some(span),
             passing,
             _context: context,
         }
+    }
+
+    /// What the bridge need not look after.
+    fn passing(&self) -> u64 {
+        let id = if self.carried { None } else { self.span.id() };
+        id.map_or(0, |id| id.into_u64())
     }
 
     /// What travels on: the span's own context, or the caller's.
@@ -233,6 +238,9 @@ impl OpenSpan {
             self.context.span().end_with_timestamp(instant);
             // Whoever ended the span before us took none.
             drop(take_own());
+            // If it closes now, the bridge has nothing left to end.
+            let passing = self.passing();
+            pass(passing, || self.span = Span::none());
         }
     }
 }
@@ -281,7 +289,7 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// Whether the span is being entered or left by us, who look after its context.
+/// Whether the span is being entered, left or closed by us, who look after its context and end it.
 pub(super) fn is_passing(span: &Id) -> bool {
     PASSING.try_with(Cell::get) == Ok(span.into_u64())
 }
@@ -300,7 +308,7 @@ pub(super) fn opening(make: impl FnOnce() -> Span) -> Span {
     span
 }
 
-/// Enters or leaves the span without the bridge.
+/// Enters, leaves or closes the span without the bridge.
 fn pass<T>(span: u64, work: impl FnOnce() -> T) -> T {
     let before = PASSING.try_with(|passing| passing.replace(span));
     let done = work();
