@@ -6,6 +6,7 @@
 
 use std::any::TypeId;
 
+use tracing::field::FieldSet;
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Dispatch, Event, Metadata, Subscriber};
@@ -111,7 +112,9 @@ where
             Shown::Whole => self.0.on_new_span(span, id, context),
             Shown::Bare => {
                 let metadata = span.metadata();
-                let nothing = metadata.fields().value_set(&[]);
+                // Room is made for the fields of the set, so that there must be none.
+                let none = FieldSet::new(&[], metadata.callsite());
+                let nothing = none.value_set(&[]);
                 let bare = match span.parent() {
                     Some(parent) => Attributes::child_of(parent.clone(), metadata, &nothing),
                     None if span.is_root() => Attributes::new_root(metadata, &nothing),

@@ -106,11 +106,11 @@ fn begin(shared: &Arc<Shared>, head: RequestHead<'_>) -> Call {
     if span.is_recording() {
         span.set_all(attributes(shared, head));
     }
-    Call::new(shared, Side::Server, span, asked, head.headers, started)
+    Call::new(shared, Side::Server, span, asked, head.headers.all, started)
 }
 
 fn parent(shared: &Shared, head: RequestHead<'_>) -> Context {
-    let extraction = shared.http.propagators.extract(head.headers);
+    let extraction = shared.http.propagators.extract(&head.headers);
     if let Some(metrics) = &shared.http.metrics {
         for header in extraction.malformed.headers() {
             metrics.malformed(header.as_str());
@@ -141,7 +141,7 @@ fn open(shared: &Shared, remote: Context, asked: &Asked) -> OpenSpan {
 fn attributes(shared: &Shared, head: RequestHead<'_>) -> Vec<KeyValue> {
     let peer = head.peer();
     let trusted = &shared.http.config.trusted_proxies;
-    let ends = ends(head.uri, head.headers, peer, trusted);
+    let ends = ends(head.uri, &head.headers, peer, trusted);
     let mut attributes = Vec::with_capacity(4);
     if let Some(address) = ends.server {
         attributes.push(KeyValue::new("server.address", address));

@@ -214,7 +214,7 @@ impl State {
 }
 
 fn open(shared: &Shared, head: RequestHead<'_>, method: Folded, route: Option<&Route>) -> OpenSpan {
-    let extraction = shared.propagators.extract(head.headers);
+    let extraction = shared.propagators.extract(&head.headers);
     if let Some(metrics) = &shared.metrics {
         for header in extraction.malformed.headers() {
             metrics.malformed(header.as_str());

@@ -1,11 +1,13 @@
 //! Who asked, and for which host: the connection's word, or a trusted proxy's.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 
-use http::header::{FORWARDED, HOST};
-use http::{HeaderMap, HeaderName, Uri};
+use http::header::FORWARDED;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use opentelemetry::StringValue;
 
+use super::headers::Headers;
 use crate::config::Network;
 use crate::text;
 
@@ -15,6 +17,8 @@ static X_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Longer chains are not read: nobody has that many proxies.
 const MAX_HOPS: usize = 32;
+/// No name is longer (RFC 1035), so none is kept that is longer than one with a port.
+const LONGEST: usize = 261;
 
 /// The two ends of a request as the semantic conventions name them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +26,18 @@ pub(crate) struct Ends {
     pub(crate) client: Option<String>,
     pub(crate) server: Option<StringValue>,
     pub(crate) server_port: Option<u16>,
+}
+
+/// Name and port of a host, as far as it names them.
+#[derive(Clone, Debug, Default)]
+struct Host {
+    name: Option<StringValue>,
+    port: Option<u16>,
+}
+
+thread_local! {
+    /// The host of the last request: the next one mostly asks for the same.
+    static LAST: RefCell<Option<(Box<[u8]>, Host)>> = const { RefCell::new(None) };
 }
 
 /// The scheme that the client used: `http` or `https`, whatever was sent.
@@ -45,27 +61,28 @@ pub(crate) fn is_trusted(peer: Option<SocketAddr>, networks: &[Network]) -> bool
 
 pub(crate) fn ends(
     uri: &Uri,
-    headers: &HeaderMap,
+    headers: &Headers<'_>,
     peer: Option<SocketAddr>,
     networks: &[Network],
 ) -> Ends {
     let trusted = is_trusted(peer, networks);
-    let told = trusted.then(|| client(headers, networks)).flatten();
+    let told = trusted.then(|| client(headers.all, networks)).flatten();
     let told_host = trusted.then(|| {
-        let forwarded = parameters(headers, "host").next_back();
-        forwarded.or_else(|| last(headers, &X_HOST))
+        let forwarded = parameters(headers.all, "host").next_back();
+        forwarded.or_else(|| last(headers.all, &X_HOST))
     });
     let host = told_host
         .flatten()
         .or_else(|| uri.authority().map(|authority| authority.as_str()))
-        .or_else(|| headers.get(HOST)?.to_str().ok());
-    let (server, server_port) = host.map_or((None, None), split_host);
+        .map(str::as_bytes)
+        .or_else(|| headers.host.map(HeaderValue::as_bytes));
+    let server = host.map(read_host).unwrap_or_default();
     Ends {
         client: told
             .map(|address| address.to_string())
             .or_else(|| peer.map(|peer| peer.ip().to_canonical().to_string())),
-        server,
-        server_port,
+        server: server.name,
+        server_port: server.port,
     }
 }
 
@@ -95,19 +112,40 @@ fn address(hop: &str) -> Option<IpAddr> {
     parsed.or_else(|| Some(hop.parse::<SocketAddr>().ok()?.ip()))
 }
 
-fn split_host(host: &str) -> (Option<StringValue>, Option<u16>) {
+/// What a host says, as this thread has read it for the request before, or anew.
+fn read_host(sent: &[u8]) -> Host {
+    let read = LAST.try_with(|last| {
+        let mut last = last.borrow_mut();
+        if let Some((before, host)) = &*last
+            && **before == *sent
+        {
+            return host.clone();
+        }
+        let host = split_host(sent);
+        *last = (sent.len() <= LONGEST).then(|| (sent.into(), host.clone()));
+        host
+    });
+    // A thread that is being torn down keeps nothing.
+    read.unwrap_or_else(|_| split_host(sent))
+}
+
+fn split_host(sent: &[u8]) -> Host {
+    let Ok(host) = std::str::from_utf8(sent) else {
+        return Host::default();
+    };
     if let Some((name, port)) = plain_host(host) {
-        return (Some(text::shared(name)), port);
+        let name = Some(text::shared(name));
+        return Host { name, port };
     }
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
     let Ok(authority) = host.parse::<http::uri::Authority>() else {
-        return (None, None);
+        return Host::default();
     };
     let name = authority.host().trim_matches(['[', ']']);
-    (
-        (!name.is_empty()).then(|| text::shared(name)),
-        authority.port_u16(),
-    )
+    Host {
+        name: (!name.is_empty()).then(|| text::shared(name)),
+        port: authority.port_u16(),
+    }
 }
 
 /// A name of letters, digits, `.` and `-`, with a port or without: nearly every host, so it
@@ -154,8 +192,6 @@ fn parameters<'h>(
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn check(peer: &str, headers: &[(&'static str, &str)], expected: (&str, &str, Option<u16>)) {
@@ -165,7 +201,7 @@ mod tests {
             map.append(*name, HeaderValue::from_str(value).unwrap());
         }
         let peer = format!("{peer}:9").parse().ok();
-        let ends = ends(&Uri::from_static("/a"), &map, peer, &networks);
+        let ends = ends(&Uri::from_static("/a"), &Headers::of(&map), peer, &networks);
         let (client, server, server_port) = expected;
         assert_eq!(ends.client.as_deref(), Some(client), "{headers:?}");
         let found = ends.server.as_ref().map_or("", StringValue::as_str);
@@ -218,6 +254,7 @@ mod tests {
     #[test]
     fn a_host_that_is_none_is_not_recorded() {
         check("192.0.2.1", &[("host", "a b")], ("192.0.2.1", "", None));
+        assert_eq!(split_host("ü.example".as_bytes()).name, None);
         check(
             "192.0.2.1",
             &[("host", "user:pw@a.example")],
@@ -228,6 +265,22 @@ mod tests {
             &[("host", "[::1]:80")],
             ("192.0.2.1", "::1", Some(80)),
         );
+    }
+
+    #[test]
+    fn a_host_is_read_the_same_again_and_another_anew() {
+        let long = format!("{}.example", "a".repeat(LONGEST));
+        for host in [
+            "a.example:81",
+            "a.example:81",
+            "b.example",
+            &long,
+            &long,
+            "a b",
+        ] {
+            let (kept, fresh) = (read_host(host.as_bytes()), split_host(host.as_bytes()));
+            assert_eq!((kept.name, kept.port), (fresh.name, fresh.port), "{host}");
+        }
     }
 
     #[test]

@@ -2,13 +2,12 @@
 
 use std::net::SocketAddr;
 
-use http::header::{
-    AUTHORIZATION, CONTENT_LENGTH, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE, USER_AGENT,
-};
+use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
 use http::{Extensions, HeaderMap, HeaderName, Method, Request, Uri, Version};
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 
 use super::forwarded;
+use super::headers::Headers;
 use super::method::Folded;
 use crate::config::HttpConfig;
 use crate::text;
@@ -25,7 +24,7 @@ pub(crate) struct RequestHead<'r> {
     pub(crate) uri: &'r Uri,
     /// `None` if the framework does not tell.
     pub(crate) version: Option<Version>,
-    pub(crate) headers: &'r HeaderMap,
+    pub(crate) headers: Headers<'r>,
     pub(crate) extensions: &'r Extensions,
 }
 
@@ -35,7 +34,7 @@ impl<'r> RequestHead<'r> {
             method: request.method(),
             uri: request.uri(),
             version: Some(request.version()),
-            headers: request.headers(),
+            headers: Headers::of(request.headers()),
             extensions: request.extensions(),
         }
     }
@@ -64,17 +63,13 @@ impl<'r> RequestHead<'r> {
         let proxies = &config.trusted_proxies;
         // Where nobody is trusted it does not matter who asks.
         let trusted = !proxies.is_empty() && forwarded::is_trusted(self.peer(), proxies);
-        forwarded::scheme(self.uri, self.headers, trusted)
+        forwarded::scheme(self.uri, self.headers.all, trusted)
     }
 
     /// As announced; a chunked body announces none.
     pub(crate) fn body_size(self) -> Option<u64> {
-        self.headers
-            .get(CONTENT_LENGTH)?
-            .to_str()
-            .ok()?
-            .parse()
-            .ok()
+        let announced = self.headers.content_length?;
+        announced.to_str().ok()?.parse().ok()
     }
 
     /// All that the conventions want to know of a request, but for its route.
@@ -86,7 +81,7 @@ impl<'r> RequestHead<'r> {
         attributes: &mut Vec<KeyValue>,
     ) {
         let peer = self.peer();
-        let ends = forwarded::ends(self.uri, self.headers, peer, &config.trusted_proxies);
+        let ends = forwarded::ends(self.uri, &self.headers, peer, &config.trusted_proxies);
         let mut add = |key: &'static str, value: Value| attributes.push(KeyValue::new(key, value));
         add("http.request.method", method.value(&config.known_methods));
         if method.is_other() {
@@ -111,14 +106,19 @@ impl<'r> RequestHead<'r> {
         if let Some(address) = ends.client {
             add("client.address", address.into());
         }
-        if let Some(agent) = self.headers.get(USER_AGENT) {
+        if let Some(agent) = self.headers.user_agent {
             let agent = String::from_utf8_lossy(agent.as_bytes());
             add("user_agent.original", text::shared(&agent).into());
         }
         if let Some(peer) = peer {
             attributes.extend(peer_attributes(peer));
         }
-        capture("request", self.headers, &config.request_headers, attributes);
+        capture(
+            "request",
+            self.headers.all,
+            &config.request_headers,
+            attributes,
+        );
     }
 }
 

@@ -6,6 +6,7 @@ mod flight;
 mod forwarded;
 mod future;
 mod head;
+mod headers;
 mod method;
 mod outcome;
 mod request;

@@ -7,6 +7,7 @@ use http::{Extensions, HeaderMap, Method, StatusCode, Uri};
 use super::Shared;
 use super::flight::Flight;
 use super::head::RequestHead;
+use super::headers::Headers;
 use super::outcome::Ending;
 use super::route::RouteTemplate;
 use crate::engine::Entered;
@@ -36,7 +37,7 @@ impl ServerRequest {
             method,
             uri,
             version: None,
-            headers,
+            headers: Headers::of(headers),
             extensions: &Extensions::new(),
         };
         Self {

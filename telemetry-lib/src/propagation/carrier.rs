@@ -44,6 +44,21 @@ impl Header {
         }
     }
 
+    /// The header of this name, which is in lower case.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "traceparent" => Self::Traceparent,
+            "tracestate" => Self::Tracestate,
+            "baggage" => Self::Baggage,
+            "b3" => Self::B3,
+            "x-b3-traceid" => Self::B3TraceId,
+            "x-b3-spanid" => Self::B3SpanId,
+            "x-b3-sampled" => Self::B3Sampled,
+            "x-b3-flags" => Self::B3Flags,
+            _ => return None,
+        })
+    }
+
     pub(crate) fn name(self) -> &'static HeaderName {
         static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
         static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");

@@ -76,6 +76,7 @@ use std::sync::OnceLock;
 use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector};
 
+pub(crate) use carrier::{Carrier, Header};
 pub use carrier::{HeaderCarrier, HeaderCarrierMut};
 pub(crate) use outgoing::{Host, stamp};
 pub use pairs::{CommandMut, Environment, Pairs, PairsMut};

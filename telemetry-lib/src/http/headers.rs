@@ -1,0 +1,87 @@
+//! The headers that are read of every request, found in one pass: most are not there, and a look-up
+//! costs as much as passing several headers, because it hashes the name.
+
+use http::{HeaderMap, HeaderValue};
+
+use crate::propagation::{Carrier, Header};
+
+/// The headers of a request. Of a header that has one value the first line counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Headers<'r> {
+    pub(crate) all: &'r HeaderMap,
+    pub(super) host: Option<&'r HeaderValue>,
+    pub(super) user_agent: Option<&'r HeaderValue>,
+    pub(super) content_length: Option<&'r HeaderValue>,
+    /// A bit for each of the headers that carry a context.
+    carriers: u8,
+}
+
+impl<'r> Headers<'r> {
+    pub(crate) fn of(all: &'r HeaderMap) -> Self {
+        let mut found = Self {
+            all,
+            host: None,
+            user_agent: None,
+            content_length: None,
+            carriers: 0,
+        };
+        for (name, value) in all {
+            let place = match name.as_str() {
+                "host" => &mut found.host,
+                "user-agent" => &mut found.user_agent,
+                "content-length" => &mut found.content_length,
+                other => {
+                    found.carriers |= Header::named(other).map_or(0, bit);
+                    continue;
+                }
+            };
+            place.get_or_insert(value);
+        }
+        found
+    }
+}
+
+impl Carrier for Headers<'_> {
+    fn values(&self, header: Header) -> impl Iterator<Item = &[u8]> {
+        let there = self.carriers & bit(header) != 0;
+        let lines = there.then(|| Carrier::values(self.all, header));
+        lines.into_iter().flatten()
+    }
+}
+
+fn bit(header: Header) -> u8 {
+    1 << header as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderName;
+
+    use super::*;
+
+    #[test]
+    fn the_first_line_of_a_header_counts_and_all_lines_carry() {
+        let lines = [
+            ("host", "a.example"),
+            ("accept", "*/*"),
+            ("traceparent", "1"),
+            ("host", "b.example"),
+            ("x-b3-flags", "0"),
+            ("traceparent", "2"),
+        ];
+        let mut all = HeaderMap::new();
+        for (name, value) in lines {
+            all.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
+        }
+        let found = Headers::of(&all);
+        assert_eq!(found.host.unwrap(), "a.example");
+        assert_eq!((found.user_agent, found.content_length), (None, None));
+        let carried = |header| found.values(header).collect::<Vec<_>>();
+        assert_eq!(carried(Header::Traceparent), [b"1", b"2"]);
+        assert_eq!(carried(Header::B3Flags), [b"0"]);
+        assert!(carried(Header::Tracestate).is_empty());
+    }
+}
