@@ -106,7 +106,9 @@ impl Liveness {
         self.silent || now >= self.last + self.silent_after(rules)
     }
 
-    fn silent_after(&self, rules: &SourceRules) -> Duration {
+    /// How long it may say nothing.
+    #[must_use]
+    pub fn silent_after(&self, rules: &SourceRules) -> Duration {
         rules.silent_after.unwrap_or(2 * self.repeats_every)
     }
 }

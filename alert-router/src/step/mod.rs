@@ -14,6 +14,7 @@ mod sweep;
 #[cfg(test)]
 pub(crate) mod tests;
 mod units;
+pub(crate) mod upstream;
 mod waiting;
 pub(crate) mod words;
 pub(crate) mod world;
@@ -40,7 +41,7 @@ use groups::Groups;
 use observe::Request;
 use room::Room;
 use routing::Routing;
-use sources::SourceBook;
+use sources::{Known, SourceBook};
 
 /// Requests that may wait for the step; more are told to come again.
 const WAITING: usize = 1_024;
@@ -100,6 +101,7 @@ enum Command {
         groups: Vec<GroupId>,
         answer: oneshot::Sender<Vec<Counts>>,
     },
+    Sources(oneshot::Sender<Vec<Known>>),
     Replay {
         lanes: Vec<(GroupId, LaneKey)>,
         answer: oneshot::Sender<Result<(), Busy>>,
@@ -187,6 +189,17 @@ impl StepHandle {
         let (answer, seen) = oneshot::channel();
         self.put(Command::Seen { groups, answer })?;
         answered(seen).await
+    }
+
+    /// The sources that ever posted, and what is known of them.
+    ///
+    /// # Errors
+    ///
+    /// If too much waits, or for too long: trying again makes sense.
+    pub async fn sources(&self) -> Result<Vec<Known>, Busy> {
+        let (answer, sources) = oneshot::channel();
+        self.put(Command::Sources(answer))?;
+        answered(sources).await
     }
 
     /// Ends the cool-down of lanes: they say the present truth at once.
@@ -358,6 +371,9 @@ impl Step {
             // Whoever asked and left does not need the answer.
             let _gone = answer.send(seen.collect());
         }
+        for answer in work.sources {
+            let _gone = answer.send(self.sources.all(now));
+        }
         if !work.requests.is_empty() {
             self.observe(work.requests).await;
         }
@@ -512,6 +528,7 @@ struct Waiting {
     requests: Vec<Request>,
     ended: Vec<Settled>,
     seen: Vec<(Vec<GroupId>, oneshot::Sender<Vec<Counts>>)>,
+    sources: Vec<oneshot::Sender<Vec<Known>>>,
     replays: Vec<Replay>,
 }
 
@@ -520,6 +537,7 @@ impl Waiting {
         match command {
             Command::Observe(request) => self.requests.push(*request),
             Command::Seen { groups, answer } => self.seen.push((groups, answer)),
+            Command::Sources(answer) => self.sources.push(answer),
             Command::Replay { lanes, answer } => self.replays.push((lanes, answer)),
         }
     }

@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use alert_engine::limits::ALERTS_PER_GROUP;
-use alert_engine::{AlertKey, Change, GroupId, Observation, Observed, Says, SourceName, Text};
+use alert_engine::{
+    AlertKey, Change, GroupId, Observation, Observed, Says, SourceName, Text, Timestamp,
+};
 use tokio::sync::oneshot;
 
 use super::groups::{Changes, Groups, Held, Touched, home_groups, home_key};
 use super::moves::{Moves, open};
 use super::routing::{Routed, RoutedGroup};
+use super::upstream::Post;
 use super::world::World;
 use super::{Busy, Step, Taken, bodies};
 use crate::history::Event;
@@ -41,8 +44,8 @@ pub(super) struct Seen<'a> {
 }
 
 /// What a round did.
-#[derive(Default)]
 struct Round {
+    now: Timestamp,
     /// Per request.
     taken: Vec<Taken>,
     /// Per request, the groups that its answer rests on: those that it changed, and those that know
@@ -67,7 +70,10 @@ impl Step {
                 return;
             }
             match self.round(&waiting).await {
-                Ok(round) => waiting = answer(waiting, round),
+                Ok(round) => {
+                    self.learn_of_sources(&plan, &waiting, &round);
+                    waiting = answer(waiting, round);
+                }
                 Err(error) => {
                     self.count_store_error(&error);
                     return refuse(waiting, &error.into());
@@ -110,7 +116,12 @@ impl Step {
             changed: BTreeMap::new(),
             moves: Moves::default(),
         };
-        let mut round = Round::default();
+        let mut round = Round {
+            now: taken.now,
+            taken: Vec::new(),
+            rests_on: Vec::new(),
+            conflicts: BTreeSet::new(),
+        };
         for seen in &seen {
             let mut counts = Taken::default();
             let mut rests_on = BTreeSet::new();
@@ -140,6 +151,24 @@ impl Step {
             round.conflicts = self.groups.commit(changes, &plan).await?;
         }
         Ok(round)
+    }
+
+    /// Notes what the posts that are taken in now show of their sources.
+    fn learn_of_sources(&mut self, plan: &Plan, waiting: &[Request], round: &Round) {
+        for (request, rests_on) in waiting.iter().zip(&round.rests_on) {
+            if !rests_on.is_disjoint(&round.conflicts) {
+                continue;
+            }
+            let batch = &request.batch;
+            let post = Post {
+                envelope: &batch.envelope,
+                alerts: batch.alerts.len() + batch.refused.len(),
+                resolved: batch.alerts.iter().any(|alert| alert.ends_at.is_some()),
+                groups: rests_on.len(),
+            };
+            let learned = self.sources.learn(&request.source, &post, round.now);
+            learned.tell(plan, &request.source);
+        }
     }
 
     fn route<'a>(&mut self, plan: &Plan, waiting: &'a [Request]) -> Vec<Vec<Seen<'a>>> {

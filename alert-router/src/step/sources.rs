@@ -1,11 +1,16 @@
-//! Who posts to us: when each source spoke last, and where its Alertmanager is.
+//! Who posts to us: when each source spoke last, where its Alertmanager is, and what its posts show
+//! of how that is set.
 
 use std::collections::BTreeMap;
 
-use alert_engine::{Liveness, LivenessChange, Source, SourceName, Sources, Timestamp};
+use alert_engine::{
+    Alert, EndReason, Liveness, LivenessChange, Source, SourceName, Sources, Timestamp,
+};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::groups::Held;
+use super::upstream::{Advice, First, Post, Upstream};
 use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::store::{Doc, DocKey, Kind, Revision, Scan, Store, StoreError, Unit, Write};
@@ -17,6 +22,9 @@ const WORTH_A_WRITE: u32 = 8;
 /// Sources beyond this many are not taken: their names come from outside.
 pub(crate) const SOURCES: usize = 256;
 
+/// Bytes of a URL that is kept; a longer one is nobody's address.
+const URL: usize = 2_048;
+
 /// All sources that ever spoke.
 #[derive(Default)]
 pub(crate) struct SourceBook {
@@ -27,6 +35,8 @@ pub(crate) struct SourceBook {
 #[derive(Default)]
 struct Details {
     external_url: String,
+    /// Written when the rest is due to be: a post that is no news costs no write of its own.
+    upstream: Upstream,
     revision: Revision,
     /// `last` as stored.
     written: Option<Timestamp>,
@@ -41,6 +51,25 @@ struct Stored {
     repeats_every_ms: u64,
     silent: bool,
     external_url: String,
+    #[serde(default)]
+    upstream: Upstream,
+}
+
+/// A source as people see it.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub(crate) name: SourceName,
+    pub(crate) life: Liveness,
+    pub(crate) external_url: String,
+    pub(crate) upstream: Upstream,
+    pub(crate) advice: Vec<Advice>,
+}
+
+/// What one post, or the passing of time, showed for the first time.
+#[derive(Debug, Default)]
+pub(crate) struct Learned {
+    pub(crate) first: Option<First>,
+    pub(crate) advice: Vec<Advice>,
 }
 
 impl Stored {
@@ -50,6 +79,30 @@ impl Stored {
             alive_since: Timestamp::from_millis(self.alive_since_ms),
             repeats_every: std::time::Duration::from_millis(self.repeats_every_ms),
             silent: self.silent,
+        }
+    }
+}
+
+impl Learned {
+    /// Says it in the log.
+    pub(crate) fn tell(&self, plan: &Plan, source: &SourceName) {
+        let source = plan.config().shown(source).as_str();
+        if let Some(First { alerts, groups, .. }) = self.first {
+            tracing::info!(
+                source,
+                alerts,
+                groups,
+                "a source was heard for the first time"
+            );
+        }
+        for advice in &self.advice {
+            let Advice {
+                under,
+                key,
+                value,
+                why,
+            } = advice;
+            tracing::warn!(source, %why, "its Alertmanager does not suit a router: set {key}: {value} under {under} in its alertmanager.yml");
         }
     }
 }
@@ -90,6 +143,7 @@ impl SourceBook {
             );
             let details = Details {
                 external_url: stored.external_url,
+                upstream: stored.upstream,
                 revision: doc.revision,
                 written: Some(life.last),
                 dirty: false,
@@ -145,12 +199,81 @@ impl SourceBook {
                 }
                 life @ None => *life = Some(Liveness::begin(now)),
             }
-            if !envelope.external_url.is_empty() && details.external_url != envelope.external_url {
-                details.external_url.clone_from(&envelope.external_url);
+            let url = &envelope.external_url;
+            if (1..=URL).contains(&url.len()) && details.external_url != *url {
+                details.external_url.clone_from(url);
                 details.dirty = true;
             }
         }
         back
+    }
+
+    /// A post of a source was taken in.
+    pub(crate) fn learn(&mut self, name: &SourceName, post: &Post<'_>, now: Timestamp) -> Learned {
+        self.learn_by(name, now, |details, _| {
+            details.upstream.hear(post, now);
+            let is_first = details.written.is_none() && details.upstream.first.is_none();
+            is_first.then(|| details.upstream.begin(post, now))
+        })
+    }
+
+    /// Looks for alerts that were closed because their source mentioned them no more. Groups keep an
+    /// end until everybody has heard it, so the same may be found again.
+    pub(crate) fn look_at_ends<'a>(
+        &mut self,
+        plan: &Plan,
+        groups: impl Iterator<Item = &'a Held>,
+        now: Timestamp,
+    ) {
+        for state in groups.map(|held| held.group.state()) {
+            for episode in state.episodes.values() {
+                let Some(end) = episode.ended().filter(|end| end.why == EndReason::Stale) else {
+                    continue;
+                };
+                let departed = |alert: &Alert| alert.departed;
+                if state.alerts.get(&episode.alert).is_some_and(departed) {
+                    continue;
+                }
+                let name = &episode.alert.source;
+                let learned = self.learn_by(name, now, |details, source| {
+                    details.upstream.closed_unmentioned(end.seen, &source.rules);
+                    None
+                });
+                learned.tell(plan, name);
+            }
+        }
+    }
+
+    fn learn_by(
+        &mut self,
+        name: &SourceName,
+        now: Timestamp,
+        change: impl FnOnce(&mut Details, &Source) -> Option<First>,
+    ) -> Learned {
+        let (Some(details), Some(source)) = (self.details.get_mut(name), self.known.0.get(name))
+        else {
+            return Learned::default();
+        };
+        let before = advice(details, source, now);
+        let first = change(details, source);
+        let mut advice = advice(details, source, now);
+        advice.retain(|new| before.iter().all(|old| old.key != new.key));
+        Learned { first, advice }
+    }
+
+    /// All sources that speak by themselves.
+    pub(crate) fn all(&self, now: Timestamp) -> Vec<Known> {
+        let all = self.details.iter().filter_map(|(name, details)| {
+            let source = self.known.0.get(name)?;
+            Some(Known {
+                name: name.clone(),
+                life: source.life?,
+                external_url: details.external_url.clone(),
+                upstream: details.upstream.clone(),
+                advice: advice(details, source, now),
+            })
+        });
+        all.collect()
     }
 
     /// Lets time pass. Returns those that fell silent.
@@ -215,6 +338,7 @@ impl SourceBook {
                 repeats_every_ms: u64::try_from(life.repeats_every.as_millis()).unwrap_or(u64::MAX),
                 silent: life.silent,
                 external_url: details.external_url.clone(),
+                upstream: details.upstream.clone(),
             };
             let key = source_key(name);
             let bytes = serde_json::to_vec(&stored).expect("strings and numbers always serialise");
@@ -254,15 +378,24 @@ impl SourceBook {
         };
         details.revision = doc.map_or(Revision::NONE, |doc| doc.revision);
         let stored = doc.and_then(|doc| serde_json::from_slice::<Stored>(&doc.bytes).ok());
-        let Some(theirs) = stored.as_ref().map(Stored::life) else {
+        let Some(stored) = stored else {
             return;
         };
+        let theirs = stored.life();
         if source.life.is_none_or(|ours| ours.last <= theirs.last) {
             source.life = Some(theirs);
+            details.upstream = stored.upstream;
             details.written = Some(theirs.last);
             details.dirty = false;
         }
     }
+}
+
+fn advice(details: &Details, source: &Source, now: Timestamp) -> Vec<Advice> {
+    let silent_after = source.life.map(|life| life.silent_after(&source.rules));
+    details
+        .upstream
+        .advice(silent_after.unwrap_or(std::time::Duration::MAX), now)
 }
 
 /// Whom the alerts of the page's button come from.

@@ -2,6 +2,7 @@
 //! `/metrics` says while something waits.
 
 mod busy;
+mod heard;
 mod letters;
 mod mail;
 mod places;

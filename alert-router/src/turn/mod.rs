@@ -92,6 +92,7 @@ impl Step {
             now: due.now,
         };
         let wants = wants(&world, &mut groups);
+        self.sources.look_at_ends(&config, groups.values(), due.now);
         let failures = config.render_failures();
         let desk = Desk::open(self, &world, &wants, &groups).await?;
         let accounts = self

@@ -18,7 +18,7 @@ use super::{Web, view};
 use crate::history::Event;
 use crate::id;
 use crate::receiver;
-use crate::render::Phrase;
+use crate::render::{Language, Phrase};
 use crate::step::groups::group_key;
 use crate::step::sources::test_button;
 use crate::store::{HistoryQuery, Kind, Position};
@@ -90,6 +90,13 @@ pub(super) async fn status(State(web): State<Web>) -> Json<Status> {
 pub(super) async fn groups(State(web): State<Web>) -> Result<Json<Vec<view::GroupCard>>, Refusal> {
     let plan = web.intake.plan.borrow().clone();
     Ok(Json(view::groups(&web, &plan).await?))
+}
+
+pub(super) async fn sources(
+    State(web): State<Web>,
+) -> Result<Json<Vec<view::SourceCard>>, Refusal> {
+    let plan = web.intake.plan.borrow().clone();
+    Ok(Json(view::sources(&web, &plan, Language::English).await?))
 }
 
 pub(super) async fn inbox(State(web): State<Web>) -> Result<Json<Vec<receiver::Entry>>, Refusal> {

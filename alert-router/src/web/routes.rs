@@ -24,6 +24,7 @@ routes! {
     get "/api/v1/status" => api::status;
     get "/api/v1/events" => page::events;
     get "/api/v1/groups" => api::groups;
+    get "/api/v1/sources" => api::sources;
     get "/api/v1/inbox" => api::inbox;
     get "/api/v1/history" => api::history;
     get "/api/v1/dead-letters" => kept::dead_letters;

@@ -2,6 +2,9 @@
 
 #[cfg(test)]
 pub(super) mod samples;
+mod sources;
+
+pub(super) use sources::{SourceCard, sources};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,6 +47,8 @@ pub(super) struct View {
     /// The template with what the page itself says: `{% import words as say %}`.
     words: &'static str,
     troubles: Vec<Trouble>,
+    /// Those that are new, or should be set otherwise.
+    sources: Vec<SourceCard>,
     groups: Vec<GroupCard>,
     /// Open groups that are not among them.
     more_groups: u64,
@@ -176,11 +181,14 @@ impl View {
         let body = |body| BodyCard::of(body, zone);
         let port = web.url.rsplit(':').next().unwrap_or_default().to_owned();
         let groups = groups(web, &plan).await?;
+        let mut sources = sources(web, &plan, language).await?;
+        sources.retain(SourceCard::is_worth_a_card);
         Ok(Self {
             version: env!("CARGO_PKG_VERSION"),
             lang,
             words,
             troubles: troubles(web),
+            sources,
             more_groups: more_groups(web, groups.len()).await?,
             groups,
             messages,

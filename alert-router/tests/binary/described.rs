@@ -72,6 +72,10 @@ impl Described {
         self.first("inbox").await;
         self.ask("get", "/api/v1/inbox", "", 200).await;
         self.ask("get", "/api/v1/groups", "", 200).await;
+        let cut = json!({"receiver": "web", "truncatedAlerts": 7, "alerts": [firing(&[("alertname", "Cut")])]});
+        self.ask("post", "/webhook/prod", &cut.to_string(), 200)
+            .await;
+        self.ask("get", "/api/v1/sources", "", 200).await;
         self.ask("post", "/api/v1/test-alert", "", 202).await;
     }
 

@@ -1,5 +1,6 @@
 //! Pages for tests: the first, a hostile one, one that says everything.
 
+use super::sources::{Advice, First};
 use super::*;
 
 impl<T> Kept<T> {
@@ -17,6 +18,7 @@ pub(in crate::web) fn empty() -> View {
         lang: "en",
         words: "words.en.html",
         troubles: Vec::new(),
+        sources: Vec::new(),
         groups: Vec::new(),
         more_groups: 0,
         messages: Vec::new(),
@@ -83,7 +85,19 @@ pub(in crate::web) fn hostile() -> View {
         why: evil.to_owned(),
         bytes: 12,
     };
+    let source = SourceCard {
+        name: evil.to_owned(),
+        first: None,
+        new: false,
+        last_heard: "2026-11-24 00:22:55 +00:00".to_owned(),
+        last_resolved: None,
+        posts: 7,
+        silent: false,
+        external_url: evil.to_owned(),
+        advice: vec![advice(evil)],
+    };
     View {
+        sources: vec![source],
         receivers: vec![evil.to_owned()],
         groups: vec![group],
         messages: vec![message],
@@ -96,6 +110,15 @@ pub(in crate::web) fn hostile() -> View {
             cards: vec![body],
         },
         ..empty()
+    }
+}
+
+fn advice(why: &str) -> Advice {
+    Advice {
+        under: "webhook_configs",
+        key: "max_alerts",
+        value: "0",
+        why: why.to_owned(),
     }
 }
 
@@ -176,6 +199,23 @@ pub(in crate::web) fn talkative(language: Language) -> View {
             source: "prod".to_owned(),
         },
     ];
+    let first = First {
+        at: "2026-11-24 08:22:55 CST".to_owned(),
+        alerts: 12,
+        groups: 2,
+    };
+    let source = SourceCard {
+        name: "prod".to_owned(),
+        first: Some(first),
+        new: true,
+        last_heard: "2026-11-24 08:22:55 CST".to_owned(),
+        last_resolved: None,
+        posts: 1,
+        silent: false,
+        external_url: "http://alertmanager.example.com".to_owned(),
+        advice: vec![advice("10 came, 32 did not")],
+    };
+    view.sources.push(source);
     View {
         lang,
         words,
