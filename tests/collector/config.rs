@@ -217,17 +217,14 @@ fn the_sampler_keeps_errors_slow_ones_exemplars_alerts_and_a_baseline() {
             "errors",
             "slow",
             "exemplars",
-            "alerts",
+            "alerts-that-came",
+            "alerts-told",
             "baseline"
         ]
     );
     assert_eq!(
         policies[3]["string_attribute"],
         serde_yaml::from_str::<Value>("{key: exemplar, values: ['true']}").unwrap()
-    );
-    assert_eq!(
-        policies[4]["string_attribute"],
-        serde_yaml::from_str::<Value>("{key: service.name, values: [alert-router]}").unwrap()
     );
     assert_eq!(
         sampling["decision_wait_after_root_received"].as_str(),

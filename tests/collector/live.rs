@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use stack_tests::{Part, Tool, free_port, get, post_json, root};
 use tempfile::TempDir;
 
@@ -22,7 +22,7 @@ struct Collector {
 }
 
 impl Collector {
-    fn start(program: &Path, config: &Path, data: &Path, jaeger: &str) -> Self {
+    fn start(program: &Path, config: &Path, data: &Path, jaeger: &str, percent: u8) -> Self {
         let address = || format!("127.0.0.1:{}", free_port());
         let (metrics, own_metrics) = (address(), free_port());
         let mut command = Command::new(program);
@@ -35,6 +35,7 @@ impl Collector {
             .env("OTELCOL_SELF_PORT", own_metrics.to_string())
             .env("JAEGER_OTLP_ENDPOINT", jaeger)
             .env("SPAN_METRICS_FLUSH_INTERVAL", "1s")
+            .env("TRACE_BASELINE_PERCENT", percent.to_string())
             .env("TRACE_DECISION_WAIT_AFTER_ROOT", "1s");
         for endpoint in ["HEALTH", "OTLP_GRPC", "OTLP_HTTP"] {
             command.env(format!("OTELCOL_{endpoint}_ENDPOINT"), "127.0.0.1:0");
@@ -57,8 +58,11 @@ impl Collector {
         let spans = body["resourceSpans"].as_array_mut().expect("a list");
         let one = spans.clone();
         (1..times).for_each(|_| spans.extend_from_slice(&one));
-        let (status, answer) =
-            post_json(&self.otlp, "/v1/traces", &body.to_string()).expect("it listens");
+        self.send(&body.to_string());
+    }
+
+    fn send(&self, spans: &str) {
+        let (status, answer) = post_json(&self.otlp, "/v1/traces", spans).expect("it listens");
         assert_eq!(status, 200, "{answer}");
     }
 
@@ -98,10 +102,11 @@ enum Door {
 
 impl Chain {
     fn start(test: &str) -> Option<Self> {
-        Self::start_at(test, Door::Spans)
+        Self::start_at(test, Door::Spans, 100)
     }
 
-    fn start_at(test: &str, door: Door) -> Option<Self> {
+    /// Of the traces that no other policy keeps, it keeps these `percent`.
+    fn start_at(test: &str, door: Door, percent: u8) -> Option<Self> {
         let (collector, jaeger) = (Tool::Collector.find(test)?, Tool::Jaeger.find(test)?);
         let data = TempDir::new().expect("a folder");
         let mut jaeger = Command::new(jaeger);
@@ -126,7 +131,7 @@ impl Chain {
             Door::Query => field(&started, "grpc_addr"),
         };
         Some(Self {
-            collector: Collector::start(&collector, CONFIG.as_ref(), data.path(), &door),
+            collector: Collector::start(&collector, CONFIG.as_ref(), data.path(), &door, percent),
             jaeger,
             query,
             _data: data,
@@ -136,12 +141,33 @@ impl Chain {
     /// Sends one trace and waits until Jaeger shows it.
     fn send_a_trace(&mut self) -> String {
         self.collector.post(TRACE, 1);
-        let (query, path) = (self.query.clone(), format!("/api/traces/{TRACE}"));
+        self.shown(TRACE)
+    }
+
+    /// Waits until Jaeger shows the trace.
+    fn shown(&mut self, trace: &str) -> String {
+        let (query, path) = (self.query.clone(), format!("/api/traces/{trace}"));
         self.collector.part.ask("trace in Jaeger", || {
             get(&query, &path, "*/*")
                 .filter(|(status, _)| *status == 200)
                 .map(|(_, body)| body)
         })
+    }
+
+    /// Waits until the Collector has decided not to keep so many.
+    fn dropped(&mut self, traces: usize) {
+        let (own, head) = (
+            self.own_metrics.clone(),
+            "otelcol_processor_tail_sampling_global_count_traces_sampled",
+        );
+        let end = format!("}} {traces}");
+        self.collector.part.ask("traces dropped", || {
+            let (_, page) = get(&own, "/metrics", "text/plain")?;
+            let is_it = |line: &str| {
+                line.starts_with(head) && line.contains("sampled=\"false\"") && line.ends_with(&end)
+            };
+            page.lines().any(is_it).then_some(())
+        });
     }
 }
 
@@ -237,7 +263,7 @@ fn a_full_queue_loses_spans_that_were_accepted_and_only_one_counter_tells() {
     let config = data.path().join("small.yaml");
     std::fs::write(&config, small).expect("the folder is ours");
     let nobody = format!("127.0.0.1:{}", free_port());
-    let mut collector = Collector::start(&program, &config, data.path(), &nobody);
+    let mut collector = Collector::start(&program, &config, data.path(), &nobody, 100);
     for trace in 1..=12 {
         collector.post(&format!("{trace:032x}"), 400);
     }
@@ -252,6 +278,7 @@ fn what_jaeger_refuses_for_good_is_counted_as_failed() {
     let Some(mut chain) = Chain::start_at(
         "what_jaeger_refuses_for_good_is_counted_as_failed",
         Door::Query,
+        100,
     ) else {
         return;
     };
@@ -259,4 +286,52 @@ fn what_jaeger_refuses_for_good_is_counted_as_failed() {
     chain
         .collector
         .until_counted("otelcol_exporter_send_failed_spans");
+}
+
+/// A trace of one span of `service`.
+fn one_span(service: &str, trace: &str, key: &str, value: &str) -> String {
+    let attribute =
+        |key: &str, value: &str| json!({ "key": key, "value": { "stringValue": value } });
+    let span = json!({
+        "traceId": trace, "spanId": &trace[..16], "name": "a span", "kind": 2,
+        "startTimeUnixNano": "1795000000000000000", "endTimeUnixNano": "1795000000001000000",
+        "attributes": [attribute(key, value)],
+    });
+    json!({ "resourceSpans": [{
+        "resource": { "attributes": [attribute("service.name", service)] },
+        "scopeSpans": [{ "spans": [span] }],
+    }]})
+    .to_string()
+}
+
+#[test]
+fn what_brought_and_told_alerts_is_kept_and_who_looks_at_the_page_is_not() {
+    let test = "what_brought_and_told_alerts_is_kept_and_who_looks_at_the_page_is_not";
+    let Some(mut chain) = Chain::start_at(test, Door::Spans, 0) else {
+        return;
+    };
+    let id = |number: u8| format!("{number:032x}").replace('0', "a");
+    let passers = [
+        ("alert-router", "http.route", "/view"),
+        ("alert-router", "http.route", "/api/v1/inbox"),
+        // Its webhooks are no alerts.
+        ("shop", "http.route", "/webhook"),
+    ];
+    for (number, (service, key, value)) in (1..).zip(passers) {
+        chain
+            .collector
+            .send(&one_span(service, &id(number), key, value));
+    }
+    let kept = [
+        ("http.route", "/webhook"),
+        ("http.route", "/webhook/{source}"),
+        ("alert_router.receiver", "ops"),
+    ];
+    for (number, (key, value)) in (4..).zip(kept) {
+        chain
+            .collector
+            .send(&one_span("alert-router", &id(number), key, value));
+        chain.shown(&id(number));
+    }
+    chain.dropped(passers.len());
 }
