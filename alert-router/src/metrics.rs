@@ -295,14 +295,46 @@ impl Metrics {
         let longest = heard.iter();
         let longest = longest.max_by(|a, b| a.from_start.total_cmp(&b.from_start));
         let Some(longest) = longest else { return };
-        let at = UNIX_EPOCH + Duration::from_millis(longest.at.as_millis().max(0).unsigned_abs());
+        for (series, wait) in self.waits(receiver, longest) {
+            self.mark(&series, wait, Some(delivery), span, longest.at);
+        }
+    }
+
+    /// Says which attempt of a delivery took so many seconds.
+    pub(crate) fn attempted(
+        &self,
+        channel: &str,
+        took: f64,
+        delivery: &str,
+        span: Option<Sampled>,
+        at: Timestamp,
+    ) {
+        let series = self.delivery_seconds.with_label_values(&[channel]);
+        self.mark(&series, took, Some(delivery), span, at);
+    }
+
+    /// Says in which span a webhook was answered after so many seconds.
+    pub(crate) fn answered(&self, took: f64, span: Option<Sampled>, at: Timestamp) {
+        self.mark(&self.webhook_seconds, took, None, span, at);
+    }
+
+    /// Says what this observation belongs to: a delivery, and a span that is sampled.
+    fn mark(
+        &self,
+        series: &Histogram,
+        value: f64,
+        delivery: Option<&str>,
+        span: Option<Sampled>,
+        at: Timestamp,
+    ) {
+        let at = UNIX_EPOCH + Duration::from_millis(at.as_millis().max(0).unsigned_abs());
         let ids = span.map(|span| (span.trace.to_string(), span.span.to_string()));
-        let mut labels = vec![("delivery_id", delivery)];
+        let mut labels: Vec<_> = delivery.map(|id| ("delivery_id", id)).into_iter().collect();
         if let Some((trace, span)) = &ids {
             labels.extend([("trace_id", trace.as_str()), ("span_id", span)]);
         }
-        for (series, wait) in self.waits(receiver, longest) {
-            self.exemplars.mark(&series, wait, &labels, at);
+        if !labels.is_empty() {
+            self.exemplars.mark(series, value, &labels, at);
         }
     }
 

@@ -48,6 +48,7 @@ async fn traffic_is_seen_and_a_broken_service_heard_and_its_end_in_the_same_thre
     );
     own_mailbox_shows_the_same(&demo).await;
     panels::return_data(&demo).await;
+    panels::have_exemplars(&demo).await;
     links::exemplars_lead_to_traces(&demo).await;
     links::nobody_counts_probes(&demo).await;
     demo.stop().await;

@@ -1,6 +1,8 @@
 //! The Grafana dashboards on the demo's Prometheus: every expression returns data, and what the load
 //! must move is more than zeros.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use stack_tests::parts::{tell, until};
 use stack_tests::{names_in, read};
@@ -54,6 +56,7 @@ struct Asked {
     title: String,
     place: String,
     expr: String,
+    exemplar: bool,
 }
 
 /// # Panics
@@ -85,6 +88,24 @@ pub(crate) async fn return_data(demo: &Demo) {
     assert!(seen > 60, "only {seen} expressions");
 }
 
+/// # Panics
+/// A graph that shows exemplars and that the load moves has none.
+pub(crate) async fn have_exemplars(demo: &Demo) {
+    let mut seen = BTreeSet::new();
+    for asked in expressions().into_iter().filter(|asked| asked.exemplar) {
+        until(&asked.place, async || {
+            match demo.exemplars(&asked.expr).await? {
+                none if none.is_empty() => Err(format!("no exemplar of {}", asked.expr)),
+                some => Ok(some),
+            }
+        })
+        .await;
+        seen.insert(asked.title);
+    }
+    tell(&format!("panels with exemplars: {seen:?}"));
+    assert!(seen.len() > 6, "{seen:?}");
+}
+
 /// All expressions of all panels, with every variable at All.
 fn expressions() -> Vec<Asked> {
     let mut found = Vec::new();
@@ -99,6 +120,7 @@ fn expressions() -> Vec<Asked> {
                     title: title.to_owned(),
                     place: format!("{file}: {title}: {}", target["legendFormat"]),
                     expr: filled_in(expr),
+                    exemplar: target["exemplar"] == true,
                 });
             }
         }

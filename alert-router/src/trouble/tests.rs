@@ -25,6 +25,7 @@ fn every_trouble() -> Vec<Trouble> {
         number: 0,
         lanes: Lanes::of(vec![(GroupId([1; 16]), destination.key)]).unwrap(),
         result,
+        took: 0.0,
         span: None,
     };
     let blocked = settled(Err(SendError {

@@ -36,6 +36,8 @@ pub(crate) struct Settled {
     pub(crate) number: u64,
     pub(crate) lanes: Lanes,
     pub(crate) result: Result<Receipt, SendError>,
+    /// Seconds.
+    pub(crate) took: f64,
     /// Its span, if somebody may look for it.
     pub(crate) span: Option<Sampled>,
 }
@@ -71,7 +73,7 @@ pub(crate) async fn deliver(outgoing: Outgoing, metrics: Arc<Metrics>) -> Settle
             sending.instrument(attempt.0.clone()).await
         }
     };
-    timer.observe_duration();
+    let took = timer.stop_and_record();
     attempt.end(&result);
     Settled {
         outlet,
@@ -79,6 +81,7 @@ pub(crate) async fn deliver(outgoing: Outgoing, metrics: Arc<Metrics>) -> Settle
         number,
         lanes,
         result,
+        took,
         span: attempt.ids(),
     }
 }

@@ -127,18 +127,18 @@ impl Step {
         }
         for (ending, trouble) in endings {
             if !ending.settled.lanes.meet(&conflicts) {
-                self.written(&ending, trouble);
+                self.written(&ending, trouble, now);
             }
         }
         Ok(conflicts)
     }
 
     /// The end of a delivery is stored.
-    fn written(&mut self, ending: &Ending<'_>, trouble: Option<Trouble>) {
+    fn written(&mut self, ending: &Ending<'_>, trouble: Option<Trouble>, now: Timestamp) {
         if !ending.superseded {
             self.sends.remove(&ending.settled.id);
         }
-        ending.count(&self.metrics);
+        ending.count(&self.metrics, now);
         ending.log();
         self.report(trouble.into_iter().chain(ending.troubles()));
     }
@@ -388,7 +388,7 @@ impl Ending<'_> {
         );
     }
 
-    fn count(&self, metrics: &crate::metrics::Metrics) {
+    fn count(&self, metrics: &crate::metrics::Metrics, now: Timestamp) {
         let outlet = &self.settled.outlet;
         let (receiver, channel) = (&*outlet.name, outlet.receiver.destination().channel);
         for Told { record, .. } in &self.lanes {
@@ -412,8 +412,10 @@ impl Ending<'_> {
                 .with_label_values(&[receiver])
                 .inc_by(refused);
         }
-        let delivery = self.settled.id.to_string();
-        metrics.heard(receiver, &self.waits, &delivery, self.settled.span);
+        let Settled { id, took, span, .. } = self.settled;
+        let delivery = id.to_string();
+        metrics.attempted(channel, *took, &delivery, *span, now);
+        metrics.heard(receiver, &self.waits, &delivery, *span);
     }
 }
 

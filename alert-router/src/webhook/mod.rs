@@ -28,6 +28,7 @@ use crate::metrics::{Metrics, RequestOutcome};
 use crate::plan::Plan;
 use crate::quarantine::Quarantine;
 use crate::step::{Busy, StepHandle, Taken};
+use crate::trace::Sampled;
 use payload::{Batch, RefusedAlert, Rejection};
 
 /// Alertmanager gives up a webhook only at its own timeout, by default never; we answer earlier, so
@@ -177,7 +178,10 @@ async fn take(
         Err(rejection) => return Err(reject(intake, source, rejection, &body).await),
     };
     let answer = take_batch(intake, source, batch).await?;
-    timer.observe_duration();
+    let took = timer.stop_and_record();
+    intake
+        .metrics
+        .answered(took, Sampled::current(), intake.clock.now());
     Ok(answer)
 }
 

@@ -211,15 +211,10 @@ impl State {
             error_type: outcome.error_type.unwrap_or_default(),
             duration: elapsed.duration,
         };
+        let exemplar = findable(&self.span, self.shared.http.exemplars.as_ref(), elapsed);
         match &self.side {
-            Side::Server => {
-                let queue = self.shared.http.exemplars.as_ref();
-                metrics.observe_server(&seen, findable(&self.span, queue, elapsed))
-            }
-            Side::Client(server) => {
-                metrics.observe_client(&seen, server.as_deref());
-                false
-            }
+            Side::Server => metrics.observe_server(&seen, exemplar),
+            Side::Client(server) => metrics.observe_client(&seen, server.as_deref(), exemplar),
         }
     }
 

@@ -88,8 +88,13 @@ impl RpcMetrics {
         taken.unwrap_or(false)
     }
 
-    /// A call was made.
-    pub(crate) fn observe_client(&self, seen: &CallObservation<'_>, server: Option<&RpcServer>) {
+    /// A call was made. `true` as for a server.
+    pub(crate) fn observe_client(
+        &self,
+        seen: &CallObservation<'_>,
+        server: Option<&RpcServer>,
+        exemplar: Option<Exemplar>,
+    ) -> bool {
         let (address, port) = server.map_or(("", ""), |it| (&it.address, &it.port_text));
         let labels = [
             SYSTEM,
@@ -100,9 +105,9 @@ impl RpcMetrics {
             port,
         ];
         let family = self.family(&self.0.client, &RPC_CLIENT_DURATION);
-        let _taken = family
-            .series(&labels)
-            .observe(seen.duration, None, &self.0.tokens);
+        let series = family.series(&labels);
+        let taken = series.observe(seen.duration, exemplar, &self.0.tokens);
+        taken.unwrap_or(false)
     }
 
     /// Observations beyond the cap, by metric.

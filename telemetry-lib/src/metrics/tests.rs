@@ -127,6 +127,7 @@ fn busy() -> Metrics {
             ..call
         },
         Some(&server),
+        None,
     );
     let registry = Registry::new();
     let sold = Counter::with_opts(Opts::new("shop_sold", "Things \"sold\".")).unwrap();
