@@ -22,6 +22,7 @@ runbooks! {
     "SloErrorsBurnFast" "SloErrorsBurnSlow" "SloLatencyBurnFast" "SloLatencyBurnSlow"
     "TelemetryDropping" "TelemetryExportStalled" "TelemetryMetricOverflow"
     "TokioQueueStuck" "TokioWorkersSaturated" "Watchdog"
+    "AlertRouterReloadRefused" "JaegerDown" "ServiceGrpcErrors" "ServiceGrpcLatency"
 }
 
 /// One page, as the text that it is.

@@ -17,7 +17,7 @@ fn promtool_accepts_the_config() {
     let output = run(Command::new(promtool)
         .args(["check", "config", "dashboards/prometheus.yml"])
         .current_dir(root()));
-    assert!(output.contains("7 rule files found"), "{output}");
+    assert!(output.contains("9 rule files found"), "{output}");
     assert!(!output.contains("WARNING"), "{output}");
 }
 

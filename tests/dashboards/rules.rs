@@ -149,3 +149,26 @@ fn the_latency_objective_is_the_collectors_threshold_for_slow() {
         );
     }
 }
+
+/// Whatever a service serves, somebody hears that it fails or is slow.
+#[test]
+fn every_kind_of_server_has_alerts_for_errors_and_for_latency() {
+    let alerts = alerts();
+    let asks = |wanted: &[&str]| {
+        let mut exprs = alerts.iter().map(|alert| alert.text("expr"));
+        exprs.any(|expr| wanted.iter().all(|part| expr.contains(part)))
+    };
+    let mut servers = 0;
+    for metric in telemetry_lib::catalog::catalog() {
+        let name = metric.name;
+        if name.contains("_server_") && name.ends_with("_duration_seconds") {
+            assert!(asks(&[&format!("{name}_count{{error_type!")]), "{name}");
+            assert!(
+                asks(&["histogram_quantile", &format!("{name}_bucket")]),
+                "{name}"
+            );
+            servers += 1;
+        }
+    }
+    assert!(servers >= 2, "only {servers} kinds of servers");
+}
