@@ -157,7 +157,7 @@ impl Chain {
     /// Waits until the Collector has decided not to keep so many.
     fn dropped(&mut self, traces: usize) {
         let (own, head) = (
-            self.own_metrics.clone(),
+            self.collector.own_metrics.clone(),
             "otelcol_processor_tail_sampling_global_count_traces_sampled",
         );
         let end = format!("}} {traces}");

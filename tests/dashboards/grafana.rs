@@ -42,22 +42,22 @@ const UNUSED: [&str; 21] = [
 ];
 
 /// One dashboard.
-struct Board {
-    file: String,
+pub(super) struct Board {
+    pub(super) file: String,
     json: Value,
 }
 
 impl Board {
-    fn text(&self, key: &str) -> &str {
+    pub(super) fn text(&self, key: &str) -> &str {
         self.json[key].as_str().unwrap_or_default()
     }
 
-    fn list(&self, pointer: &str) -> &[Value] {
+    pub(super) fn list(&self, pointer: &str) -> &[Value] {
         let list = self.json.pointer(pointer).and_then(Value::as_array);
         list.unwrap_or_else(|| panic!("{}: no list at {pointer}", self.file))
     }
 
-    fn panels(&self) -> impl Iterator<Item = &Value> {
+    pub(super) fn panels(&self) -> impl Iterator<Item = &Value> {
         self.list("/panels")
             .iter()
             .filter(|panel| panel["type"] != "row")
@@ -86,7 +86,7 @@ impl Board {
     }
 }
 
-fn boards() -> Vec<Board> {
+pub(super) fn boards() -> Vec<Board> {
     let board = |file: String| {
         let json = serde_json::from_str(&read(&file));
         let json = json.unwrap_or_else(|error| panic!("{file}: {error}"));
@@ -166,7 +166,7 @@ fn variables_follow_the_time_and_select_one_some_or_all() {
         assert!(board.variables().contains("env"), "{file}: no env");
         for variable in board.list("/templating/list") {
             let name = &variable["name"];
-            if variable["type"] == "datasource" {
+            if variable["type"] == "datasource" || variable["type"] == "textbox" {
                 continue;
             }
             assert_eq!(variable["refresh"], 2, "{file}: {name}");
@@ -223,6 +223,7 @@ fn every_panel_says_what_it_shows_and_what_it_means_when_it_is_empty() {
                 let set = defaults[key].as_str().is_some_and(|it| !it.is_empty());
                 assert!(set, "{place}: {key}");
             }
+            assert!(defaults["decimals"].is_u64(), "{place}: decimals");
             let targets = panel["targets"].as_array();
             assert!(targets.is_some_and(|it| !it.is_empty()), "{place}: targets");
             for target in targets.into_iter().flatten() {
