@@ -2,6 +2,7 @@
 
 mod grafana;
 mod inhibition;
+mod links;
 mod metrics;
 mod router;
 mod routes;
