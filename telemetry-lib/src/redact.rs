@@ -38,28 +38,36 @@ impl Redaction {
         self.0.extend(names.map(plain));
     }
 
-    /// Whether the whole words of a secret's name stand in `field`, as in `db.password` and
-    /// `Set-Cookie`; `tokens` and `secretary` are other words.
+    /// Whether the whole words of a secret's name stand in `field`, as in `db.password`,
+    /// `accessToken` and `Set-Cookie`; `tokens` and `secretary` are other words.
     pub(crate) fn hides(&self, field: &str) -> bool {
         let field = field.as_bytes();
-        let begins_word = |at: usize| at == 0 || !field[at - 1].is_ascii_alphanumeric();
-        let words = (0..field.len()).filter(|at| begins_word(*at));
-        words.map(|at| &field[at..]).any(|rest| {
-            let secrets = self.0.iter();
-            secrets.map(String::as_bytes).any(|it| has_words(rest, it))
+        let mut words = (0..field.len()).filter(|at| begins_word(field, *at));
+        words.any(|at| {
+            let mut secrets = self.0.iter().map(String::as_bytes);
+            secrets.any(|it| has_words(field, at, it))
         })
     }
 }
 
-/// Whether `text` begins with these words and then with another.
-fn has_words(text: &[u8], words: &[u8]) -> bool {
-    let Some((begin, rest)) = text.split_at_checked(words.len()) else {
+/// Whether another word begins at `at`: after what is no letter, or with a capital after a small one.
+fn begins_word(text: &[u8], at: usize) -> bool {
+    let Some(before) = at.checked_sub(1).map(|before| text[before]) else {
+        return true;
+    };
+    !before.is_ascii_alphanumeric()
+        || before.is_ascii_lowercase() && text.get(at).is_some_and(u8::is_ascii_uppercase)
+}
+
+/// Whether these words stand at `at`, and then another or none.
+fn has_words(text: &[u8], at: usize, words: &[u8]) -> bool {
+    let end = at + words.len();
+    let Some(found) = text.get(at..end) else {
         return false;
     };
-    let same = begin.iter().zip(words).all(|(a, b)| plain(*a) == *b);
-    same && rest
-        .first()
-        .is_none_or(|byte| !byte.is_ascii_alphanumeric())
+    let same = found.iter().zip(words).all(|(a, b)| plain(*a) == *b);
+    let ends = |next: &u8| !next.is_ascii_alphanumeric() || begins_word(text, end);
+    same && text.get(end).is_none_or(ends)
 }
 
 /// Without case; all that separates words looks alike.
@@ -88,6 +96,10 @@ mod tests {
             "api-key",
             "x.api_key",
             "apikey",
+            "accessToken",
+            "secretKey",
+            "userPasswordHash",
+            "apiKey",
             "http.request.header.authorization",
             "card_number",
         ];
@@ -97,7 +109,9 @@ mod tests {
         for name in [
             "user",
             "tokens",
+            "Tokens",
             "secretary",
+            "SECRETARY",
             "api",
             "key",
             "cookies",

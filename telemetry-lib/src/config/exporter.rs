@@ -83,8 +83,8 @@ pub(crate) struct Exporter {
 
 impl Exporter {
     pub(super) fn read(vars: &mut Vars) -> Self {
-        let queue = positive(vars, "OTEL_BSP_MAX_QUEUE_SIZE").unwrap_or(2_048);
-        let batch = positive(vars, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE").unwrap_or(512);
+        let queue = spans(vars, "OTEL_BSP_MAX_QUEUE_SIZE").unwrap_or(2_048);
+        let batch = spans(vars, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE").unwrap_or(512);
         let protocol = read_protocol(vars, cfg!(feature = "otlp-grpc"));
         let (endpoint, origin) = read_endpoint(vars, protocol);
         Self {
@@ -92,10 +92,8 @@ impl Exporter {
             endpoint,
             origin,
             headers: read_headers(vars),
-            timeout: vars.millis(&TIMEOUT).unwrap_or(Duration::from_secs(10)),
-            total: vars
-                .millis(&["OTEL_BSP_EXPORT_TIMEOUT"])
-                .unwrap_or(Duration::from_secs(60)),
+            timeout: patience(vars, &TIMEOUT).unwrap_or(Duration::from_secs(10)),
+            total: patience(vars, &["OTEL_BSP_EXPORT_TIMEOUT"]).unwrap_or(Duration::from_secs(60)),
             gzip: read_compression(vars),
             certificate: path(vars, &CERTIFICATE),
             client_certificate: path(vars, &CLIENT_CERTIFICATE),
@@ -247,8 +245,24 @@ fn path(vars: &Vars, names: &[&str]) -> Option<PathBuf> {
     Some(PathBuf::from(value))
 }
 
-fn positive(vars: &mut Vars, name: &str) -> Option<usize> {
-    vars.read(&[name], "a whole number above zero", |value| {
-        value.parse().ok().filter(|&number: &usize| number > 0)
+/// A number of spans. Room for a queue is made at the start: beyond a million the process would not begin.
+fn spans(vars: &mut Vars, name: &str) -> Option<usize> {
+    vars.read(&[name], "a whole number from 1 to 1000000", |value| {
+        value
+            .parse()
+            .ok()
+            .filter(|number| (1..=1_000_000).contains(number))
     })
+}
+
+/// For how long to wait; 0 would be no time at all, in which nothing is ever delivered.
+fn patience(vars: &mut Vars, names: &[&str]) -> Option<Duration> {
+    vars.read(
+        names,
+        "a whole number of milliseconds above zero",
+        |value| {
+            let millis = value.parse().ok().filter(|millis| *millis > 0)?;
+            Some(Duration::from_millis(millis))
+        },
+    )
 }

@@ -166,14 +166,16 @@ pub(crate) fn judge(attempt: Result<Answer, AttemptError>, now: SystemTime) -> V
 /// A 2xx is a delivery only if an OTLP receiver sent it; a proxy's friendly page is not.
 fn judge_success(answer: &Answer) -> Verdict {
     let content_type = answer.header(&CONTENT_TYPE).unwrap_or_default();
-    // A receiver that answers in JSON has the spans; only its partial success stays unread.
-    if answer.body.is_empty() || content_type.starts_with("application/json") {
+    // What follows a `;` is a parameter, and case means nothing.
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    let is = |wanted| kind.eq_ignore_ascii_case(wanted);
+    if answer.body.is_empty() || is("application/json") && is_otlp_json(&answer.body) {
         return Verdict::Delivered {
             rejected: 0,
             message: String::new(),
         };
     }
-    let is_foreign = !content_type.is_empty() && content_type != "application/x-protobuf";
+    let is_foreign = !kind.is_empty() && !is("application/x-protobuf");
     match ExportTraceServiceResponse::decode(answer.body.clone()) {
         Ok(response) if !is_foreign => {
             let partial = response.partial_success.unwrap_or_default();
@@ -187,6 +189,14 @@ fn judge_success(answer: &Answer) -> Verdict {
             begins: glimpse(&answer.body),
         }),
     }
+}
+
+/// A receiver that answers so has the spans; only its partial success stays unread. Other JSON is the
+/// page of somebody in between.
+fn is_otlp_json(body: &[u8]) -> bool {
+    const PARTIAL: &[u8] = b"\"partialSuccess\"";
+    let said = body.trim_ascii();
+    said == b"{}" || said.windows(PARTIAL.len()).any(|it| it == PARTIAL)
 }
 
 /// The Collector does not answer 413: beyond its `max_request_body_size` it cannot read the request,
@@ -265,6 +275,27 @@ mod tests {
                 b"\x0a\x06\x08\x03\x12\x02no",
             ),
             "delivered -3 no",
+        );
+        for kind in [
+            "Application/X-Protobuf",
+            "application/x-protobuf; charset=utf-8",
+        ] {
+            check(answer(200, None, kind, b"\x0a\x02\x08\x03"), "delivered -3");
+        }
+        let partial = b" {\"partialSuccess\": {\"rejectedSpans\": 1}}";
+        check(
+            answer(200, None, "application/json; charset=utf-8", partial),
+            "delivered -0",
+        );
+        check(
+            answer(
+                200,
+                None,
+                "application/json",
+                b"{\"error\":\"please sign in\"}",
+            ),
+            "never: the endpoint answered application/json, not OTLP: is there a proxy in front of \
+             OTEL_EXPORTER_OTLP_ENDPOINT? it begins \"{\\\"error\\\":\\\"please sign in\\\"}\"",
         );
         check(answer(413, None, "", b""), "split");
         check(

@@ -96,7 +96,10 @@ fn percent_decode(text: &str) -> Option<String> {
             continue;
         }
         let (digits, tail) = tail.split_at_checked(2)?;
-        let digits = std::str::from_utf8(digits).ok()?;
+        // `from_str_radix` would take a sign for a digit.
+        let digits = std::str::from_utf8(digits)
+            .ok()
+            .filter(|it| !it.contains('+'))?;
         bytes.push(u8::from_str_radix(digits, 16).ok()?);
         rest = tail;
     }

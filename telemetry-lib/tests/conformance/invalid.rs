@@ -5,7 +5,7 @@
 use super::environment::{Seen, see};
 
 /// Each row of the tables, with a value that it cannot have.
-const ROWS: [(&str, &str); 64] = [
+const ROWS: [(&str, &str); 69] = [
     ("OTEL_SDK_DISABLED", "yes-s3cret"),
     ("OTEL_RESOURCE_ATTRIBUTES", "s3cret"),
     ("OTEL_LOG_LEVEL", "s3cret"),
@@ -70,6 +70,11 @@ const ROWS: [(&str, &str); 64] = [
     ("OTEL_EXPORTER_PROMETHEUS_PORT", "s3cret"),
     ("OTEL_CONFIG_FILE", "/s3cret.yaml"),
     ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
+    ("OTEL_BSP_MAX_QUEUE_SIZE", "100000000"),
+    ("OTEL_BSP_MAX_QUEUE_SIZE", "18446744073709551615"),
+    ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1000001"),
+    ("OTEL_BSP_EXPORT_TIMEOUT", "0"),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", "0"),
     ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "-1"),
     ("OTEL_EXPORTER_OTLP_TIMEOUT", "1.5"),
     ("OTEL_SPAN_EVENT_COUNT_LIMIT", "4294967296"),
