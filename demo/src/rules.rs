@@ -21,7 +21,7 @@ const LEAST_SECONDS: u64 = 2;
 use Hurry::{Sixth, Thirtieth};
 
 /// The files of the repository, by name.
-const FILES: [(&str, Hurry, &str); 7] = [
+const FILES: [(&str, Hurry, &str); 9] = [
     (
         "alert-router",
         Sixth,
@@ -31,6 +31,16 @@ const FILES: [(&str, Hurry, &str); 7] = [
         "collector",
         Sixth,
         include_str!("../../dashboards/rules/collector.yaml"),
+    ),
+    (
+        "grpc",
+        Sixth,
+        include_str!("../../dashboards/rules/grpc.yaml"),
+    ),
+    (
+        "jaeger",
+        Sixth,
+        include_str!("../../dashboards/rules/jaeger.yaml"),
     ),
     (
         "runtime",
