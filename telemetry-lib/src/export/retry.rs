@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_judged_as_the_specification_says() {
+    fn what_an_otlp_receiver_took_is_delivered_and_a_page_is_not() {
         check(answer(200, None, "", b""), "delivered -0");
         check(answer(200, None, "application/json", b"{}"), "delivered -0");
         check(
@@ -297,6 +297,15 @@ mod tests {
             "never: the endpoint answered application/json, not OTLP: is there a proxy in front of \
              OTEL_EXPORTER_OTLP_ENDPOINT? it begins \"{\\\"error\\\":\\\"please sign in\\\"}\"",
         );
+        check(
+            answer(200, None, "text/html", b"<html>Sign in</html>"),
+            "never: the endpoint answered text/html, not OTLP: is there a proxy in front of \
+             OTEL_EXPORTER_OTLP_ENDPOINT? it begins \"<html>Sign in</html>\"",
+        );
+    }
+
+    #[test]
+    fn an_answer_is_judged_as_the_specification_says() {
         check(answer(413, None, "", b""), "split");
         check(
             answer(503, None, "", b""),
@@ -340,11 +349,6 @@ mod tests {
             answer(307, None, "", b""),
             "never: the endpoint answered with a redirect (307 Temporary Redirect), which is not \
              followed: set OTEL_EXPORTER_OTLP_ENDPOINT to the final address",
-        );
-        check(
-            answer(200, None, "text/html", b"<html>Sign in</html>"),
-            "never: the endpoint answered text/html, not OTLP: is there a proxy in front of \
-             OTEL_EXPORTER_OTLP_ENDPOINT? it begins \"<html>Sign in</html>\"",
         );
     }
 
