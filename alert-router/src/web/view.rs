@@ -6,7 +6,7 @@ mod sources;
 
 pub(super) use sources::{SourceCard, sources};
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use alert_engine::{
     AlertKey, BodyHash, EpisodeId, GroupState, Heard, Labels, Lane, LaneKey, Phase, Text, Timestamp,
@@ -294,20 +294,13 @@ async fn texts(
     let shown = states
         .iter()
         .flat_map(|state| state.alerts.values().take(ALERTS));
-    let hashes: BTreeSet<BodyHash> = shown
+    let hashes = shown
         .filter_map(|alert| match &alert.text {
             Text::Body(hash) => Some(*hash),
             Text::Name(_) => None,
         })
         .collect();
-    let docs = store
-        .load(hashes.iter().map(|hash| bodies::body_key(*hash)).collect())
-        .await?
-        .docs;
-    let texts = hashes.into_iter().zip(docs);
-    Ok(texts
-        .filter_map(|(hash, doc)| Some((hash, bodies::read(&doc?.bytes)?)))
-        .collect())
+    bodies::load(store, hashes).await
 }
 
 impl GroupCard {
