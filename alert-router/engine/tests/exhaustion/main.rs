@@ -97,6 +97,8 @@ const PEERS: Shape = Shape {
     lanes: 2,
     fallback: false,
     timing: Timing::Settled,
+    answers: &Answer::ALL,
+    mutes: true,
 };
 
 #[test]
@@ -112,6 +114,20 @@ fn of_one_alert_and_one_lane_every_interleaving_tells_the_truth() {
         ..PEERS
     };
     check(&Small::begin(shape), 7, 60_000);
+}
+
+/// What remains when all that only delays is left out: any order of firing, lagging and ending, of
+/// answers that came, were lost on the way or never came, of waiting, and of a crash.
+#[test]
+fn of_what_decides_who_knows_every_interleaving_tells_the_truth() {
+    let shape = Shape {
+        alerts: 1,
+        lanes: 1,
+        answers: &[Answer::Delivered, Answer::FailedArrived, Answer::FailedLost],
+        mutes: false,
+        ..PEERS
+    };
+    check(&Small::begin(shape), 9, 350_000);
 }
 
 #[test]

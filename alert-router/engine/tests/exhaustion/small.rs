@@ -61,6 +61,18 @@ pub(crate) enum Answer {
     Swallowed,
 }
 
+impl Answer {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Delivered,
+        Self::FailedArrived,
+        Self::FailedLost,
+        Self::Refused,
+        Self::Deferred,
+        Self::Blocked,
+        Self::Swallowed,
+    ];
+}
+
 /// The world.
 #[derive(Clone)]
 pub(crate) struct Small {
@@ -142,6 +154,10 @@ pub(crate) struct Shape {
     /// Whether the second lane is a fallback of the first.
     pub(crate) fallback: bool,
     pub(crate) timing: Timing,
+    /// How deliveries may end.
+    pub(crate) answers: &'static [Answer],
+    /// Whether the first alert may be silenced.
+    pub(crate) mutes: bool,
 }
 
 impl Shape {
@@ -203,7 +219,8 @@ impl Small {
 
     /// Everything that may happen next.
     pub(crate) fn steps(&self) -> Vec<Step> {
-        let mut steps = vec![Step::Wait, Step::Mute];
+        let mut steps = vec![Step::Wait];
+        steps.extend(self.shape.mutes.then_some(Step::Mute));
         for (a, voices) in self.voices.iter().enumerate().take(self.shape.alerts) {
             for (v, voice) in voices.iter().enumerate() {
                 match voice {
@@ -216,16 +233,8 @@ impl Small {
             }
         }
         for l in (0..LANES).filter(|l| self.flight(*l).is_some() && !self.is_swallowed(*l)) {
-            let answers = [
-                Answer::Delivered,
-                Answer::FailedArrived,
-                Answer::FailedLost,
-                Answer::Refused,
-                Answer::Deferred,
-                Answer::Blocked,
-                Answer::Swallowed,
-            ];
-            steps.extend(answers.map(|answer| Step::Land(l, answer)));
+            let answers = self.shape.answers.iter();
+            steps.extend(answers.map(|answer| Step::Land(l, *answer)));
         }
         if !self.crashed {
             steps.extend([Step::Crash(true), Step::Crash(false)]);
