@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alert_engine::{
-    ConfigHash, Labels, LaneKey, LanePolicy, Opens, Policy, Route, RouteId, RouteTree, SourceName,
-    SourceRules,
+    ConfigHash, Ends, Labels, LaneKey, LanePolicy, Opens, Policy, Route, RouteId, RouteTree,
+    SourceName, SourceRules,
 };
 
 use crate::config::{self, Config, Integration};
@@ -26,7 +26,7 @@ pub struct Outlet {
     pub name: Arc<str>,
     /// How its people read.
     pub locale: Locale,
-    send_resolved: bool,
+    ends: Ends,
 }
 
 /// Everything that follows from one config.
@@ -250,17 +250,13 @@ fn outlets(
 ) -> Result<Vec<Arc<Outlet>>, BuildError> {
     let name: Arc<str> = config.name.as_str().into();
     let mut outlets = Vec::new();
-    for Integration {
-        send_resolved,
-        channel,
-    } in &config.integrations
-    {
+    for Integration { ends, channel } in &config.integrations {
         for receiver in builder.build(&name, channel)? {
             outlets.push(Arc::new(Outlet {
                 receiver: wire(receiver),
                 name: Arc::clone(&name),
                 locale: config.locale.clone(),
-                send_resolved: *send_resolved,
+                ends: *ends,
             }));
         }
     }
@@ -319,7 +315,7 @@ impl PolicyBuilder<'_> {
             let key = outlet.key();
             let lane = LanePolicy {
                 opens,
-                send_resolved: outlet.send_resolved,
+                ends: outlet.ends,
             };
             // A destination that hears at once does not also hear as a fallback.
             policy.lanes.entry(key).or_insert(lane);

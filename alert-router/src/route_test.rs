@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use alert_engine::{Labels, MatchOp, Matchers, Route, Timers, Timing};
+use alert_engine::{Ends, Labels, MatchOp, Matchers, Route, Timers, Timing};
 
 use crate::config::{Config, Receiver, show_duration};
 
@@ -97,12 +97,12 @@ fn lines(
         .map(|r| r.integrations.as_slice())
         .unwrap_or_default();
     for channel in channels {
-        let quiet = if channel.send_resolved {
-            ""
-        } else {
-            ", hears no ends"
+        let ends = match channel.ends {
+            Ends::Together => "",
+            Ends::Apart => ", hears ends in messages of their own",
+            Ends::Untold => ", hears no ends",
         };
-        lines.push(("by", format!("{}{quiet}", channel.channel)));
+        lines.push(("by", format!("{}{ends}", channel.channel)));
     }
     if channels.is_empty() {
         lines.push((

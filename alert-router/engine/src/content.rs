@@ -50,6 +50,14 @@ pub enum LineKind {
 }
 
 impl LineKind {
+    /// Whether people know the episode as firing once they have heard it; else as over.
+    pub(crate) fn fires(self) -> bool {
+        match self {
+            Self::New | Self::Reopened | Self::Firing => true,
+            Self::Over | Self::Missed => false,
+        }
+    }
+
     /// The byte that stands for it in hashes and stored rows.
     pub(crate) fn code(self) -> u8 {
         match self {
@@ -79,18 +87,12 @@ impl Content {
 
     /// The episodes that people know as firing once they have heard it.
     pub fn firing(&self) -> impl Iterator<Item = EpisodeId> {
-        self.of_kinds(|kind| match kind {
-            LineKind::New | LineKind::Reopened | LineKind::Firing => true,
-            LineKind::Over | LineKind::Missed => false,
-        })
+        self.of_kinds(LineKind::fires)
     }
 
     /// The episodes that people know as over once they have heard it.
     pub fn over(&self) -> impl Iterator<Item = EpisodeId> {
-        self.of_kinds(|kind| match kind {
-            LineKind::Over | LineKind::Missed => true,
-            LineKind::New | LineKind::Reopened | LineKind::Firing => false,
-        })
+        self.of_kinds(|kind| !kind.fires())
     }
 
     fn of_kinds(&self, wanted: impl Fn(LineKind) -> bool) -> impl Iterator<Item = EpisodeId> {

@@ -9,7 +9,7 @@ use crate::lane::{Folded, Heard, Lane};
 use crate::limits::MISSED_APART;
 use crate::news::{Ear, News};
 use crate::outcome::{Note, count};
-use crate::policy::{Opens, Policy};
+use crate::policy::{Ends, Opens, Policy};
 use crate::rhythm::Rhythm;
 use crate::state::GroupState;
 use crate::time::Timestamp;
@@ -177,11 +177,8 @@ impl Debts {
         let Some(opened) = opened.filter(|at| *at <= ctx.now) else {
             return debts;
         };
-        let tells_ends = ctx
-            .policy
-            .lanes
-            .get(&key)
-            .is_none_or(|lane| lane.send_resolved);
+        let policy = ctx.policy.lanes.get(&key);
+        let tells_ends = policy.is_none_or(|lane| lane.ends != Ends::Untold);
         debts.silent_folded = !tells_ends;
         for line in &news.lines {
             match line.kind {

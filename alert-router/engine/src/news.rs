@@ -9,7 +9,7 @@ use crate::group::{Due, Group};
 use crate::id::{DeliveryId, LaneKey};
 use crate::lane::{Heard, Lane};
 use crate::limits::DELAY_WORTH_TELLING;
-use crate::policy::{Opens, Policy, WhenMuted};
+use crate::policy::{Ends, Opens, Policy, WhenMuted};
 use crate::rhythm::Rhythm;
 use crate::state::GroupState;
 use crate::time::Timestamp;
@@ -34,10 +34,18 @@ pub(crate) struct News {
     pub(crate) muted: u32,
     /// Since when the newest of what stands is known.
     newest: Option<Timestamp>,
-    /// Since when the oldest of it is unsaid.
-    first: Option<Timestamp>,
+    /// Since when the oldest of what fires is unsaid.
+    fires_since: Option<Timestamp>,
+    /// Since when the oldest of what ended is unsaid.
+    ended_since: Option<Timestamp>,
+    /// Since when that is unsaid which follows in a message of its own.
+    followed_by: Option<Timestamp>,
     /// Since when something is owed that has ended: that is due at once.
     missed_since: Option<Timestamp>,
+    /// How many missed episodes are told as a number.
+    expired: u32,
+    /// It may have had to leave the last message to what fires, and then follows it.
+    follows: bool,
     /// Ends that are never told, because the alert is muted and the policy says so.
     pub(crate) silent: Vec<EpisodeId>,
 }
@@ -92,7 +100,8 @@ impl News {
                 Phase::Ended(end) => news.ended(*id, episode, &end, lane, policy),
             }
         }
-        if lane.folded.count > 0 {
+        news.expired = lane.folded.count;
+        if news.expired > 0 {
             news.missed(lane.folded.since.unwrap_or(state.birth));
         }
         let start = |line: &Line| state.episodes.get(&line.episode).map(|e| e.start);
@@ -120,7 +129,7 @@ impl News {
             Ear::Ends => return,
         };
         self.facts.news = true;
-        self.unsaid_since(since);
+        self.fires_since = earlier(self.fires_since, Some(since));
         // Owed since before it was opened again: it never heard the end either.
         let owed_all_along = lane.owed.get(&id).is_some_and(|owed| *owed < episode.since);
         let again = heard == Some(Heard::MaybeOver) || (episode.reopened > 0 && !owed_all_along);
@@ -151,7 +160,7 @@ impl News {
             Some(WhenMuted::Never) => self.silent.push(id),
             Some(WhenMuted::Now) | None if heard => {
                 self.facts.over = true;
-                self.unsaid_since(end.since);
+                self.ended_since = earlier(self.ended_since, Some(end.since));
                 self.say(LineKind::Over, id, episode);
             }
             Some(WhenMuted::Now) | None => {
@@ -163,12 +172,13 @@ impl News {
 
     fn missed(&mut self, owed: Timestamp) {
         self.facts.missed = true;
-        self.unsaid_since(owed);
-        self.missed_since = Some(self.missed_since.map_or(owed, |first| first.min(owed)));
+        self.ended_since = earlier(self.ended_since, Some(owed));
+        self.missed_since = earlier(self.missed_since, Some(owed));
     }
 
-    fn unsaid_since(&mut self, since: Timestamp) {
-        self.first = Some(self.first.map_or(since, |first| first.min(since)));
+    /// Since when the oldest of it is unsaid.
+    fn first(&self) -> Option<Timestamp> {
+        earlier(self.fires_since, self.ended_since)
     }
 
     fn say(&mut self, kind: LineKind, episode: EpisodeId, told: &Episode) {
@@ -181,13 +191,55 @@ impl News {
 
     /// When the unsaid is due, as far as grouping goes; `None` if there is nothing unsaid.
     pub(crate) fn opens_at(&self, lane: &Lane, ear: Ear, rhythm: &Rhythm<'_>) -> Option<Timestamp> {
-        let by_rhythm = rhythm.opens_at(lane, self.first?);
+        let first = earlier(self.first(), self.followed_by)?;
+        let by_rhythm = match lane.last.filter(|last| self.follows && first <= *last) {
+            Some(last) => rhythm.follows_at(first, last),
+            None => rhythm.opens_at(lane, first),
+        };
         let at_once = match ear {
             Ear::OpenedAt(opened) if self.facts.news => Some(opened),
             Ear::OpenedAt(_) | Ear::All | Ear::Ends => None,
         };
         let times = [Some(by_rhythm), self.missed_since, at_once];
         times.into_iter().flatten().min()
+    }
+}
+
+impl News {
+    /// What fires, and what is over, for a message each. What fires comes first: both are due when
+    /// the older of them is.
+    fn apart(self) -> [Self; 2] {
+        let fires = |line: &Line| line.kind.fires();
+        let (firing, over) = self.lines.into_iter().partition(fires);
+        let facts = self.facts;
+        let firing = Self {
+            facts: Facts {
+                over: false,
+                missed: false,
+                ..facts
+            },
+            lines: firing,
+            muted: self.muted,
+            newest: self.newest,
+            fires_since: self.fires_since,
+            followed_by: self.ended_since.filter(|_| facts.news),
+            missed_since: self.missed_since.filter(|_| facts.news),
+            ..Self::default()
+        };
+        let over = Self {
+            facts: Facts {
+                news: false,
+                standing: false,
+                ..facts
+            },
+            lines: over,
+            ended_since: self.ended_since,
+            missed_since: self.missed_since,
+            expired: self.expired,
+            follows: !facts.news,
+            ..Self::default()
+        };
+        [firing, over]
     }
 }
 
@@ -200,6 +252,18 @@ impl Group {
         }
         let ear = Ear::of(&key, lane, ctx.policy);
         let news = News::gather(&self.state, lane, ear, ctx.policy);
+        let policy = ctx.policy.lanes.get(&key);
+        if policy.is_none_or(|lane| lane.ends != Ends::Apart) {
+            return self.wish_to_say(news, key, ear, ctx);
+        }
+        let apart = news.apart().into_iter();
+        let wishes = apart.filter_map(|news| self.wish_to_say(news, key, ear, ctx));
+        // Of those that are due already, what fires.
+        wishes.min_by_key(|wish| wish.at.max(ctx.now))
+    }
+
+    fn wish_to_say(&self, news: News, key: LaneKey, ear: Ear, ctx: &Context<'_>) -> Option<Wish> {
+        let lane = self.state.lanes.get(&key)?;
         let verdict = verdict(&news.facts)?;
         let rhythm = Rhythm::of(&self.state, ctx.policy);
         let opens = match news.opens_at(lane, ear, &rhythm) {
@@ -214,11 +278,12 @@ impl Group {
             .iter()
             .filter_map(|line| self.alert_of(line.episode));
         let priority = alerts.any(|alert| alert.priority);
-        let late = ctx.now.since(opens);
+        let since = news.first().unwrap_or(opens);
+        let late = ctx.now.since(opens.max(since));
         let content = Content {
             verdict,
             muted: news.muted,
-            expired: lane.folded.count,
+            expired: news.expired,
             delayed_by: Some(late).filter(|by| news.facts.unsaid() && *by >= DELAY_WORTH_TELLING),
             failed_over_from: failed_over_from(&key, ctx.policy),
             lines: news.lines,
@@ -236,7 +301,7 @@ impl Group {
             verdict,
             content,
             priority,
-            since: news.first.unwrap_or(opens),
+            since,
         })
     }
 
@@ -271,6 +336,10 @@ impl Group {
             memory: lane.memory.clone(),
         }
     }
+}
+
+fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    a.into_iter().chain(b).min()
 }
 
 /// Since when an episode is news to a lane: not before the lane was there, unless it is owed.

@@ -75,17 +75,30 @@ impl Policy {
 pub struct LanePolicy {
     /// From when on it hears news.
     pub opens: Opens,
-    /// Whether it hears that alerts are over. Default `true`.
-    pub send_resolved: bool,
+    /// How it hears that alerts are over.
+    pub ends: Ends,
 }
 
 impl Default for LanePolicy {
     fn default() -> Self {
         Self {
             opens: Opens::AtOnce,
-            send_resolved: true,
+            ends: Ends::default(),
         }
     }
+}
+
+/// How a lane hears that alerts are over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Ends {
+    /// In the message that says what fires.
+    #[default]
+    Together,
+    /// In messages of their own. What fires goes first, and what is over follows without waiting
+    /// for `group_interval`.
+    Apart,
+    /// Not at all.
+    Untold,
 }
 
 /// From when on a lane hears news. One that has spoken hears the end in any case.

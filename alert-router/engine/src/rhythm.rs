@@ -44,6 +44,15 @@ impl<'a> Rhythm<'a> {
         }
     }
 
+    /// When what is unsaid since `first`, and had to leave the message of `last` to others, is due.
+    pub(crate) fn follows_at(&self, first: Timestamp, last: Timestamp) -> Timestamp {
+        let due = match self.timing {
+            Timing::Ticking => self.tick_from(first),
+            Timing::Settled => first + self.policy.group_wait,
+        };
+        due.max(last)
+    }
+
     /// When what was last said at `last`, and is unchanged since `since`, is said again.
     pub(crate) fn repeats_at(&self, last: Timestamp, since: Timestamp) -> Timestamp {
         let due = last + self.pause(last.since(since));

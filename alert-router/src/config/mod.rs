@@ -29,7 +29,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use alert_engine::{AlertKey, GroupBy, Matchers, RouteSpec, RouteTree, SourceName};
+use alert_engine::{AlertKey, Ends, GroupBy, Matchers, RouteSpec, RouteTree, SourceName};
 use jiff::tz::TimeZone;
 use reqwest::Url;
 
@@ -197,7 +197,7 @@ impl Config {
         let inbox = Receiver {
             name: "inbox".to_owned(),
             integrations: vec![Integration {
-                send_resolved: true,
+                ends: Ends::Together,
                 channel: Channel::Inbox,
             }],
             fallback: None,

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use alert_engine::Ends;
+
 use super::fields::Fields;
 use super::names::Names;
 use super::read::Node;
@@ -27,9 +29,9 @@ pub struct Receiver {
 /// One channel of a receiver.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Integration {
-    /// Whether it hears that alerts are over. Default true, but false in `wechat_configs`, as
-    /// upstream.
-    pub send_resolved: bool,
+    /// How it hears that alerts are over: `send_resolved`, by default true, but false in
+    /// `wechat_configs`, as upstream, and `separate_resolved`, by default false.
+    pub ends: Ends,
     /// Which channel, with its settings.
     pub channel: Channel,
 }
@@ -159,13 +161,28 @@ type Read<'r> = &'r dyn Fn(&mut Fields<'_>) -> Option<Channel>;
 impl Integration {
     fn read(node: &Node<'_>, resolved: bool, read: Read<'_>) -> Option<Self> {
         node.fields(|f| {
-            let send_resolved = f.read("send_resolved", Node::flag).unwrap_or(resolved);
+            let ends = read_ends(f, resolved);
             let channel = read(f);
             Some(Self {
-                send_resolved,
+                ends,
                 channel: channel?,
             })
         })
+    }
+}
+
+fn read_ends(f: &mut Fields<'_>, resolved: bool) -> Ends {
+    let told = f.read("send_resolved", Node::flag);
+    let apart = f.read("separate_resolved", Node::flag).unwrap_or(false);
+    match (told.unwrap_or(resolved), apart) {
+        (true, true) => Ends::Apart,
+        (true, false) => Ends::Together,
+        (false, false) => Ends::Untold,
+        (false, true) => {
+            let what = "separate_resolved without send_resolved";
+            f.error((what, "set `send_resolved: true`, or remove it"));
+            Ends::Untold
+        }
     }
 }
 

@@ -103,7 +103,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn group(&self, news: &GroupNews) -> GroupView {
-        let (state, severity) = (state(news.reason), severity_of(news));
+        let (state, severity) = (state(news), severity_of(news));
         GroupView {
             id: news.group.to_string(),
             thread: news.thread.clone(),
@@ -179,7 +179,7 @@ fn group_links(news: &GroupNews) -> Links {
     } else {
         &news.group_labels
     };
-    let fires = state(news.reason) == State::Firing;
+    let fires = state(news) == State::Firing;
     Links {
         source: links::safe(&news.external_url),
         dashboard: links::dashboard(&news.common_annotations),
@@ -220,8 +220,10 @@ const SHOWN: [&str; 13] = [
     "traceURL",
 ];
 
-fn state(reason: Reason) -> State {
-    match reason {
+fn state(news: &GroupNews) -> State {
+    match news.reason {
+        // What still fires is told elsewhere.
+        Reason::SomeResolved if Counts::of(news).firing + news.muted == 0 => State::Resolved,
         Reason::First | Reason::NewAlerts | Reason::SomeResolved | Reason::Repeat => State::Firing,
         Reason::AllResolved => State::Resolved,
         Reason::Missed => State::Missed,

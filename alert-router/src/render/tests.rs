@@ -62,6 +62,17 @@ fn the_subject_is_constant_for_a_groups_life() {
 }
 
 #[test]
+fn what_is_over_in_a_message_of_its_own_is_resolved_though_others_fire() {
+    let mut news = samples::news(crate::message::Reason::SomeResolved);
+    news.alerts.retain(|alert| alert.ends_at.is_some());
+    let message = samples::message(crate::message::Says::Group(Box::new(news)));
+    let text = Renderer::built_in().render("email.txt", &view(&message, Language::English));
+    let begin: Vec<&str> = text.text.lines().take(1).collect();
+    assert_eq!(begin, ["RESOLVED · critical · 1 resolved"]);
+    assert!(text.text.contains("some alerts are over"), "{}", text.text);
+}
+
+#[test]
 fn a_group_without_labels_is_named_by_its_receiver() {
     let mut news = samples::news(crate::message::Reason::First);
     news.group_labels = alert_engine::Labels::default();

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use alert_engine::Timing;
+use alert_engine::{Ends, Timing};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use small::{Answer, Direction, Shape, Small, Step};
@@ -79,9 +79,11 @@ proptest! {
         choices in vec(any::<prop::sample::Index>(), 1..60),
         fallback in any::<bool>(),
         ticking in any::<bool>(),
+        apart in any::<bool>(),
     ) {
         let timing = if ticking { Timing::Ticking } else { Timing::Settled };
-        let mut world = Small::begin(Shape { fallback, timing, ..PEERS });
+        let ends = if apart { Ends::Apart } else { Ends::Together };
+        let mut world = Small::begin(Shape { fallback, timing, ends, ..PEERS });
         for choice in choices {
             let mut steps = world.steps();
             steps.extend([Step::Wait, Step::Wait, Step::Crash(true), Step::Crash(false)]);
@@ -97,6 +99,7 @@ const PEERS: Shape = Shape {
     lanes: 2,
     fallback: false,
     timing: Timing::Settled,
+    ends: Ends::Together,
     answers: &Answer::ALL,
     mutes: true,
 };
@@ -139,6 +142,25 @@ fn on_ticks_every_interleaving_tells_the_truth() {
         ..PEERS
     };
     check(&Small::begin(shape), 6, 10_000);
+}
+
+#[test]
+fn with_ends_told_apart_every_interleaving_tells_the_truth() {
+    let shape = Shape {
+        lanes: 1,
+        ends: Ends::Apart,
+        mutes: false,
+        ..PEERS
+    };
+    let mut world = Small::begin(shape);
+    for step in [
+        Step::Fire(0, 0),
+        Step::Wait,
+        Step::Land(0, Answer::Delivered),
+    ] {
+        world.take(step);
+    }
+    check(&world, 6, 110_000);
 }
 
 #[test]

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alert_engine::{
-    AlertKey, Became, BodyHash, Claim, ConfigHash, Context, DeliveryId, EpisodeId, Fingerprint,
-    Flight, Group, Incarnation, Intake, Labels, LaneKey, LanePolicy, Mute, MutedBy, Mutes,
-    Observation, Opens, Outcome, Owners, Policy, RouteId, Says, SourceName, Sources, Timestamp,
-    Timing,
+    AlertKey, Became, BodyHash, Claim, ConfigHash, Context, DeliveryId, Ends, EpisodeId,
+    Fingerprint, Flight, Group, Incarnation, Intake, Labels, LaneKey, LanePolicy, Mute, MutedBy,
+    Mutes, Observation, Opens, Outcome, Owners, Policy, RouteId, Says, SourceName, Sources,
+    Timestamp, Timing,
 };
 
 use crate::person::Person;
@@ -154,6 +154,7 @@ pub(crate) struct Shape {
     /// Whether the second lane is a fallback of the first.
     pub(crate) fallback: bool,
     pub(crate) timing: Timing,
+    pub(crate) ends: Ends,
     /// How deliveries may end.
     pub(crate) answers: &'static [Answer],
     /// Whether the first alert may be silenced.
@@ -172,7 +173,7 @@ impl Shape {
         let lanes = (0..self.lanes).map(|n| {
             let policy = LanePolicy {
                 opens: opens(n),
-                send_resolved: true,
+                ends: self.ends,
             };
             (lane(n), policy)
         });

@@ -1,6 +1,6 @@
 //! Ends: voices, doubt, and what people who heard a beginning hear.
 
-use alert_engine::{LanePolicy, Says};
+use alert_engine::{Ends, LanePolicy, Says};
 
 use crate::grouping::told_a;
 use crate::world::{Answer, World, at, lane};
@@ -135,7 +135,7 @@ fn owed_twice_tells_the_first_occurrence_as_missed() {
 fn silent_ends_leave_without_a_word() {
     let mut world = World::new();
     let quiet = LanePolicy {
-        send_resolved: false,
+        ends: Ends::Untold,
         ..LanePolicy::default()
     };
     world.policy().lanes.insert(lane("room"), quiet);

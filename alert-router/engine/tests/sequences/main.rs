@@ -11,6 +11,7 @@ mod ends;
 mod grouping;
 mod moves;
 mod muting;
+mod separate;
 mod sources;
 mod timing;
 mod union;

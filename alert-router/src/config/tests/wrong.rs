@@ -323,6 +323,10 @@ const WRONG_CHANNELS: &[(&str, &str)] = &[
         "webhook_configs",
         "{url: 'https://a.test', send_resolved: 1}",
     ),
+    (
+        "webhook_configs",
+        "{url: 'https://a.test', send_resolved: false, separate_resolved: true}",
+    ),
     ("inbox_configs", "{name: x}"),
 ];
 
