@@ -26,7 +26,7 @@ use crate::step::{Deps, Step};
 use crate::store::{MemoryStore, OpenError, SqliteSettings, SqliteStore, Store, StoreError};
 use crate::trouble::config::ConfigTroubles;
 use crate::web::{self, Web};
-use crate::webhook::{Intake, KnownSources};
+use crate::webhook::{BodyRoom, Intake, KnownSources};
 
 /// How long deliveries and requests under way may take after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -140,6 +140,7 @@ impl App {
             metrics: Arc::clone(&metrics),
             clock: Arc::clone(&clock),
             sources: KnownSources::default(),
+            room: BodyRoom::default(),
         };
         show(&metrics, &telemetry);
         let web = Web {

@@ -5,9 +5,11 @@ pub(crate) mod auth;
 mod pace;
 pub mod payload;
 mod replay;
+mod room;
 mod sources;
 
 pub(crate) use replay::{ALERT, ReplayError, replay};
+pub use room::BodyRoom;
 pub use sources::KnownSources;
 
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use crate::quarantine::Quarantine;
 use crate::step::{Busy, StepHandle, Taken};
 use crate::trace::Sampled;
 use payload::{Batch, RefusedAlert, Rejection};
+use room::Lost;
 
 /// Alertmanager gives up a webhook only at its own timeout, by default never; we answer earlier, so
 /// that it tries again.
@@ -52,6 +55,8 @@ pub struct Intake {
     pub clock: Arc<dyn Clock>,
     /// The sources that posted without being in the config.
     pub sources: KnownSources,
+    /// Bounds what all requests together hold.
+    pub room: BodyRoom,
 }
 
 /// How a request ended, for people who look at the answer.
@@ -84,7 +89,6 @@ enum Refusal {
     Limited(Duration),
     Rejected(Rejection),
     TooSlow,
-    /// The connection broke, or what comes is no HTTP.
     BrokeOff,
     Unavailable(String),
 }
@@ -212,25 +216,19 @@ async fn take_batch(intake: &Intake, source: &SourceName, batch: Batch) -> Resul
 
 async fn read(intake: &Intake, body: Body, limit: usize) -> Result<Bytes, Refusal> {
     // One byte more than allowed tells a body at the limit from one beyond it.
-    let whole = tokio::time::timeout(BODY_WITHIN, axum::body::to_bytes(body, limit + 1)).await;
+    let whole = tokio::time::timeout(BODY_WITHIN, intake.room.read(body, limit + 1)).await;
     match whole {
         Err(_elapsed) => Err(Refusal::TooSlow),
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) => {
-            let error: Box<dyn std::error::Error + Send + Sync> = error.into_inner();
-            if error.is::<http_body_util::LengthLimitError>() {
-                let rejection = Rejection::TooLarge { limit };
-                // What is not read to its end cannot be kept, only counted.
-                intake
-                    .metrics
-                    .quarantined
-                    .with_label_values(&[rejection.reason()])
-                    .inc();
-                Err(Refusal::Rejected(rejection))
-            } else {
-                Err(Refusal::BrokeOff)
-            }
+        Ok(Err(Lost::TooLarge)) => {
+            let rejection = Rejection::TooLarge { limit };
+            // What is not read to its end cannot be kept, only counted.
+            let quarantined = &intake.metrics.quarantined;
+            quarantined.with_label_values(&[rejection.reason()]).inc();
+            Err(Refusal::Rejected(rejection))
         }
+        Ok(Err(lost @ Lost::NoRoom)) => Err(Refusal::Unavailable(lost.to_string())),
+        Ok(Err(Lost::BrokeOff)) => Err(Refusal::BrokeOff),
     }
 }
 
@@ -331,7 +329,7 @@ impl IntoResponse for Refusal {
             Self::BrokeOff => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
-                "the body broke off: its connection closed, or its chunks are malformed".to_owned(),
+                Lost::BrokeOff.to_string(),
             ),
             Self::Unavailable(why) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", why),
         };

@@ -15,7 +15,7 @@ use alert_router::quarantine::Quarantine;
 use alert_router::step::{Deps, Step};
 use alert_router::store::{MemoryStore, Store, StoreError};
 use alert_router::testing;
-use alert_router::webhook::{self, Intake, KnownSources};
+use alert_router::webhook::{self, BodyRoom, Intake, KnownSources};
 use axum::body::Body;
 use axum::extract::{Path, State};
 use futures_util::task::noop_waker_ref;
@@ -165,6 +165,7 @@ impl Router {
                 metrics,
                 clock,
                 sources: KnownSources::default(),
+                room: BodyRoom::default(),
             };
             Ok((Box::new(step), intake))
         }));
