@@ -14,7 +14,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::get;
 use futures_util::FutureExt;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, StatusCode, Version};
 use http_body_util::BodyExt;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -163,6 +163,59 @@ async fn f18_methods_paths_and_hosts_make_no_series() {
     let count = scrape.value(&format!("{DURATION}_count"), &labels);
     assert_eq!(count, Some(MANY as f64));
     assert_eq!(telemetry.notices().len(), 1, "{:?}", telemetry.notices());
+}
+
+/// Every method, version, scheme and header that might become a label, on every route.
+async fn flood(app: &Router, routes: usize) {
+    let methods = "GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH QUERY PROBE";
+    let versions = [Version::HTTP_10, Version::HTTP_11, Version::HTTP_2];
+    for route in 0..routes {
+        for method in methods.split(' ') {
+            for version in versions {
+                for scheme in ["http", "https"] {
+                    let request = Request::builder()
+                        .method(method)
+                        .version(version)
+                        .uri(format!("{scheme}://shop.example/{route}/a"))
+                        .header("host", format!("{method}.example"))
+                        .header("x-forwarded-proto", scheme)
+                        .header("forwarded", format!("proto={scheme}"));
+                    ask(app, request).await;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn f18_a_stranger_who_tries_everything_hides_neither_errors_nor_successes() {
+    const ROUTES: usize = 150;
+    let telemetry = TestTelemetry::configured(&[("OTEL_TRACES_SAMPLER", "always_off")], |it| it);
+    let mut router = Router::new()
+        .route("/quiet", get(|| async { "for the first time" }))
+        .route(
+            "/broken",
+            get(|| async { StatusCode::INTERNAL_SERVER_ERROR }),
+        );
+    for route in 0..ROUTES {
+        router = router.route(&format!("/{route}/{{id}}"), get(|| async { "it" }));
+    }
+    let app = telemetry.handle().instrument(router);
+    flood(&app, ROUTES).await;
+    ask(&app, Request::get("/quiet")).await;
+    ask(&app, Request::get("/broken")).await;
+
+    let scrape = scrape(&app).await;
+    let count = |labels: &[_]| scrape.value(&format!("{DURATION}_count"), labels);
+    assert_eq!(count(&[("http_route", "/quiet")]), Some(1.0));
+    let broken = [("http_route", "/broken"), ("error_type", "500")];
+    assert_eq!(count(&broken), Some(1.0));
+    assert!(count(&[("otel_metric_overflow", "true")]) > Some(1.0));
+    let schemes = scrape
+        .samples()
+        .iter()
+        .filter_map(|it| it.labels.get("url_scheme"));
+    assert!(schemes.into_iter().all(|scheme| scheme == "http"));
 }
 
 #[tokio::test]
@@ -336,7 +389,7 @@ async fn a_framework_that_is_not_tower_begins_and_finishes_by_hand() {
         let _entered = request.enter();
         tracing::info_span!("inner").in_scope(|| {});
     }
-    request.finish(http::StatusCode::BAD_GATEWAY);
+    request.finish(StatusCode::BAD_GATEWAY);
     drop(begin());
 
     let spans = telemetry.spans().await;

@@ -12,6 +12,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::routing::{any, get};
+use http::uri::Scheme;
 use http::{HeaderMap, HeaderName};
 use telemetry_lib::opentelemetry::Context;
 use telemetry_lib::opentelemetry::trace::TraceContextExt as _;
@@ -108,6 +109,19 @@ async fn peer_and_proxies_name_the_client() {
         .assert_attribute("network.peer.address", text("10.0.0.9"))
         .assert_attribute("server.address", text("shop.example"))
         .assert_attribute("url.scheme", text("https"));
+}
+
+#[tokio::test]
+async fn the_scheme_is_what_the_server_says_and_not_what_the_client_writes() {
+    let absolute = || asking("GET", "https://shop.example/users/1");
+    let span = span_of(|config| config, absolute()).await;
+    span.assert_attribute("url.scheme", text("http"));
+    let telemetry = TestTelemetry::start();
+    let app = telemetry.handle().instrument(users());
+    let app = app.layer(axum::Extension(Scheme::HTTPS));
+    ask(&app, asking("GET", "/users/1").body(Body::empty()).unwrap()).await;
+    let spans = telemetry.spans().await;
+    spans[0].assert_attribute("url.scheme", text("https"));
 }
 
 #[tokio::test]

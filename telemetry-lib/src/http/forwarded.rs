@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 
 use http::header::FORWARDED;
+use http::uri::Scheme;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use opentelemetry::StringValue;
 
@@ -40,13 +41,15 @@ thread_local! {
     static LAST: RefCell<Option<(Box<[u8]>, Host)>> = const { RefCell::new(None) };
 }
 
-/// The scheme that the client used: `http` or `https`, whatever was sent.
-pub(crate) fn scheme(uri: &Uri, headers: &HeaderMap, trusted: bool) -> &'static str {
-    let own = uri.scheme_str();
+/// The scheme that the client used: a trusted proxy's word, else what the server says of its own
+/// connection. What the request says itself, in an absolute target or in `:scheme`, is up to the
+/// client, who could double the series of a metric with it.
+pub(crate) fn scheme(own: Option<&Scheme>, headers: &HeaderMap, trusted: bool) -> &'static str {
     let told = || {
         let forwarded = parameters(headers, "proto").next_back();
         forwarded.or_else(|| last(headers, &X_PROTO))
     };
+    let own = own.map(Scheme::as_str);
     let scheme = if trusted { told().or(own) } else { own };
     match scheme {
         Some(scheme) if scheme.eq_ignore_ascii_case("https") => "https",
@@ -300,17 +303,16 @@ mod tests {
     }
 
     #[test]
-    fn the_scheme_is_one_of_two() {
+    fn the_scheme_is_one_of_two_and_the_clients_word_does_not_count() {
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-proto", HeaderValue::from_static("HTTPS"));
-        let relative = Uri::from_static("/");
-        assert_eq!(scheme(&relative, &headers, false), "http");
-        assert_eq!(scheme(&relative, &headers, true), "https");
-        assert_eq!(
-            scheme(&Uri::from_static("https://a/"), &HeaderMap::new(), false),
-            "https"
-        );
+        assert_eq!(scheme(None, &headers, false), "http");
+        assert_eq!(scheme(None, &headers, true), "https");
+        let (http, https) = (Some(&Scheme::HTTP), Some(&Scheme::HTTPS));
+        assert_eq!(scheme(http, &headers, true), "https");
+        assert_eq!(scheme(http, &headers, false), "http");
+        assert_eq!(scheme(https, &HeaderMap::new(), false), "https");
         headers.insert("x-forwarded-proto", HeaderValue::from_static("gopher"));
-        assert_eq!(scheme(&relative, &headers, true), "http");
+        assert_eq!(scheme(https, &headers, true), "http");
     }
 }

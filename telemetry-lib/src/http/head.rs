@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
+use http::uri::Scheme;
 use http::{Extensions, HeaderMap, HeaderName, Method, Request, Uri, Version};
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 
@@ -59,11 +60,12 @@ impl<'r> RequestHead<'r> {
         self.extensions.get().copied()
     }
 
+    /// A server that speaks TLS says so with a [`Scheme`] among the extensions, as it tells the peer.
     pub(crate) fn scheme(self, config: &HttpConfig) -> &'static str {
         let proxies = &config.trusted_proxies;
         // Where nobody is trusted it does not matter who asks.
         let trusted = !proxies.is_empty() && forwarded::is_trusted(self.peer(), proxies);
-        forwarded::scheme(self.uri, self.headers.all, trusted)
+        forwarded::scheme(self.extensions.get::<Scheme>(), self.headers.all, trusted)
     }
 
     /// As announced; a chunked body announces none.

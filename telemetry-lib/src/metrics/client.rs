@@ -158,12 +158,12 @@ mod tests {
         let Gathered::Own(family) = metrics.gather() else {
             panic!("ours is our own");
         };
-        assert_eq!(family.points.len(), 21);
-        assert_eq!(&*family.points[20].labels, "otel_metric_overflow=\"true\"");
-        assert_eq!(metrics.overflowed().1, 980);
+        assert_eq!(family.points.len(), 19);
+        assert_eq!(&*family.points[18].labels, "otel_metric_overflow=\"true\"");
+        assert_eq!(metrics.overflowed().1, 982);
         let lines = lines.lock().unwrap();
         assert!(
-            lines.len() == 1 && lines[0].contains("label server_address has 20 values"),
+            lines.len() == 1 && lines[0].contains("label server_address has 18 values"),
             "{lines:?}"
         );
     }

@@ -1,6 +1,11 @@
 //! The series of a metric, found by their label values without a lock or an allocation, never more
 //! than a cap. Series are only ever added, so a table of cells that are written once is enough; a
 //! label that runs wild fills the table up and the rest goes to one overflow series.
+//!
+//! Strangers can make series, too: 33 of a route with the methods and the versions of HTTP alone. So
+//! where labels tell how something ended, what was refused or given up takes at most half of the cap,
+//! and all that did not fail seven eighths; and failures that still find no room have an overflow of
+//! their own, so that no flood hides them from alerts.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,6 +19,10 @@ use crate::text::hash;
 
 /// The label of the series that takes what is beyond the cap.
 const OVERFLOW_LABEL: &str = "otel_metric_overflow";
+/// The label that tells a failure, and its value for those beyond the cap.
+const ERROR_LABEL: &str = "error_type";
+const ANY_ERROR: &str = "_OTHER";
+const STATUS_LABEL: &str = "http_response_status_code";
 
 /// All series of a metric. `V` is what one of them holds.
 pub(super) struct Family<V> {
@@ -23,9 +32,22 @@ pub(super) struct Family<V> {
     slots: Box<[OnceLock<Entry<V>>]>,
     cap: usize,
     used: AtomicUsize,
+    /// Places of these labels, if the metric has them.
+    error: Option<usize>,
+    status: Option<usize>,
     overflow: OnceLock<Entry<V>>,
+    failed_overflow: OnceLock<Entry<V>>,
     overflowed: AtomicU64,
     notices: Notices,
+}
+
+/// How what a series counts has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// The caller did something wrong, or left.
+    Refused,
+    Served,
+    Failed,
 }
 
 /// A series: its labels and what it holds.
@@ -41,13 +63,17 @@ impl<V> Family<V> {
     pub(super) fn new(desc: &'static Desc, cap: usize, make: fn() -> V, notices: Notices) -> Self {
         let cap = cap.max(1);
         let slots = (cap * 2).next_power_of_two();
+        let label = |name| desc.labels.iter().position(|label| label.name == name);
         Self {
             desc,
             make,
             slots: (0..slots).map(|_| OnceLock::new()).collect(),
             cap,
             used: AtomicUsize::new(0),
+            error: label(ERROR_LABEL),
+            status: label(STATUS_LABEL),
             overflow: OnceLock::new(),
+            failed_overflow: OnceLock::new(),
             overflowed: AtomicU64::new(0),
             notices,
         }
@@ -64,7 +90,7 @@ impl<V> Family<V> {
             match slot.get() {
                 Some(entry) if entry.is(values) => return &entry.value,
                 Some(_) => place = (place + 1) & mask,
-                None if self.used.load(Relaxed) >= self.cap => return self.beyond(),
+                None if self.used.load(Relaxed) >= self.room(values) => return self.beyond(values),
                 // Whoever was faster is looked at in the next round.
                 None => drop(slot.set(self.entry(values)).map(|()| {
                     self.used.fetch_add(1, Relaxed);
@@ -73,10 +99,11 @@ impl<V> Family<V> {
         }
     }
 
-    /// All series until now, the overflow last.
+    /// All series until now, the overflows last.
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry<V>> {
         let slots = self.slots.iter().filter_map(OnceLock::get);
-        slots.chain(self.overflow.get())
+        let overflows = [&self.overflow, &self.failed_overflow];
+        slots.chain(overflows.into_iter().filter_map(OnceLock::get))
     }
 
     pub(super) fn desc(&self) -> &'static Desc {
@@ -88,19 +115,48 @@ impl<V> Family<V> {
         self.overflowed.load(Relaxed)
     }
 
-    fn beyond(&self) -> &Arc<V> {
+    /// How many series there may be before one with these values.
+    fn room(&self, values: &[&str]) -> usize {
+        match self.ended(values) {
+            Some(Ended::Refused) => self.cap.div_ceil(2),
+            Some(Ended::Served) => self.cap - self.cap / 8,
+            Some(Ended::Failed) | None => self.cap,
+        }
+    }
+
+    /// `None` if the labels do not tell.
+    fn ended(&self, values: &[&str]) -> Option<Ended> {
+        let status = self.status.map_or("", |at| values[at]);
+        Some(match values[self.error?] {
+            "cancelled" => Ended::Refused,
+            "" if status.starts_with('4') => Ended::Refused,
+            "" => Ended::Served,
+            _ => Ended::Failed,
+        })
+    }
+
+    fn beyond(&self, values: &[&str]) -> &Arc<V> {
         if self.overflowed.fetch_add(1, Relaxed) == 0 {
-            let (label, values) = self.widest_label();
             self.notices.once(&format!("overflow {}", self.desc.name), || {
+                let (label, different) = self.widest_label();
                 format!(
-                    "{} has reached its {} series, further ones are counted together; its label \
-                     {label} has {values} values",
-                    self.desc.name, self.cap
+                    "{} has reached {} of its {} series, further ones are counted together; its \
+                     label {label} has {different} values",
+                    self.desc.name,
+                    self.room(values),
+                    self.cap
                 )
             });
         }
-        let entry = self.overflow.get_or_init(|| {
+        let (overflow, error) = match self.ended(values) {
+            Some(Ended::Failed) => (&self.failed_overflow, Some(ANY_ERROR)),
+            Some(Ended::Refused | Ended::Served) | None => (&self.overflow, None),
+        };
+        let entry = overflow.get_or_init(|| {
             let mut labels = String::new();
+            if let Some(error) = error {
+                write_label(&mut labels, ERROR_LABEL, error);
+            }
             write_label(&mut labels, OVERFLOW_LABEL, "true");
             Entry {
                 values: Box::default(),
@@ -156,7 +212,7 @@ impl<V> fmt::Debug for Family<V> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::catalog::HTTP_SERVER_ACTIVE;
+    use super::super::catalog::{HTTP_SERVER_ACTIVE, HTTP_SERVER_DURATION};
     use super::super::instrument::Counter;
     use super::*;
     use crate::notice::tests::recorded;
@@ -212,10 +268,38 @@ mod tests {
         assert_eq!(
             *lines,
             [
-                "http_server_active_requests has reached its 50 series, further ones are counted \
-              together; its label http_request_method has 50 values"
+                "http_server_active_requests has reached 50 of its 50 series, further ones are \
+                 counted together; its label http_request_method has 50 values"
             ]
         );
+    }
+
+    #[test]
+    fn f34_what_failed_has_room_of_its_own_and_is_told_as_failed_beyond_it() {
+        let (notices, _) = recorded();
+        let family = Family::new(&HTTP_SERVER_DURATION, 80, Counter::default, notices);
+        let observe = |route: &str, status, error| {
+            family
+                .series(&["GET", "http", route, status, error, "1.1"])
+                .add_one();
+            family.entries().count()
+        };
+        let many = |status, error| {
+            let observe = |_, at: i32| observe(&at.to_string(), status, error);
+            (0..100).fold(0, observe)
+        };
+        // Half and one for the overflow, seven eighths, all and an overflow of its own.
+        assert_eq!(many("404", ""), 41);
+        assert_eq!(many("200", "cancelled"), 41);
+        assert_eq!(many("200", ""), 71);
+        assert_eq!(many("500", "500"), 82);
+        assert_eq!(many("200", "io::Error"), 82);
+        let overflows: Vec<_> = family.entries().skip(80).collect();
+        let shown = |at: usize| (&*overflows[at].labels, overflows[at].value.get());
+        assert_eq!(shown(0), ("otel_metric_overflow=\"true\"", 230));
+        let failed = "error_type=\"_OTHER\",otel_metric_overflow=\"true\"";
+        assert_eq!(shown(1), (failed, 190));
+        assert_eq!(family.overflowed(), 420);
     }
 
     #[test]

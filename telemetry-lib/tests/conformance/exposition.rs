@@ -5,12 +5,12 @@ use std::convert::Infallible;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use telemetry_lib::prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 use telemetry_lib::testing::Exposition;
 use tower::{Layer, ServiceExt, service_fn};
 
-use super::read::series;
+use super::read::{self, labels, series};
 use super::service::Service;
 
 const TEXT: &str = "text/plain;version=0.0.4";
@@ -281,25 +281,37 @@ async fn values_are_cumulative() {
 }
 
 #[tokio::test]
-async fn a_metric_has_at_most_2000_series_and_one_more_for_the_rest() {
+async fn a_metric_has_at_most_2000_series_and_the_rest_is_in_one_and_its_failures_in_another() {
     let unsampled = [("OTEL_TRACES_SAMPLER", "always_off")];
     let service = Service::with(&unsampled, |config| config).await;
-    let anybody = service_fn(|_: Request<()>| async { Ok::<_, Infallible>(Response::new(())) });
+    let anybody = service_fn(|request: Request<()>| async move {
+        let mut response = Response::new(());
+        if request.uri().path() == "/broken" {
+            *response.status_mut() = StatusCode::BAD_GATEWAY;
+        }
+        Ok::<_, Infallible>(response)
+    });
     let client = service.telemetry.handle().http_client().layer(anybody);
-    for host in 0..2_100 {
-        let request = Request::get(format!("http://host{host}/"));
-        let request = request.body(()).unwrap();
-        client.clone().oneshot(request).await.unwrap();
+    for path in ["/", "/broken"] {
+        for host in 0..2_100 {
+            let request = Request::get(format!("http://host{host}{path}"));
+            let request = request.body(()).unwrap();
+            client.clone().oneshot(request).await.unwrap();
+        }
     }
     let (_, page) = service.page(TEXT).await;
     let name = "http_client_request_duration_seconds";
-    let rest = [("otel_metric_overflow", "true")];
     let all = series(&page, name);
-    assert_eq!(all.len(), 2_001);
-    assert_eq!(all.iter().filter(|labels| **labels == rest).count(), 1);
+    assert_eq!(all.len(), 2_002);
     let count = format!("{name}_count");
-    assert_eq!(page.value(&count, &rest), Some(100.0));
-    assert_eq!(page.total(&count), 2_100.0);
+    // Failures always find the last eighth.
+    let rest =
+        read::samples(&page, &count).filter(|it| it.labels.contains_key("otel_metric_overflow"));
+    let rest: Vec<_> = rest.map(|it| (labels(it), it.value)).collect();
+    let overflow = ("otel_metric_overflow", "true");
+    let failed = vec![("error_type", "_OTHER"), overflow];
+    assert_eq!(rest, [(vec![overflow], 350.0), (failed, 1_850.0)]);
+    assert_eq!(page.total(&count), 4_200.0);
 }
 
 #[tokio::test]
