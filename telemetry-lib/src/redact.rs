@@ -40,8 +40,8 @@ impl Redaction {
 
     /// Whether the whole words of a secret's name stand in `field`, as in `db.password`,
     /// `accessToken` and `Set-Cookie`; `tokens` and `secretary` are other words.
-    pub(crate) fn hides(&self, field: &str) -> bool {
-        let field = field.as_bytes();
+    pub(crate) fn hides(&self, field: impl AsRef<[u8]>) -> bool {
+        let field = field.as_ref();
         let mut words = (0..field.len()).filter(|at| begins_word(field, *at));
         words.any(|at| {
             let mut secrets = self.0.iter().map(String::as_bytes);

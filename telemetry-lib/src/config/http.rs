@@ -10,6 +10,7 @@ use http::HeaderName;
 use super::hosts::HostRule;
 use super::vars::Vars;
 use crate::propagation::Host;
+use crate::redact::Redaction;
 
 /// Which endpoints `instrument` answers where the router has no route for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,8 +55,10 @@ pub(crate) struct HttpConfig {
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) request_headers: Vec<HeaderName>,
     pub(crate) response_headers: Vec<HeaderName>,
+    /// Keys of queries that are recorded; `None`: all.
+    pub(crate) query_keys: Option<Vec<String>>,
     /// Query keys whose values become `REDACTED`.
-    pub(crate) redacted_query_keys: Vec<String>,
+    pub(crate) query_secrets: Redaction,
     /// Exact paths that get neither a span nor a metric.
     pub(crate) skipped_paths: Vec<String>,
     pub(crate) endpoints: Endpoints,
@@ -69,16 +72,22 @@ const KNOWN_METHODS: [&str; 10] = [
     "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY",
 ];
 
-/// Signatures of pre-signed URLs, as the semantic conventions list them.
-const REDACTED_QUERY_KEYS: [&str; 7] = [
-    "X-Amz-Signature",
-    "X-Amz-Credential",
-    "X-Amz-Security-Token",
-    "AWSAccessKeyId",
-    "Signature",
+/// What signed URLs have beside the words that are secrets everywhere; with these words all keys that
+/// the semantic conventions list are hidden.
+const SIGNED: [&str; 6] = [
+    "signature",
     "sig",
-    "X-Goog-Signature",
+    "awsaccesskeyid",
+    "ossaccesskeyid",
+    "accesskey",
+    "access_key",
 ];
+
+fn query_secrets() -> Redaction {
+    let mut secrets = Redaction::default();
+    secrets.add(SIGNED.map(str::to_owned));
+    secrets
+}
 
 impl HttpConfig {
     pub(super) fn read(vars: &Vars) -> Self {
@@ -92,7 +101,8 @@ impl HttpConfig {
             trusted_proxies: Vec::new(),
             request_headers: Vec::new(),
             response_headers: Vec::new(),
-            redacted_query_keys: REDACTED_QUERY_KEYS.map(str::to_owned).to_vec(),
+            query_keys: None,
+            query_secrets: query_secrets(),
             skipped_paths: Vec::new(),
             endpoints: Endpoints::All,
             trace_id_header: None,

@@ -20,9 +20,9 @@ pub use self::hosts::{HostRule, HostRuleError};
 pub(crate) use self::http::HttpConfig;
 pub use self::http::{Callers, Endpoints, Network, NetworkError};
 pub(crate) use self::traces::{Sampler, TraceConfig};
-pub(crate) use self::vars::Invalid;
 #[cfg(feature = "otlp-grpc")]
 pub(crate) use self::vars::percent_decoded;
+pub(crate) use self::vars::{Invalid, percent_bytes};
 use self::vars::{Vars, pairs};
 use crate::redact::Redaction;
 
@@ -176,11 +176,21 @@ impl Config {
         self
     }
 
-    /// Replaces the values of these query keys by `REDACTED`, beside the seven of the
-    /// semantic conventions. Case-sensitive.
+    /// Records only these keys of queries, in `url.query` of servers and `url.full` of clients
+    /// (default: all); an empty list records no query at all. Values of secrets stay hidden.
+    #[must_use]
+    pub fn query_keys(mut self, keys: impl IntoIterator<Item = String>) -> Self {
+        self.http.query_keys = Some(keys.into_iter().collect());
+        self
+    }
+
+    /// Replaces the values of query keys with these words in their names by `REDACTED`, beside the
+    /// signatures that the semantic conventions list, `password`, `token` and the like.
+    ///
+    /// Neither case nor percent-encoding of a key counts, and `-`, `.` and `_` are the same.
     #[must_use]
     pub fn redact_query(mut self, keys: impl IntoIterator<Item = String>) -> Self {
-        self.http.redacted_query_keys.extend(keys);
+        self.http.query_secrets.add(keys);
         self
     }
 
@@ -255,11 +265,13 @@ impl Config {
     }
 
     /// Hides the values of fields with these words in their names, beside `password`, `token`,
-    /// `authorization` and the like: in log lines and in what the service's own spans say.
+    /// `authorization` and the like: in log lines, in what the service's own spans say, and in queries.
     ///
     /// Case does not count, and `-`, `.` and `_` are the same. Texts of messages are not searched.
     #[must_use]
     pub fn redact_fields(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        let names: Vec<String> = names.into_iter().collect();
+        self.http.query_secrets.add(names.iter().cloned());
         self.logs.redaction.add(names);
         self
     }

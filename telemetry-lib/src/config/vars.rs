@@ -2,6 +2,7 @@
 //! an invalid value is reported by name and ignored, and never echoed: it may be a secret
 //! that ended up in the wrong variable.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -112,26 +113,34 @@ impl fmt::Display for Invalid {
     }
 }
 
+/// Undoes `%XX`, as far as it is one.
+pub(crate) fn percent_bytes(text: &str) -> Cow<'_, [u8]> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text.as_bytes());
+    }
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [byte, tail @ ..] = rest {
+        let escape = match *rest {
+            [b'%', high, low, ..] => digit(high).zip(digit(low)),
+            _ => None,
+        };
+        // Two digits make a byte.
+        let (byte, tail) = match escape {
+            Some((high, low)) => ((high << 4 | low) as u8, &rest[3..]),
+            None => (*byte, tail),
+        };
+        bytes.push(byte);
+        rest = tail;
+    }
+    Cow::Owned(bytes)
+}
+
 /// Undoes `%XX`; text that does not decode is taken as it stands, as other SDKs do.
 pub(crate) fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('%') {
-        bytes.extend_from_slice(&rest.as_bytes()[..at]);
-        let code = rest.get(at + 1..at + 3);
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &rest[at + 3..];
-            }
-            None => {
-                bytes.push(b'%');
-                rest = &rest[at + 1..];
-            }
-        }
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+    let decoded = String::from_utf8(percent_bytes(text).into_owned());
+    decoded.unwrap_or_else(|_| text.to_owned())
 }
 
 /// `a=1,b=2` with percent-encoded values; `None` if a member has no key or no `=`.

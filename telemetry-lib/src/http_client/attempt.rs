@@ -74,8 +74,7 @@ impl Attempt {
         };
         let resends = head.extensions.get::<Resends>().map(Resends::next);
         if span.is_recording() {
-            let secret = &shared.http.redacted_query_keys;
-            let url = full_url(head.uri, &target, secret);
+            let url = full_url(head.uri, &target, &shared.http);
             span.set(KeyValue::new("url.full", url));
             if let Some(resends @ 1..) = resends {
                 let resends = i64::from(resends);

@@ -29,7 +29,7 @@ use crate::propagation::Propagators;
 /// What all requests of one handle share. Holds no handle, so it does not delay the last flush.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// Known methods, secret query keys, and where baggage may go.
+    /// Known methods, what of a query is recorded, and where baggage may go.
     http: HttpConfig,
     propagators: Propagators,
     /// `None`: `OTEL_SDK_DISABLED` or `OTEL_METRICS_EXPORTER=none`.

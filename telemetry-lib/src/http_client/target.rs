@@ -4,7 +4,8 @@ use http::header::HOST;
 use http::uri::Authority;
 use http::{HeaderMap, Uri};
 
-use crate::http::redact_query;
+use crate::config::HttpConfig;
+use crate::http::shown_query;
 
 /// The server that a request is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +31,8 @@ impl Target {
     }
 }
 
-/// `url.full`: absolute, without the credentials and without the values of `secret` query keys.
-pub(super) fn full_url(uri: &Uri, target: &Target, secret: &[String]) -> String {
+/// `url.full`: absolute, without the credentials, and of the query what may be seen.
+pub(super) fn full_url(uri: &Uri, target: &Target, config: &HttpConfig) -> String {
     use std::fmt::Write as _;
     let scheme = if is_https(uri) { "https" } else { "http" };
     let mut url = format!("{scheme}://");
@@ -56,9 +57,9 @@ pub(super) fn full_url(uri: &Uri, target: &Target, secret: &[String]) -> String 
         }
     }
     url.push_str(uri.path());
-    if let Some(query) = uri.query() {
+    if let Some(query) = uri.query().and_then(|query| shown_query(query, config)) {
         url.push('?');
-        url.push_str(&redact_query(query, secret));
+        url.push_str(&query);
     }
     url
 }
@@ -73,6 +74,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+    use crate::Config;
 
     #[track_caller]
     fn check(uri: &str, host: Option<&str>, server: (&str, u16), full: &str) {
@@ -83,7 +85,8 @@ mod tests {
         let uri: Uri = uri.parse().unwrap();
         let target = Target::of(&uri, &headers);
         assert_eq!((target.address.as_str(), target.port), server, "{uri}");
-        assert_eq!(full_url(&uri, &target, &["sig".to_owned()]), full, "{uri}");
+        let config = Config::from_vars("test", []).query_keys(["b", "c", "sig"].map(str::to_owned));
+        assert_eq!(full_url(&uri, &target, &config.http), full, "{uri}");
     }
 
     #[test]
@@ -112,7 +115,7 @@ mod tests {
             "http://h:90/a?sig=REDACTED",
         );
         check("/a", Some("[::1]"), ("::1", 80), "http://[::1]/a");
-        check("/a", None, ("", 80), "http:///a");
+        check("/a?d=1", None, ("", 80), "http:///a");
         check("/a", Some("not a host"), ("", 80), "http:///a");
     }
 }

@@ -50,6 +50,17 @@ const ROWS: &[Row] = &[
         ],
     ),
     (
+        "beyond the conventions: other secrets, and keys in any case and encoding",
+        "GET http://{at}/status/200?client_secret=s3cret&%73IG=s3cret",
+        &[
+            (
+                "url.full",
+                "http://{at}/status/200?client_secret=REDACTED&%73IG=REDACTED",
+            ),
+            ("(anywhere)", "s3cret"),
+        ],
+    ),
+    (
         "user-info becomes REDACTED:REDACTED",
         "GET http://root:s3cret@{at}/status/200",
         &[

@@ -148,9 +148,15 @@ const PLAIN: &[Row] = &[
         )],
     ),
     (
-        "keys are compared case-sensitively",
-        "GET /users/7?SIG=kept HTTP/1.1",
-        &[("url.query", "SIG=kept")],
+        "beyond the conventions: other secrets, and keys in any case and encoding",
+        "GET /users/7?password=s3cret&access_token=s3cret&SIG=s3cret&%73ig=s3cret&a=1 HTTP/1.1",
+        &[
+            (
+                "url.query",
+                "password=REDACTED&access_token=REDACTED&SIG=REDACTED&%73ig=REDACTED&a=1",
+            ),
+            ("(anywhere)", "s3cret"),
+        ],
     ),
     (
         "network.protocol.version 1.1; http needs no network.protocol.name",

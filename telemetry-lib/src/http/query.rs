@@ -1,0 +1,165 @@
+//! What of a query may be seen: the keys that are wanted, without the values of secrets.
+
+use crate::config::{HttpConfig, percent_bytes};
+use crate::redact::REDACTED;
+
+/// `;` stood between pairs once, and some servers still split there.
+const SEPARATORS: [char; 2] = ['&', ';'];
+
+/// `None` if nothing of it is wanted. A key is told by what the service reads in it, so that neither
+/// case nor encoding hides a secret from us.
+pub(crate) fn shown_query(query: &str, config: &HttpConfig) -> Option<String> {
+    let mut shown = String::with_capacity(query.len());
+    for part in query.split_inclusive(SEPARATORS) {
+        let pair = part.strip_suffix(SEPARATORS).unwrap_or(part);
+        let (raw, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let key = percent_bytes(raw);
+        if !is_wanted(&key, config) {
+            continue;
+        }
+        // In a pair whose `=` is encoded the value belongs to what we take for the key.
+        let joined = key.contains(&b'=');
+        if !config.query_secrets.hides(&key) || (value.is_empty() && !joined) {
+            shown.push_str(part);
+            continue;
+        }
+        if !joined {
+            shown.push_str(raw);
+            shown.push('=');
+        }
+        shown.push_str(REDACTED);
+        shown.push_str(&part[pair.len()..]);
+    }
+    if config.query_keys.is_some() {
+        // It stood before a pair that was left out.
+        shown.truncate(shown.trim_end_matches(SEPARATORS).len());
+        return (!shown.is_empty()).then_some(shown);
+    }
+    Some(shown)
+}
+
+fn is_wanted(key: &[u8], config: &HttpConfig) -> bool {
+    let wanted = config.query_keys.as_ref();
+    wanted.is_none_or(|keys| keys.iter().any(|wanted| wanted.as_bytes() == key))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Config;
+
+    fn config(configure: impl FnOnce(Config) -> Config) -> HttpConfig {
+        configure(Config::from_vars("test", [])).http
+    }
+
+    #[track_caller]
+    fn check(config: &HttpConfig, query: &str, expected: &str) {
+        assert_eq!(shown_query(query, config).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn the_values_of_secret_keys_are_hidden() {
+        let config = config(|it| it.redact_query(["Card".to_owned()]));
+        for same in [
+            "",
+            "a=1",
+            "a",
+            "a=",
+            "&a=1&&b=2&",
+            "sig",
+            "sig=",
+            "tokens=1&design=2",
+        ] {
+            check(&config, same, same);
+        }
+        check(&config, "a=1&sig=abc&b=2", "a=1&sig=REDACTED&b=2");
+        check(&config, "sig=a=b", "sig=REDACTED");
+        check(
+            &config,
+            "SIG=abc&Signature=x",
+            "SIG=REDACTED&Signature=REDACTED",
+        );
+        check(&config, "%73%69g=abc&%zz=1", "%73%69g=REDACTED&%zz=1");
+        check(&config, "a=1;token=abc;b=2", "a=1;token=REDACTED;b=2");
+        check(&config, "user[password]=abc", "user[password]=REDACTED");
+        check(
+            &config,
+            "my+card=4711&postcard=7",
+            "my+card=REDACTED&postcard=7",
+        );
+        check(&config, "password%3Dabc&a", "REDACTED&a");
+        check(&config, "x%3Dtoken%3Dabc=1", "REDACTED");
+        check(&config, "%70assword%ff=abc", "%70assword%ff=REDACTED");
+    }
+
+    #[test]
+    fn only_the_wanted_keys_are_kept_and_secrets_stay_hidden_among_them() {
+        let keys = ["page".to_owned(), "token".to_owned()];
+        let some = config(|it| it.query_keys(keys));
+        check(&some, "page=1&q=abc&b", "page=1");
+        check(&some, "q=abc&p%61ge=1&Page=2", "p%61ge=1");
+        check(&some, "page=1;q=abc;token=abc", "page=1;token=REDACTED");
+        assert_eq!(shown_query("q=abc&b", &some), None);
+        let none = config(|it| it.query_keys([]));
+        assert_eq!(shown_query("page=1", &none), None);
+        assert_eq!(shown_query("&", &none), None);
+    }
+
+    /// A name in some other case and encoding.
+    fn spelled(name: &'static str) -> impl Strategy<Value = String> {
+        let choices = proptest::collection::vec(0..5_u8, name.len());
+        choices.prop_map(move |choices| {
+            let letters = name.chars().zip(choices);
+            let spell = |(letter, choice): (char, u8)| match choice {
+                0 => letter.to_ascii_uppercase().to_string(),
+                1 => format!("%{:02x}", u32::from(letter)),
+                2 => format!("%{:02X}", u32::from(letter.to_ascii_uppercase())),
+                _ => letter.to_string(),
+            };
+            letters.map(spell).collect()
+        })
+    }
+
+    fn secret_key() -> impl Strategy<Value = String> {
+        let names = [
+            "x-amz-signature",
+            "x-amz-credential",
+            "x-amz-security-token",
+            "awsaccesskeyid",
+            "ossaccesskeyid",
+            "signature",
+            "sig",
+            "x-goog-signature",
+            "password",
+            "access_token",
+            "client_secret",
+            "api_key",
+            "apikey",
+        ];
+        proptest::sample::select(names.to_vec()).prop_flat_map(spelled)
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_of_a_secret_survives_in_any_spelling_of_its_key(
+            key in secret_key(),
+            before in "([a-f]{0,3}=?[0-9%+]{0,3}[&;]){0,3}",
+            after in "([&;][a-f]{0,3}=?[0-9%=]{0,3}){0,3}",
+            equals in proptest::sample::select(vec!["=", "==", "%3D"]),
+        ) {
+            let config = config(|it| it);
+            let query = format!("{before}{key}{equals}hunter2{after}");
+            let shown = shown_query(&query, &config).unwrap();
+            prop_assert!(!shown.contains("hunter2"), "{query} is shown as {shown}");
+            prop_assert!(shown.starts_with(&before) && shown.ends_with(&after), "{query}: {shown}");
+        }
+
+        #[test]
+        fn any_query_can_be_shown(query in "[a-z&;=%+0-9é]{0,40}") {
+            let shown = shown_query(&query, &config(|it| it)).unwrap();
+            prop_assert!(shown.matches('&').count() == query.matches('&').count());
+        }
+    }
+}
