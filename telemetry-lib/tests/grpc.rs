@@ -7,15 +7,19 @@
 
 mod shop;
 
+use std::collections::BTreeSet;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
+use futures_util::FutureExt;
 use http::{HeaderMap, Method};
 use shop::{Running, Shop, collect, text, unary, watch, within};
 use telemetry_lib::testing::{Exposition, ReceivedSpan, TestTelemetry};
 use tonic::{Code, Status};
+use tower::ServiceExt;
 
 /// Only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -354,14 +358,60 @@ async fn an_axum_router_serves_calls_and_requests_side_by_side() {
     );
 }
 
+/// Polled once, then dropped, as when a caller hangs up.
+fn knock(app: &Router, path: &str) {
+    let request = http::Request::post(path).header("content-type", "application/grpc");
+    let request = request.body(axum::body::Body::empty()).unwrap();
+    let asked = AssertUnwindSafe(app.clone().oneshot(request)).catch_unwind();
+    // Dropping what came drops a response before its end as well.
+    drop(asked.now_or_never());
+}
+
+async fn panics() {
+    panic!("by a stranger")
+}
+
+#[tokio::test]
+async fn f18_a_stranger_teaches_no_methods_with_the_content_type_of_grpc() {
+    let telemetry = TestTelemetry::start();
+    let never = || post(std::future::pending::<()>);
+    let router = tonic::service::Routes::new(Shop::default())
+        .into_axum_router()
+        .route("/plain/{id}", post(|| async { "no call" }))
+        .route("/slow/{id}", never())
+        .route("/broken/{id}", post(panics))
+        .fallback_service(never());
+    let app = telemetry.handle().instrument(router);
+    for at in 0..600 {
+        for service in ["plain", "slow", "test.Shop", "no.Such"] {
+            knock(&app, &format!("/{service}/{at}"));
+        }
+    }
+    knock(&app, "/broken/1");
+    let server = Running::start_bare(app).await;
+    let client = server.channel(telemetry.handle().grpc_client());
+    unary(client, "Get", text("tea")).await.unwrap();
+
+    let page = scrape(&telemetry);
+    let calls = "rpc_server_call_duration_seconds_count";
+    let known = [("rpc_method", "test.Shop/Get"), ("rpc_status_code", "OK")];
+    assert_eq!(page.value(calls, &known), Some(1.0));
+    assert_eq!(page.total(calls), 2_402.0);
+    let methods = page.samples().iter().filter(|sample| sample.name == calls);
+    let methods: BTreeSet<_> = methods.map(|it| it.labels["rpc_method"].as_str()).collect();
+    assert_eq!(methods, BTreeSet::from(["_OTHER", "test.Shop/Get"]));
+}
+
 #[tokio::test]
 async fn f20_a_panic_in_a_method_is_told_and_the_server_goes_on() {
     let telemetry = TestTelemetry::start();
     let server = Running::start(telemetry.handle().grpc_server(), Shop::default()).await;
     let client = || server.channel(telemetry.handle().grpc_client());
-    let _ = unary(client(), "Get", text("panic")).await.unwrap_err();
-    unary(client(), "Get", text("tea")).await.unwrap();
-    let spans = new_spans(&telemetry, 0, 4).await;
+    for what in ["tea", "panic", "tea"] {
+        let answer = unary(client(), "Get", text(what)).await;
+        assert_eq!(answer.is_err(), what == "panic");
+    }
+    let spans = new_spans(&telemetry, 2, 4).await;
     let mut servers = spans.iter().filter(|span| span.kind() == "server");
     let panicked = servers.next().unwrap();
     assert_eq!(shown(panicked, "error.type"), "panic");

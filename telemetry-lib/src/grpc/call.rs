@@ -38,7 +38,7 @@ struct State {
     told: Option<Code>,
     /// The server's end of the connection, if the client's transport tells.
     peer: Option<SocketAddr>,
-    signs: Signs,
+    answer: Option<Answer>,
     /// The panic layer made the response.
     panicked: bool,
 }
@@ -50,13 +50,13 @@ pub(super) enum Side {
     Client(Option<Arc<RpcServer>>),
 }
 
-/// What shows that a server has the method, apart from the status.
-#[derive(Clone, Copy, Debug, Default)]
-struct Signs {
-    /// It took time: a router answers at once for what it does not have.
-    worked: bool,
-    /// A response began that is more than a status.
-    answered: bool,
+/// The head of a response of gRPC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// Messages may follow, then trailers.
+    Began,
+    /// It has nothing but the status.
+    StatusOnly,
 }
 
 impl Call {
@@ -79,7 +79,7 @@ impl Call {
                 http: None,
                 told: None,
                 peer: None,
-                signs: Signs::default(),
+                answer: None,
                 panicked: false,
             })),
         }
@@ -88,13 +88,6 @@ impl Call {
     /// While the guard lives, new spans are children of this call's.
     pub(super) fn enter(&self) -> Option<Entered<'_>> {
         self.state.as_ref().map(|state| state.span.enter())
-    }
-
-    /// The service did not answer at once.
-    pub(super) fn pending(&mut self) {
-        if let Some(state) = &mut self.state {
-            state.signs.worked = true;
-        }
     }
 
     /// The head of the response stands.
@@ -143,9 +136,11 @@ impl State {
         self.http = Some(response.status);
         self.told = Code::told(&response.headers);
         self.panicked = response.extensions.get::<Panicked>().is_some();
-        self.signs.answered = self.told.is_none()
-            && response.status == StatusCode::OK
-            && has_grpc_content(&response.headers);
+        let of_grpc = response.status == StatusCode::OK && has_grpc_content(&response.headers);
+        self.answer = of_grpc.then_some(match self.told {
+            None => Answer::Began,
+            Some(_) => Answer::StatusOnly,
+        });
         match self.side {
             Side::Server => self.tell_trace_id(response),
             Side::Client(_) => {
@@ -177,7 +172,7 @@ impl State {
             late: self.deadline.is_some_and(|it| it.is_over(elapsed.duration)),
         });
         let method = match self.side {
-            Side::Server => self.shared.served.settle(&self.asked, self.is_seen(ending)),
+            Side::Server => self.shared.served.settle(&self.asked, self.is_proven()),
             // Its names stand in the code.
             Side::Client(_) => self.shared.called.settle(&self.asked, true),
         };
@@ -189,15 +184,15 @@ impl State {
         self.span.end(elapsed);
     }
 
-    /// Whether something showed that the method exists. Whoever only guards, limits or routes must
-    /// not teach us the names that callers invent.
-    fn is_seen(&self, ending: Ending) -> bool {
-        let by_status = match (self.told, self.http) {
-            (Some(code), _) => code.proves_a_method(),
-            (None, Some(_)) => false,
-            (None, None) => self.signs.worked,
-        };
-        self.signs.answered || by_status || ending == Ending::Panicked
+    /// Whether the server has shown that it has the method. Whoever calls chooses the path and the
+    /// content type, and when to leave; who guards, limits or routes answers for any path. So it takes
+    /// a response of gRPC that began, or a status that only methods give.
+    fn is_proven(&self) -> bool {
+        match (self.answer, self.told) {
+            (None, _) | (Some(_), Some(Code::Unimplemented)) => false,
+            (Some(Answer::Began), _) => true,
+            (Some(Answer::StatusOnly), told) => told.is_some_and(Code::proves_a_method),
+        }
     }
 
     /// Says whether the metric took this trace for an exemplar.

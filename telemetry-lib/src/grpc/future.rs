@@ -100,10 +100,7 @@ impl<F: Future> Calling<F> {
         };
         match polled {
             Ok(Poll::Ready(output)) => Poll::Ready((output, this.call.take())),
-            Ok(Poll::Pending) => {
-                call.pending();
-                Poll::Pending
-            }
+            Ok(Poll::Pending) => Poll::Pending,
             Err(panic) => {
                 // A layer outside may catch it, and then nothing would unwind when we are dropped.
                 call.finish(Ending::Panicked);

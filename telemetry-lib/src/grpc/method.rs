@@ -1,5 +1,5 @@
 //! Which methods exist. A layer cannot know what is registered behind it, and a caller may ask for
-//! anything, so a name becomes a label only after something showed that the method is there.
+//! anything, so a name becomes a label only after the server showed that the method is there.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -27,8 +27,9 @@ use crate::http::{Instrumented, RequestHead, ends, peer_attributes};
 /// or whose path `Config::skip_paths` names pass through. `Telemetry::instrument` contains it.
 /// Cheap to clone.
 ///
-/// `rpc.method` is `_OTHER` until something showed that the method exists: an answer that only a
-/// method gives, or work that took its time. At most 500 methods are learned.
+/// `rpc.method` is `_OTHER` until the server showed that it has the method, by an answer that only a
+/// method gives: a response of gRPC that began, or a status that is no router's and no guard's. At
+/// most 500 methods are learned.
 #[derive(Clone, Debug)]
 pub struct GrpcServerLayer {
     shared: Arc<Shared>,
