@@ -127,13 +127,21 @@ async fn the_scheme_is_what_the_server_says_and_not_what_the_client_writes() {
 #[tokio::test]
 async fn headers_are_captured_by_name_and_credentials_never() {
     let names = [
-        HeaderName::from_static("x-team"),
-        http::header::AUTHORIZATION,
+        "x-team",
+        "authorization",
+        "x-api-key",
+        "x-auth-token",
+        "x-pin",
     ];
-    let capturing = |config: Config| config.request_headers(names);
+    let names = names.map(HeaderName::from_static);
+    let pin = ["pin".to_owned()];
+    let capturing = |config: Config| config.redact_fields(pin).request_headers(names);
     let request = asking("GET", "/users/1")
         .header("x-team", "pay")
         .header("x-other", "no")
+        .header("x-api-key", "s3cret")
+        .header("x-auth-token", "s3cret")
+        .header("x-pin", "s3cret")
         .header("authorization", "Bearer s3cret");
     let span = span_of(capturing, request).await;
     let list = |value: &str| {
@@ -143,7 +151,10 @@ async fn headers_are_captured_by_name_and_credentials_never() {
     };
     span.assert_attribute("http.request.header.x-team", list("pay"))
         .assert_attribute("http.request.header.x-other", None)
-        .assert_attribute("http.request.header.authorization", list("REDACTED"));
+        .assert_attribute("http.request.header.authorization", list("REDACTED"))
+        .assert_attribute("http.request.header.x-api-key", list("REDACTED"))
+        .assert_attribute("http.request.header.x-auth-token", list("REDACTED"))
+        .assert_attribute("http.request.header.x-pin", list("REDACTED"));
 }
 
 #[tokio::test]

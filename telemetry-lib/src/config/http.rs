@@ -55,6 +55,8 @@ pub(crate) struct HttpConfig {
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) request_headers: Vec<HeaderName>,
     pub(crate) response_headers: Vec<HeaderName>,
+    /// Headers whose values become `REDACTED`.
+    pub(crate) header_secrets: Redaction,
     /// Keys of queries that are recorded; `None`: all.
     pub(crate) query_keys: Option<Vec<String>>,
     /// Query keys whose values become `REDACTED`.
@@ -101,6 +103,7 @@ impl HttpConfig {
             trusted_proxies: Vec::new(),
             request_headers: Vec::new(),
             response_headers: Vec::new(),
+            header_secrets: Redaction::default(),
             query_keys: None,
             query_secrets: query_secrets(),
             skipped_paths: Vec::new(),

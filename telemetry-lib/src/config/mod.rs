@@ -162,14 +162,15 @@ impl Config {
         self
     }
 
-    /// Records these request headers as attributes (default: none); at most 256 bytes each.
+    /// Records these request headers as attributes (default: none); at most 256 bytes each, and
+    /// those with the names of secrets, such as `x-api-key`, as `REDACTED`.
     #[must_use]
     pub fn request_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         self.http.request_headers = names.into_iter().collect();
         self
     }
 
-    /// Records these response headers as attributes (default: none); at most 256 bytes each.
+    /// Records these response headers as attributes (default: none), as those of requests.
     #[must_use]
     pub fn response_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         self.http.response_headers = names.into_iter().collect();
@@ -265,12 +266,14 @@ impl Config {
     }
 
     /// Hides the values of fields with these words in their names, beside `password`, `token`,
-    /// `authorization` and the like: in log lines, in what the service's own spans say, and in queries.
+    /// `authorization` and the like: in log lines, in what the service's own spans say, in
+    /// queries and in headers that are recorded.
     ///
     /// Case does not count, and `-`, `.` and `_` are the same. Texts of messages are not searched.
     #[must_use]
     pub fn redact_fields(mut self, names: impl IntoIterator<Item = String>) -> Self {
         let names: Vec<String> = names.into_iter().collect();
+        self.http.header_secrets.add(names.iter().cloned());
         self.http.query_secrets.add(names.iter().cloned());
         self.logs.redaction.add(names);
         self

@@ -138,8 +138,14 @@ impl State {
         let config = &self.shared.config;
         if !config.response_headers.is_empty() && self.span.is_recording() {
             let mut attributes = Vec::new();
-            let allowed = &config.response_headers;
-            capture("response", &response.headers, allowed, &mut attributes);
+            let (allowed, secrets) = (&config.response_headers, &config.header_secrets);
+            capture(
+                "response",
+                &response.headers,
+                allowed,
+                secrets,
+                &mut attributes,
+            );
             attributes.into_iter().for_each(|it| self.span.set(it));
         }
         if let (Some(name), Some(ids)) = (&config.trace_id_header, self.span.ids())

@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 
-use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
 use http::uri::Scheme;
-use http::{Extensions, HeaderMap, HeaderName, Method, Request, Uri, Version};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 
 use super::forwarded;
@@ -12,10 +11,9 @@ use super::headers::Headers;
 use super::method::Folded;
 use super::query::shown_query;
 use crate::config::HttpConfig;
+use crate::redact::{REDACTED, Redaction};
 use crate::text;
 
-/// What takes the place of a value that must not be seen.
-const REDACTED: &str = "REDACTED";
 /// Bytes of a captured header value that are kept.
 const MAX_CAPTURED: usize = 256;
 
@@ -120,6 +118,7 @@ impl<'r> RequestHead<'r> {
             "request",
             self.headers.all,
             &config.request_headers,
+            &config.header_secrets,
             attributes,
         );
     }
@@ -146,19 +145,21 @@ pub(crate) fn protocol_version(version: Version) -> Option<&'static str> {
     }
 }
 
-/// Adds `http.{side}.header.{name}` for the allowed headers that are there.
+/// Adds `http.{side}.header.{name}` for the allowed headers that are there. Credentials stay hidden
+/// even if somebody allowed their header.
 pub(crate) fn capture(
     side: &str,
     headers: &HeaderMap,
     allowed: &[HeaderName],
+    secrets: &Redaction,
     into: &mut Vec<KeyValue>,
 ) {
     for name in allowed {
-        let values: Vec<StringValue> = headers
-            .get_all(name)
-            .iter()
-            .map(|value| shown(name, value.as_bytes()).into())
-            .collect();
+        let show = |value: &HeaderValue| match secrets.hides(name.as_str()) {
+            true => REDACTED.into(),
+            false => shown(value.as_bytes()).into(),
+        };
+        let values: Vec<StringValue> = headers.get_all(name).iter().map(show).collect();
         if !values.is_empty() {
             let key = format!("http.{side}.header.{name}");
             into.push(KeyValue::new(key, Value::Array(Array::String(values))));
@@ -166,18 +167,13 @@ pub(crate) fn capture(
     }
 }
 
-/// Credentials stay hidden even if somebody allowed their header.
-fn shown(name: &HeaderName, value: &[u8]) -> String {
-    let secret = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE].contains(name);
-    if secret {
-        return REDACTED.to_owned();
-    }
+fn shown(value: &[u8]) -> String {
     String::from_utf8_lossy(&value[..value.len().min(MAX_CAPTURED)]).into_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::header::{ACCEPT, AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
 
     use super::*;
 
@@ -186,17 +182,23 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append("x-team", HeaderValue::from_static("a"));
         headers.append("x-team", HeaderValue::from_str(&"b".repeat(300)).unwrap());
-        headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer s3cret"));
-        let allowed = [HeaderName::from_static("x-team"), AUTHORIZATION, COOKIE];
+        let credentials = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE];
+        let others = ["x-api-key", "x-auth-token", "x-session-id"].map(HeaderName::from_static);
+        let mut allowed = vec![HeaderName::from_static("x-team"), ACCEPT];
+        for secret in credentials.into_iter().chain(others) {
+            headers.append(&secret, HeaderValue::from_static("s3cret"));
+            allowed.push(secret);
+        }
         let mut attributes = Vec::new();
-        capture("request", &headers, &allowed, &mut attributes);
+        let secrets = Redaction::default();
+        capture("request", &headers, &allowed, &secrets, &mut attributes);
         let shown: Vec<String> = attributes.iter().map(|it| format!("{it:?}")).collect();
-        assert_eq!(attributes.len(), 2, "{shown:?}");
+        assert_eq!(shown.len(), 8, "{shown:?}");
         assert!(shown[0].contains(&"b".repeat(MAX_CAPTURED)));
         assert!(!shown[0].contains(&"b".repeat(MAX_CAPTURED + 1)));
-        assert!(
-            shown[1].contains(REDACTED) && !shown[1].contains("s3cret"),
-            "{shown:?}"
-        );
+        for hidden in &shown[1..] {
+            let holds = hidden.contains(REDACTED) && !hidden.contains("s3cret");
+            assert!(holds, "{hidden}");
+        }
     }
 }
