@@ -98,6 +98,12 @@ fn propagators_and_limits_are_read() {
     let propagators = |it: &Config| format!("{:?}", it.traces.propagators);
     let none = "Propagators { tracecontext: false, baggage: false, b3: false, b3multi: false }";
     check("OTEL_PROPAGATORS", "none", propagators, none);
+    let partly = read(&[("OTEL_PROPAGATORS", "b3multi, XRay,s3cret")]);
+    let b3multi = "Propagators { tracecontext: false, baggage: false, b3: false, b3multi: true }";
+    assert_eq!(propagators(&partly), b3multi);
+    let said = "OTEL_PROPAGATORS is ignored in part: not all that it lists is among tracecontext, \
+                baggage, b3, b3multi and none";
+    assert_eq!(complaints(&partly), [said]);
     let limits = |it: &Config| format!("{:?}", it.traces.limits);
     let all = "Limits { attributes: 9, events: 128, links: 128, event_attributes: 9, \
                link_attributes: 9, value_length: None }";

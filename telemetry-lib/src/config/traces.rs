@@ -123,24 +123,24 @@ fn read_ratio(vars: &mut Vars) -> Option<f64> {
     )
 }
 
+/// A name that is not known costs itself and not the others.
 fn read_propagators(vars: &mut Vars) -> Propagators {
-    vars.read(
-        &["OTEL_PROPAGATORS"],
-        "a list of tracecontext, baggage, b3 and b3multi, or none",
-        |value| {
-            let mut chosen = Propagators::NONE;
-            for name in value.split(',') {
-                match name.trim().to_ascii_lowercase().as_str() {
-                    "tracecontext" => chosen.tracecontext = true,
-                    "baggage" => chosen.baggage = true,
-                    "b3" => chosen.b3 = true,
-                    "b3multi" => chosen.b3multi = true,
-                    "none" => {}
-                    _ => return None,
-                }
-            }
-            Some(chosen)
-        },
-    )
-    .unwrap_or_default()
+    const NAME: &str = "OTEL_PROPAGATORS";
+    let expected = "a list of tracecontext, baggage, b3 and b3multi, or none";
+    let read = vars.read(&[NAME], expected, |value| {
+        let mut chosen = Propagators::NONE;
+        let names = value.to_ascii_lowercase();
+        let (mut known, mut unknown) = (false, false);
+        for name in names.split(',') {
+            let is_known = chosen.choose(name.trim());
+            known |= is_known;
+            unknown |= !is_known;
+        }
+        known.then_some((chosen, unknown))
+    });
+    let (chosen, unknown) = read.unwrap_or_default();
+    if unknown {
+        vars.report_part(NAME, "among tracecontext, baggage, b3, b3multi and none");
+    }
+    chosen
 }

@@ -20,6 +20,8 @@ pub(super) struct Vars {
 pub(crate) struct Invalid {
     variable: String,
     expected: &'static str,
+    /// What is expected stands beside it.
+    in_part: bool,
 }
 
 impl Vars {
@@ -95,6 +97,16 @@ impl Vars {
         self.invalid.push(Invalid {
             variable: variable.to_owned(),
             expected,
+            in_part: false,
+        });
+    }
+
+    /// Of a list some items count, but not all are `expected`.
+    pub(super) fn report_part(&mut self, variable: &str, expected: &'static str) {
+        self.invalid.push(Invalid {
+            variable: variable.to_owned(),
+            expected,
+            in_part: true,
         });
     }
 
@@ -105,11 +117,11 @@ impl Vars {
 
 impl fmt::Display for Invalid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} is ignored: its value is not {}",
-            self.variable, self.expected
-        )
+        let why = match self.in_part {
+            true => " in part: not all that it lists is",
+            false => ": its value is not",
+        };
+        write!(f, "{} is ignored{why} {}", self.variable, self.expected)
     }
 }
 

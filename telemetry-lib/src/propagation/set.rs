@@ -69,6 +69,19 @@ impl Propagators {
         b3multi: false,
     };
 
+    /// Turns on the one of this name, as `OTEL_PROPAGATORS` spells it; `false` if there is none.
+    pub(crate) fn choose(&mut self, name: &str) -> bool {
+        match name {
+            "tracecontext" => self.tracecontext = true,
+            "baggage" => self.baggage = true,
+            "b3" => self.b3 = true,
+            "b3multi" => self.b3multi = true,
+            "none" => {}
+            _ => return false,
+        }
+        true
+    }
+
     /// W3C goes before B3: where both stand they name the same caller, and W3C says more.
     pub(crate) fn extract(self, carrier: &impl Carrier) -> Extraction {
         let mut extraction = Extraction::default();
