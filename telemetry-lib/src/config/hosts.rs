@@ -42,11 +42,12 @@ const PRIVATE: [&str; 6] = [
 
 impl HostRule {
     /// The default: private and loopback addresses, names without a dot, and those that end in
-    /// `.svc` or `.local`, as Kubernetes has them.
+    /// `.svc` or `.local`, as Kubernetes has them, or in `.internal`, which is nobody's on the
+    /// internet. Addresses in other spellings, such as `2130706433`, are foreign.
     #[must_use]
     pub fn internal() -> Vec<Self> {
         let networks = PRIVATE.iter().filter_map(|text| text.parse().ok());
-        let domains = [".svc", ".local"].map(|domain| Rule::Below(domain.to_owned()));
+        let domains = [".svc", ".local", ".internal"].map(|domain| Rule::Below(domain.to_owned()));
         let networks = networks.map(Rule::Network);
         let rules = networks.chain(domains).chain([Rule::SingleLabel]);
         rules.map(Self).collect()
@@ -54,21 +55,36 @@ impl HostRule {
 
     /// `host` without a port and without brackets.
     pub(super) fn covers(&self, host: &str) -> bool {
-        let host = host.strip_suffix('.').unwrap_or(host);
         let address: Option<IpAddr> = host.parse().ok();
-        match (&self.0, address) {
-            (Rule::Network(network), Some(address)) => network.contains(address),
-            (Rule::Network(_), None)
-            | (Rule::SingleLabel | Rule::Name(_) | Rule::Below(_), Some(_)) => false,
-            (Rule::SingleLabel, None) => !host.is_empty() && !host.contains('.'),
-            (Rule::Name(name), None) => name.eq_ignore_ascii_case(host),
-            (Rule::Below(domain), None) => host
+        let name = host.strip_suffix('.').unwrap_or(host);
+        match &self.0 {
+            Rule::Network(network) => address.is_some_and(|address| network.contains(address)),
+            // With the dot at its end it would be a domain of the internet's root.
+            Rule::SingleLabel => is_label(host) && !is_number(host),
+            Rule::Name(own) => own.eq_ignore_ascii_case(name),
+            Rule::Below(domain) => name
                 .len()
                 .checked_sub(domain.len())
                 .filter(|labels| *labels > 0)
-                .and_then(|at| host.get(at..))
+                .and_then(|at| name.get(at..))
                 .is_some_and(|end| end.eq_ignore_ascii_case(domain)),
         }
+    }
+}
+
+fn is_label(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    !text.is_empty() && text.bytes().all(plain)
+}
+
+/// What resolvers of C and URLs of browsers read as an IPv4 address: `134744072` is 8.8.8.8.
+fn is_number(label: &str) -> bool {
+    match label
+        .strip_prefix("0x")
+        .or_else(|| label.strip_prefix("0X"))
+    {
+        Some(hex) => hex.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        None => label.bytes().all(|byte| byte.is_ascii_digit()),
     }
 }
 
@@ -97,10 +113,6 @@ impl FromStr for HostRule {
             return Ok(Self(Rule::Network(network)));
         }
         let labels = text.strip_prefix('.').unwrap_or(text);
-        let is_label = |label: &str| {
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-            !label.is_empty() && label.bytes().all(plain)
-        };
         if !labels.split('.').all(is_label) {
             return Err(HostRuleError);
         }
@@ -135,6 +147,10 @@ mod tests {
             "stock.shop.svc.",
             "a.svc.cluster.local",
             "printer.LOCAL",
+            "db.prod.internal",
+            "3scale",
+            "0xygen",
+            "stock_1",
         ] {
             assert!(inside(host), "{host}");
         }
@@ -149,6 +165,25 @@ mod tests {
             "notlocal.com",
             "local.evil",
             ".svc",
+            // What resolvers of C and browsers take for addresses, some of them foreign.
+            "2130706433",
+            "134744072",
+            "010",
+            "0x7f000001",
+            "0X8080808",
+            "0x",
+            "127.1",
+            "0x7f.1",
+            "0177.0.0.1",
+            "10.0.0.1.",
+            // A top-level domain by its full name, zones, escapes, dots of other scripts.
+            "ai.",
+            "2001:db8::1%25eth0",
+            "v1:x",
+            "8%2e8%2e8%2e8",
+            "8\u{3002}8\u{3002}8\u{3002}8",
+            "::ffff:8.8.8.8",
+            ".internal",
         ] {
             assert!(!inside(host), "{host}");
         }

@@ -224,7 +224,8 @@ impl Config {
     }
 
     /// Sends baggage to these hosts only, instead of [`HostRule::internal`] (the default):
-    /// private addresses, names without a dot, `.svc` and `.local`. Trace ids go to every host.
+    /// private addresses, names without a dot, `.svc`, `.local` and `.internal`. Trace ids go to
+    /// every host.
     #[must_use]
     pub fn propagate_to(mut self, hosts: impl IntoIterator<Item = HostRule>) -> Self {
         self.http.propagate_to = hosts.into_iter().collect();
