@@ -317,12 +317,18 @@ async fn an_instrumented_router_in_an_instrumented_router_counts_once() {
 
 #[tokio::test]
 async fn skipped_paths_get_no_span() {
-    let skip = ["/users/1".to_owned()];
+    let skip = ["/users/1", "/api/*"].map(str::to_owned);
     let telemetry = TestTelemetry::configured(&[], |config| config.skip_paths(skip));
     let app = telemetry.handle().instrument(users());
-    ask(&app, asking("GET", "/users/1").body(Body::empty()).unwrap()).await;
-    ask(&app, asking("GET", "/users/2").body(Body::empty()).unwrap()).await;
-    assert_eq!(telemetry.spans().await.len(), 1);
+    for path in ["/users/1", "/api/orders/9", "/users/2", "/apiary"] {
+        ask(&app, asking("GET", path).body(Body::empty()).unwrap()).await;
+    }
+    let spans = telemetry.spans().await;
+    let paths: Vec<_> = spans
+        .iter()
+        .map(|it| it.attribute("url.path").cloned())
+        .collect();
+    assert_eq!(paths, [text("/users/2"), text("/apiary")]);
 }
 
 #[tokio::test]

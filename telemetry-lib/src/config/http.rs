@@ -46,6 +46,14 @@ pub struct Network {
 #[error("not a network: write an address, optionally with a prefix length, as in 10.0.0.0/8")]
 pub struct NetworkError;
 
+/// A path, or all below one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PathRule {
+    Exactly(String),
+    /// With the slash at its end.
+    Below(String),
+}
+
 /// The settings of the HTTP layers.
 #[derive(Clone, Debug)]
 pub(crate) struct HttpConfig {
@@ -61,8 +69,8 @@ pub(crate) struct HttpConfig {
     pub(crate) query_keys: Option<Vec<String>>,
     /// Query keys whose values become `REDACTED`.
     pub(crate) query_secrets: Redaction,
-    /// Exact paths that get neither a span nor a metric.
-    pub(crate) skipped_paths: Vec<String>,
+    /// Paths that get neither a span nor a metric.
+    pub(crate) skipped_paths: Vec<PathRule>,
     pub(crate) endpoints: Endpoints,
     /// Response header that tells the caller the trace id.
     pub(crate) trace_id_header: Option<HeaderName>,
@@ -113,11 +121,33 @@ impl HttpConfig {
         }
     }
 
+    /// Whether requests to a path are not looked at.
+    pub(crate) fn skips(&self, path: &str) -> bool {
+        self.skipped_paths.iter().any(|rule| rule.covers(path))
+    }
+
     /// Whether a host may have the baggage; without a port and without brackets.
     pub(crate) fn host(&self, address: &str) -> Host {
         match self.propagate_to.iter().any(|rule| rule.covers(address)) {
             true => Host::Own,
             false => Host::Foreign,
+        }
+    }
+}
+
+impl PathRule {
+    /// `/a/*` means all below `/a/`.
+    pub(super) fn new(text: String) -> Self {
+        match text.strip_suffix('*') {
+            Some(below) if below.ends_with('/') => Self::Below(below.to_owned()),
+            Some(_) | None => Self::Exactly(text),
+        }
+    }
+
+    fn covers(&self, path: &str) -> bool {
+        match self {
+            Self::Exactly(whole) => whole == path,
+            Self::Below(start) => path.starts_with(start.as_str()),
         }
     }
 }
@@ -191,6 +221,24 @@ mod tests {
         check("fd00::/8", "fdff::1", true);
         check("fd00::/8", "fe80::1", false);
         check("::/0", "2001:db8::1", true);
+    }
+
+    #[test]
+    fn a_rule_of_paths_is_a_whole_one_or_all_below_one() {
+        let check = |rule: &str, path: &str, expected| {
+            let rule = PathRule::new(rule.to_owned());
+            assert_eq!(rule.covers(path), expected, "{rule:?} {path}");
+        };
+        check("/a", "/a", true);
+        check("/a", "/a/b", false);
+        check("/a/*", "/a/", true);
+        check("/a/*", "/a/b/c", true);
+        check("/a/*", "/a", false);
+        check("/a/*", "/ab", false);
+        check("/*", "/", true);
+        check("/*", "/a/b", true);
+        check("/a*", "/ab", false);
+        check("/a*", "/a*", true);
     }
 
     #[test]

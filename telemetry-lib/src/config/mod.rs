@@ -18,6 +18,7 @@ use ::http::HeaderName;
 pub(crate) use self::exporter::{Exporter, Origin, Protocol};
 pub use self::hosts::{HostRule, HostRuleError};
 pub(crate) use self::http::HttpConfig;
+use self::http::PathRule;
 pub use self::http::{Callers, Endpoints, Network, NetworkError};
 pub(crate) use self::traces::{Sampler, TraceConfig};
 #[cfg(feature = "otlp-grpc")]
@@ -195,10 +196,13 @@ impl Config {
         self
     }
 
-    /// Gives requests to exactly these paths neither a span nor a metric (default: none).
+    /// Gives requests to these paths neither a span nor a metric (default: none).
+    ///
+    /// A path is meant as it stands; with `/*` at its end all below it, as in `/static/*` or
+    /// `/grpc.health.v1.Health/*`.
     #[must_use]
     pub fn skip_paths(mut self, paths: impl IntoIterator<Item = String>) -> Self {
-        self.http.skipped_paths = paths.into_iter().collect();
+        self.http.skipped_paths = paths.into_iter().map(PathRule::new).collect();
         self
     }
 

@@ -82,10 +82,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
-        let skipped = &self.shared.http.config.skipped_paths;
         let passes = !is_call(&request)
             || request.extensions().get::<Instrumented>().is_some()
-            || skipped.iter().any(|path| path == request.uri().path());
+            || self.shared.http.config.skips(request.uri().path());
         if passes {
             return GrpcServerFuture::new(self.inner.call(request), None);
         }

@@ -81,9 +81,8 @@ where
     }
 
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
-        let skipped = &self.shared.config.skipped_paths;
         let passes = request.extensions().get::<Instrumented>().is_some()
-            || skipped.iter().any(|path| path == request.uri().path());
+            || self.shared.config.skips(request.uri().path());
         if passes {
             return ResponseFuture::passing(self.inner.call(request));
         }
