@@ -11,6 +11,7 @@ mod payload;
 mod processor;
 mod queue;
 mod retry;
+mod run;
 mod size;
 mod timer;
 pub(crate) mod tls;
@@ -34,6 +35,7 @@ pub use self::health::{Dropped, SignalReport};
 pub(crate) use self::processor::{ExportHandle, QueueProcessor};
 use self::queue::{Limits, Queue};
 pub(crate) use self::retry::{Answer, Failure, Verdict, judge};
+use self::run::Run;
 use self::timer::{RuntimeTimer, Timer};
 use self::tls::TlsError;
 pub(crate) use self::tls::TlsFiles;
@@ -180,8 +182,9 @@ fn start_with(
         connect: Box::new(connect),
     };
     worker.spawn()?;
+    let run = Run::new(queue);
     Ok((
-        QueueProcessor::new(Arc::clone(&queue)),
-        ExportHandle::new(queue, health),
+        QueueProcessor::new(Arc::clone(&run)),
+        ExportHandle::new(run, health),
     ))
 }

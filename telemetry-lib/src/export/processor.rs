@@ -11,7 +11,7 @@ use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use tokio::sync::oneshot;
 
 use super::health::{ExportHealth, SignalReport};
-use super::queue::Queue;
+use super::run::Run;
 use super::worker::on_export_thread;
 
 /// How long the tracer provider's own flush may take; ours takes its limit from the caller.
@@ -20,29 +20,29 @@ const PROVIDER_FLUSH: Duration = Duration::from_secs(5);
 /// Puts finished spans into the queue. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct QueueProcessor {
-    queue: Arc<Queue>,
+    run: Arc<Run>,
 }
 
-/// Flushes and ends the export. Dropping the last clone lets the thread export what is queued and
-/// leave, without waiting for it.
+/// Flushes and ends one run of the export. Dropping the last clone lets the thread export what is
+/// queued and leave, without waiting for it.
 #[derive(Debug, Clone)]
 pub(crate) struct ExportHandle(Arc<Ends>);
 
 #[derive(Debug)]
 struct Ends {
-    queue: Arc<Queue>,
+    run: Arc<Run>,
     health: Arc<ExportHealth>,
 }
 
 impl QueueProcessor {
-    pub(super) fn new(queue: Arc<Queue>) -> Self {
-        Self { queue }
+    pub(super) fn new(run: Arc<Run>) -> Self {
+        Self { run }
     }
 
     /// Whether the queue would take a span now. A span that carries an exemplar should not be one
     /// that is dropped a moment later.
     pub(crate) fn has_room(&self) -> bool {
-        self.queue.has_room()
+        self.run.newest().queue().has_room()
     }
 }
 
@@ -52,19 +52,19 @@ impl SpanProcessor for QueueProcessor {
     #[inline]
     fn on_end(&self, span: SpanData) {
         if span.span_context.is_sampled() && !on_export_thread() {
-            self.queue.push(span);
+            self.run.newest().queue().push(span);
         }
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        match self.queue.flush(PROVIDER_FLUSH) {
+        match self.run.newest().queue().flush(PROVIDER_FLUSH) {
             0 => Ok(()),
             _ => Err(OTelSdkError::Timeout(PROVIDER_FLUSH)),
         }
     }
 
     fn shutdown_with_timeout(&self, limit: Duration) -> OTelSdkResult {
-        match self.queue.shutdown(limit) {
+        match self.run.newest().queue().shutdown(limit) {
             0 => Ok(()),
             _ => Err(OTelSdkError::Timeout(limit)),
         }
@@ -72,13 +72,27 @@ impl SpanProcessor for QueueProcessor {
 }
 
 impl ExportHandle {
-    pub(super) fn new(queue: Arc<Queue>, health: Arc<ExportHealth>) -> Self {
-        Self(Arc::new(Ends { queue, health }))
+    pub(super) fn new(run: Arc<Run>, health: Arc<ExportHealth>) -> Self {
+        Self(Arc::new(Ends { run, health }))
+    }
+
+    /// Takes no more spans, without waiting until the others are exported.
+    pub(crate) fn close(&self) {
+        self.0.run.queue().close();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.run.queue().is_closed()
+    }
+
+    /// [`Self::close`], and processors of this run fill `next` from now on.
+    pub(crate) fn hand_over(&self, next: &Self) {
+        self.0.run.hand_over(&next.0.run);
     }
 
     /// Exports what ended before the call, for at most `limit`.
     pub(crate) async fn flush(&self, limit: Duration) -> SignalReport {
-        if self.0.queue.is_settled() {
+        if self.0.run.queue().is_settled() {
             return self.0.health.report(0);
         }
         let this = self.clone();
@@ -94,13 +108,13 @@ impl ExportHandle {
 
     /// [`Self::flush`], blocking this thread.
     pub(crate) fn flush_blocking(&self, limit: Duration) -> SignalReport {
-        let pending = self.0.queue.flush(limit);
+        let pending = self.0.run.queue().flush(limit);
         self.0.health.report(pending)
     }
 
     /// [`Self::shutdown`], blocking this thread.
     pub(crate) fn shutdown_blocking(&self, limit: Duration) -> SignalReport {
-        let lost = self.0.queue.shutdown(limit);
+        let lost = self.0.run.queue().shutdown(limit);
         self.0.health.report(lost)
     }
 
@@ -125,6 +139,6 @@ impl ExportHandle {
 
 impl Drop for Ends {
     fn drop(&mut self) {
-        self.queue.close();
+        self.run.queue().close();
     }
 }

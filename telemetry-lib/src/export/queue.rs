@@ -135,6 +135,11 @@ impl Queue {
         state.done == state.accepted
     }
 
+    /// Whether no span is taken any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().phase != Phase::Open
+    }
+
     /// What the exporter should do now.
     pub(super) fn next(&self) -> Next {
         let state = self.lock();
@@ -203,6 +208,8 @@ impl Queue {
     pub(super) fn stopped(&self) {
         let mut state = self.lock();
         self.give_up(&mut state);
+        // Another run may follow, and this one may be kept: its room is not.
+        state.waiting = VecDeque::new();
         state.phase = Phase::Stopped;
         drop(state);
         self.settled.notify_all();

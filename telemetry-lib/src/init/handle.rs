@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -56,7 +56,8 @@ struct Inner {
     admin: std::sync::Mutex<Vec<crate::admin::Admin>>,
     /// `false`: `OTEL_SDK_DISABLED` or `OTEL_METRICS_EXPORTER=none`.
     observed: bool,
-    closed: AtomicBool,
+    /// Does not use the pipeline any more.
+    left: AtomicBool,
 }
 
 impl Telemetry {
@@ -116,7 +117,7 @@ impl Telemetry {
                 #[cfg(feature = "axum")]
                 admin: std::sync::Mutex::default(),
                 observed,
-                closed: AtomicBool::new(false),
+                left: AtomicBool::new(false),
             }),
         };
         #[cfg(feature = "axum")]
@@ -302,16 +303,18 @@ impl Telemetry {
     /// Sends what is queued, then stops exporting; waits at most `limit`.
     ///
     /// Spans that end later are counted as dropped `after_shutdown`; their ids still travel.
-    /// Calling it again gives the same counts.
+    /// Calling it again gives the same counts. Clones of a handle are one handle. While the handle of
+    /// another [`init`](fn@crate::init) is in use, neither shut down nor dropped, this one only flushes:
+    /// export ends with the last of them.
     pub async fn shutdown(&self, limit: Duration) -> Report {
-        self.inner.closed.store(true, Ordering::Relaxed);
-        self.inner.pipeline.shutdown(limit).await
+        let inner = &self.inner;
+        inner.pipeline.shutdown(&inner.left, limit).await
     }
 
     /// [`shutdown`](Self::shutdown) without `async`: blocks the calling thread.
     pub fn shutdown_blocking(&self, limit: Duration) -> Report {
-        self.inner.closed.store(true, Ordering::Relaxed);
-        self.inner.pipeline.shutdown_blocking(limit)
+        let inner = &self.inner;
+        inner.pipeline.shutdown_blocking(&inner.left, limit)
     }
 }
 
@@ -360,10 +363,7 @@ impl Telemetry {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if !self.closed.load(Ordering::Relaxed) {
-            // There is nobody left to hand the report to; `/metrics` had the counts.
-            let _ = self.pipeline.flush_blocking(LAST_FLUSH);
-        }
+        self.pipeline.drop_user(&self.left, LAST_FLUSH);
     }
 }
 

@@ -49,8 +49,12 @@ pub enum InitError {
 ///
 /// If no `tracing` subscriber is installed, one is: log lines on stdout and spans over
 /// OTLP. An existing one is kept, and so are a global tracer provider and propagator of the
-/// OpenTelemetry API; a notice on stderr says what to add. A second call gives a working
-/// handle with metrics of its own that shares the first one's traces.
+/// OpenTelemetry API; a notice on stderr says what to add.
+///
+/// A second call gives a working handle with metrics of its own that shares the first one's traces:
+/// export ends when the last handle in use is shut down. A call after that, or after all were
+/// dropped, begins export anew with the endpoint and the resource that it is told; sampler, limits of
+/// spans and logs stay those of the first call.
 ///
 /// # Errors
 ///
@@ -61,11 +65,8 @@ pub fn init(config: Config) -> Result<Telemetry, InitError> {
     let mut process = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
     let pipeline = match &*process {
         Some(first) => {
-            notices.once("second init", || {
-                "init was called before: this handle has metrics of its own and shares the \
-                 first one's exporter, sampler and logs"
-                    .to_owned()
-            });
+            let anew = first.join(&config)?;
+            notices.once("second init", || told_again(anew).to_owned());
             Arc::clone(first)
         }
         None => {
@@ -93,6 +94,17 @@ pub(crate) fn isolated(
     let dispatch = install::dispatch(config, &pipeline, output);
     pipeline.logs.set_in_use();
     Ok((Telemetry::new(config, pipeline, notices)?, dispatch))
+}
+
+/// What the caller of another `init` must know.
+fn told_again(anew: bool) -> &'static str {
+    if anew {
+        "init was called before, and nobody uses that telemetry any more: spans go where this call \
+         says, with the first one's sampler, limits and logs"
+    } else {
+        "init was called before: this handle has metrics of its own and shares the first one's \
+         exporter, sampler and logs"
+    }
 }
 
 /// Each invalid variable once.

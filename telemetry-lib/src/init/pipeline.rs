@@ -1,7 +1,8 @@
 //! What exists once per process: the engine and the export path behind it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tracing::Subscriber;
@@ -21,8 +22,8 @@ use crate::notice::Notices;
 use crate::resource;
 
 pub(super) struct Pipeline {
-    /// What the first `init` of the process was told.
-    pub(super) config: Config,
+    /// What the `init` was told that began the export; of the first one, if nothing is exported.
+    config: Mutex<Config>,
     /// `None`: `OTEL_SDK_DISABLED`.
     pub(super) engine: Option<Engine>,
     pub(super) health: Arc<ExportHealth>,
@@ -33,45 +34,57 @@ pub(super) struct Pipeline {
 
 struct Export {
     queue: QueueProcessor,
-    handle: ExportHandle,
+    users: Mutex<Users>,
+}
+
+/// The handles of all `init`s that were neither shut down nor dropped, and the run that they share.
+struct Users {
+    count: usize,
+    run: ExportHandle,
 }
 
 impl Pipeline {
+    /// The pipeline of a first `init`, which uses it.
     pub(super) fn start(config: &Config, notices: Notices) -> Result<Self, InitError> {
         let health = ExportHealth::new(notices);
         let logs = Logs::new(&config.logs);
-        if config.disabled {
-            return Ok(Self {
-                config: config.clone(),
-                engine: None,
-                health,
-                logs,
-                export: None,
-            });
-        }
-        let resource = resource::detect(&config.service);
-        let export = match &config.exporter {
-            None => None,
-            Some(exporter) => {
-                if config.service.is_production() && exporter.is_plain_text_to_another_host() {
-                    return Err(InitError::PlainText {
-                        endpoint: exporter.shown_endpoint(),
-                    });
-                }
-                let (queue, handle) =
-                    export::start(settings(exporter), resource.clone(), Arc::clone(&health))
-                        .map_err(|error| InitError::Export(error.into()))?;
-                Some(Export { queue, handle })
-            }
-        };
-        let queue = export.as_ref().map(|export| export.queue.clone());
-        Ok(Self {
-            config: config.clone(),
-            engine: Some(Engine::new(config, resource, queue)),
+        let mut pipeline = Self {
+            config: Mutex::new(config.clone()),
+            engine: None,
             health,
             logs,
-            export,
-        })
+            export: None,
+        };
+        if config.disabled {
+            return Ok(pipeline);
+        }
+        let resource = resource::detect(&config.service);
+        if let Some(exporter) = &config.exporter {
+            let (queue, run) = begin(config, exporter, &pipeline.health)?;
+            let users = Mutex::new(Users { count: 1, run });
+            pipeline.export = Some(Export { queue, users });
+        }
+        pipeline.engine = Some(Engine::new(config, resource, pipeline.queue()));
+        Ok(pipeline)
+    }
+
+    /// Another `init` uses it. If nobody else does, the export begins anew, as `config` says; `true`
+    /// then.
+    pub(super) fn join(&self, config: &Config) -> Result<bool, InitError> {
+        let Some(export) = &self.export else {
+            return Ok(false);
+        };
+        let mut users = export.users();
+        let wanted = config.exporter.as_ref().filter(|_| !config.disabled);
+        let anew = wanted.filter(|_| users.count == 0);
+        if let Some(exporter) = anew {
+            let (_, run) = begin(config, exporter, &self.health)?;
+            users.run.hand_over(&run);
+            users.run = run;
+            *self.config() = config.clone();
+        }
+        users.count += 1;
+        Ok(anew.is_some())
     }
 
     /// Boxed because an optional layer would not be told its dispatcher.
@@ -90,23 +103,16 @@ impl Pipeline {
     }
 
     pub(super) fn doctor(&self) -> Diagnosis {
-        let way = self.config.exporter.as_ref();
+        let config = self.config().clone();
+        let way = config.exporter.as_ref();
         let way = way.map(|exporter| (exporter, settings(exporter)));
-        doctor::examine(&self.config, way, &self.health)
+        doctor::examine(&config, way, &self.health)
     }
 
     pub(super) async fn flush(&self, limit: Duration) -> Report {
         self.logs.settle();
         match &self.export {
-            Some(export) => Report::new(export.handle.flush(limit).await),
-            None => Report::default(),
-        }
-    }
-
-    pub(super) async fn shutdown(&self, limit: Duration) -> Report {
-        self.logs.settle();
-        match &self.export {
-            Some(export) => Report::new(export.handle.shutdown(limit).await),
+            Some(export) => Report::new(export.run().flush(limit).await),
             None => Report::default(),
         }
     }
@@ -114,17 +120,69 @@ impl Pipeline {
     pub(super) fn flush_blocking(&self, limit: Duration) -> Report {
         self.logs.settle();
         match &self.export {
-            Some(export) => Report::new(export.handle.flush_blocking(limit)),
+            Some(export) => Report::new(export.run().flush_blocking(limit)),
             None => Report::default(),
         }
     }
 
-    pub(super) fn shutdown_blocking(&self, limit: Duration) -> Report {
+    /// Ends the run that this user shares, if it was the last one. `left`: it said so before.
+    pub(super) async fn shutdown(&self, left: &AtomicBool, limit: Duration) -> Report {
         self.logs.settle();
-        match &self.export {
-            Some(export) => Report::new(export.handle.shutdown_blocking(limit)),
-            None => Report::default(),
+        let report = match self.leave(left) {
+            Some(run) if run.is_closed() => run.shutdown(limit).await,
+            Some(run) => run.flush(limit).await,
+            None => return Report::default(),
+        };
+        Report::new(report)
+    }
+
+    pub(super) fn shutdown_blocking(&self, left: &AtomicBool, limit: Duration) -> Report {
+        self.logs.settle();
+        let report = match self.leave(left) {
+            Some(run) if run.is_closed() => run.shutdown_blocking(limit),
+            Some(run) => run.flush_blocking(limit),
+            None => return Report::default(),
+        };
+        Report::new(report)
+    }
+
+    /// A user that is dropped leaves the export as it is: what it began may still be at work.
+    pub(super) fn drop_user(&self, left: &AtomicBool, limit: Duration) {
+        if left.swap(true, Ordering::Relaxed) {
+            return;
         }
+        if let Some(export) = &self.export {
+            export.users().count -= 1;
+        }
+        // There is nobody left to hand the report to; `/metrics` had the counts.
+        let _ = self.flush_blocking(limit);
+    }
+
+    /// The run that a user shared until now, closed if it was the last one: one that begins a moment
+    /// later is somebody else's.
+    fn leave(&self, left: &AtomicBool) -> Option<ExportHandle> {
+        let mut users = self.export.as_ref()?.users();
+        if !left.swap(true, Ordering::Relaxed) {
+            users.count -= 1;
+        }
+        if users.count == 0 {
+            users.run.close();
+        }
+        Some(users.run.clone())
+    }
+
+    fn config(&self) -> MutexGuard<'_, Config> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Export {
+    fn users(&self) -> MutexGuard<'_, Users> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self) -> ExportHandle {
+        self.users().run.clone()
     }
 }
 
@@ -135,6 +193,22 @@ impl fmt::Debug for Pipeline {
             .field("exports", &self.export.is_some())
             .finish_non_exhaustive()
     }
+}
+
+/// Begins a run of the export.
+fn begin(
+    config: &Config,
+    exporter: &Exporter,
+    health: &Arc<ExportHealth>,
+) -> Result<(QueueProcessor, ExportHandle), InitError> {
+    if config.service.is_production() && exporter.is_plain_text_to_another_host() {
+        return Err(InitError::PlainText {
+            endpoint: exporter.shown_endpoint(),
+        });
+    }
+    let resource = resource::detect(&config.service);
+    export::start(settings(exporter), resource, Arc::clone(health))
+        .map_err(|error| InitError::Export(error.into()))
 }
 
 fn settings(exporter: &Exporter) -> ExportConfig {
