@@ -4,6 +4,7 @@
 //! is counted with its reason.
 
 mod client;
+mod fork;
 #[cfg(feature = "otlp-grpc")]
 mod grpc;
 mod health;
@@ -33,15 +34,14 @@ pub(crate) use self::client::empty_request;
 pub(crate) use self::health::{DropReason, ExportHealth};
 pub use self::health::{Dropped, SignalReport};
 pub(crate) use self::processor::{ExportHandle, QueueProcessor};
-use self::queue::{Limits, Queue};
+use self::queue::Limits;
 pub(crate) use self::retry::{Answer, Failure, Verdict, judge};
-use self::run::Run;
-use self::timer::{RuntimeTimer, Timer};
+use self::run::{Parts, Run};
+use self::timer::RuntimeTimer;
 use self::tls::TlsError;
 pub(crate) use self::tls::TlsFiles;
 use self::transport::Network;
 pub(crate) use self::transport::{AttemptError, Transport, explain};
-use self::worker::Worker;
 pub(crate) use self::worker::{mute_thread, on_export_thread, runtime};
 use crate::config::Protocol;
 
@@ -101,6 +101,15 @@ impl ExportConfig {
             delay: Duration::from_secs(1),
         }
     }
+
+    fn limits(&self) -> Limits {
+        let items = self.queue_items.max(1);
+        Limits {
+            items,
+            bytes: self.queue_bytes,
+            batch: self.batch.clamp(1, items),
+        }
+    }
 }
 
 /// The names of the headers, not their values.
@@ -124,9 +133,12 @@ impl fmt::Debug for ExportConfig {
 
 /// Starts the export thread. The processor goes into a tracer provider, the handle stays with who
 /// ends the process. Fails on a wrong configuration, never because the collector is away.
+///
+/// In a process that is forked later its first span starts a thread again; `resource` is asked anew
+/// there.
 pub(crate) fn start(
     config: ExportConfig,
-    resource: Resource,
+    resource: impl Fn() -> Resource + Send + Sync + 'static,
     health: Arc<ExportHealth>,
 ) -> Result<(QueueProcessor, ExportHandle), ExportError> {
     let endpoint: Uri = config.endpoint.parse().map_err(|_| ExportError::Endpoint)?;
@@ -134,14 +146,13 @@ pub(crate) fn start(
         return Err(ExportError::Endpoint);
     }
     let settings = config.clone();
-    let connect = move || Ok(transport(&settings, &endpoint)?);
-    start_with(
+    start_with(Parts {
         config,
-        resource,
+        resource: Box::new(resource),
         health,
-        Arc::new(RuntimeTimer::new()),
-        connect,
-    )
+        timer: Arc::new(RuntimeTimer::new()),
+        connect: Box::new(move || Ok(transport(&settings, &endpoint)?)),
+    })
 }
 
 /// The way to the collector that `config` asks for; needs no runtime until it sends.
@@ -160,29 +171,9 @@ pub(crate) fn transport(
 }
 
 /// [`start`] with the clock and the network given.
-fn start_with(
-    config: ExportConfig,
-    resource: Resource,
-    health: Arc<ExportHealth>,
-    timer: Arc<dyn Timer>,
-    connect: impl Fn() -> Result<Arc<dyn Transport>, ExportError> + Send + 'static,
-) -> Result<(QueueProcessor, ExportHandle), ExportError> {
-    let limits = Limits {
-        items: config.queue_items.max(1),
-        bytes: config.queue_bytes,
-        batch: config.batch.clamp(1, config.queue_items.max(1)),
-    };
-    let queue = Arc::new(Queue::new(limits, Arc::clone(&health)));
-    let worker = Worker {
-        queue: Arc::clone(&queue),
-        health: Arc::clone(&health),
-        timer,
-        config,
-        resource,
-        connect: Box::new(connect),
-    };
-    worker.spawn()?;
-    let run = Run::new(queue);
+fn start_with(parts: Parts) -> Result<(QueueProcessor, ExportHandle), ExportError> {
+    let health = Arc::clone(&parts.health);
+    let run = Run::start(parts)?;
     Ok((
         QueueProcessor::new(Arc::clone(&run)),
         ExportHandle::new(run, health),

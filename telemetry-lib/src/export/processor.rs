@@ -11,6 +11,7 @@ use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use tokio::sync::oneshot;
 
 use super::health::{ExportHealth, SignalReport};
+use super::queue::Queue;
 use super::run::Run;
 use super::worker::on_export_thread;
 
@@ -39,6 +40,11 @@ impl QueueProcessor {
         Self { run }
     }
 
+    #[cfg(test)]
+    pub(super) fn run(&self) -> &Run {
+        &self.run
+    }
+
     /// Whether the queue would take a span now. A span that carries an exemplar should not be one
     /// that is dropped a moment later.
     pub(crate) fn has_room(&self) -> bool {
@@ -57,14 +63,15 @@ impl SpanProcessor for QueueProcessor {
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        match self.run.newest().queue().flush(PROVIDER_FLUSH) {
-            0 => Ok(()),
-            _ => Err(OTelSdkError::Timeout(PROVIDER_FLUSH)),
+        let queue = self.run.newest().queue_in_use();
+        match queue.map(|it| it.flush(PROVIDER_FLUSH)) {
+            None | Some(0) => Ok(()),
+            Some(_) => Err(OTelSdkError::Timeout(PROVIDER_FLUSH)),
         }
     }
 
     fn shutdown_with_timeout(&self, limit: Duration) -> OTelSdkResult {
-        match self.run.newest().queue().shutdown(limit) {
+        match self.run.newest().queue_to_end().shutdown(limit) {
             0 => Ok(()),
             _ => Err(OTelSdkError::Timeout(limit)),
         }
@@ -78,11 +85,11 @@ impl ExportHandle {
 
     /// Takes no more spans, without waiting until the others are exported.
     pub(crate) fn close(&self) {
-        self.0.run.queue().close();
+        self.0.run.queue_to_end().close();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.0.run.queue().is_closed()
+        self.0.run.is_closed()
     }
 
     /// [`Self::close`], and processors of this run fill `next` from now on.
@@ -92,7 +99,7 @@ impl ExportHandle {
 
     /// Exports what ended before the call, for at most `limit`.
     pub(crate) async fn flush(&self, limit: Duration) -> SignalReport {
-        if self.0.run.queue().is_settled() {
+        if self.0.run.queue_in_use().is_none_or(Queue::is_settled) {
             return self.0.health.report(0);
         }
         let this = self.clone();
@@ -108,13 +115,14 @@ impl ExportHandle {
 
     /// [`Self::flush`], blocking this thread.
     pub(crate) fn flush_blocking(&self, limit: Duration) -> SignalReport {
-        let pending = self.0.run.queue().flush(limit);
+        let queue = self.0.run.queue_in_use();
+        let pending = queue.map_or(0, |it| it.flush(limit));
         self.0.health.report(pending)
     }
 
     /// [`Self::shutdown`], blocking this thread.
     pub(crate) fn shutdown_blocking(&self, limit: Duration) -> SignalReport {
-        let lost = self.0.run.queue().shutdown(limit);
+        let lost = self.0.run.queue_to_end().shutdown(limit);
         self.0.health.report(lost)
     }
 
@@ -139,6 +147,8 @@ impl ExportHandle {
 
 impl Drop for Ends {
     fn drop(&mut self) {
-        self.run.queue().close();
+        if let Some(queue) = self.run.queue_in_use() {
+            queue.close();
+        }
     }
 }

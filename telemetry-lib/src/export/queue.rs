@@ -3,7 +3,7 @@
 //! a request and knows nothing of the network.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use opentelemetry_sdk::trace::SpanData;
@@ -138,6 +138,22 @@ impl Queue {
     /// Whether no span is taken any more.
     pub(super) fn is_closed(&self) -> bool {
         self.lock().phase != Phase::Open
+    }
+
+    /// The same in a process that inherited the queue. Its lock may be held for ever, by a thread that
+    /// was left behind; who held it was not closing the queue, most likely.
+    pub(super) fn was_closed(&self) -> bool {
+        match self.state.try_lock() {
+            Ok(state) => state.phase != Phase::Open,
+            Err(TryLockError::Poisoned(state)) => state.get_ref().phase != Phase::Open,
+            Err(TryLockError::WouldBlock) => false,
+        }
+    }
+
+    /// Holds the lock, as a thread that a fork left behind would.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> impl Sized + '_ {
+        self.lock()
     }
 
     /// What the exporter should do now.

@@ -16,12 +16,12 @@ use opentelemetry_sdk::error::OTelSdkError;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use tokio::runtime::{Builder, Runtime};
 
+use super::ExportError;
 use super::client::{CollectorClient, Tally};
-use super::health::ExportHealth;
 use super::queue::{Next, Queue};
-use super::timer::{Timer, Wait};
+use super::run::Parts;
+use super::timer::Wait;
 use super::transport::Transport;
-use super::{ExportConfig, ExportError};
 
 /// The exporter's own limit stays out of the way: our client keeps the time.
 const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -41,16 +41,13 @@ pub(crate) fn mute_thread() {
 }
 
 /// Makes the way to the collector; called again after a panic.
-pub(super) type Connect = dyn Fn() -> Result<Arc<dyn Transport>, ExportError> + Send;
+pub(super) type Connect = dyn Fn() -> Result<Arc<dyn Transport>, ExportError> + Send + Sync;
 
 /// All that the thread needs to begin, and to begin anew.
 pub(super) struct Worker {
-    pub(super) queue: Arc<Queue>,
-    pub(super) health: Arc<ExportHealth>,
-    pub(super) timer: Arc<dyn Timer>,
-    pub(super) config: ExportConfig,
-    pub(super) resource: Resource,
-    pub(super) connect: Box<Connect>,
+    queue: Arc<Queue>,
+    parts: Arc<Parts>,
+    resource: Resource,
 }
 
 /// An exporter and the client that knows what became of its batches.
@@ -60,6 +57,16 @@ struct Exporter {
 }
 
 impl Worker {
+    /// Of this process.
+    pub(super) fn new(queue: Arc<Queue>, parts: Arc<Parts>) -> Self {
+        let resource = (parts.resource)();
+        Self {
+            queue,
+            parts,
+            resource,
+        }
+    }
+
     /// Starts the thread once runtime and exporter stand, so that a wrong configuration is an
     /// error here and not a silence later.
     pub(super) fn spawn(self) -> Result<(), ExportError> {
@@ -82,10 +89,10 @@ impl Worker {
                 .await
                 .is_err()
             {
-                self.health.count_panic();
+                self.parts.health.count_panic();
                 self.queue.settle_lost();
-                self.health.tell(
-                    self.timer.now(),
+                self.parts.health.tell(
+                    self.parts.timer.now(),
                     &"the exporter panicked and was built anew",
                 );
                 exporter = None;
@@ -104,8 +111,8 @@ impl Worker {
                 Next::Stop => return,
                 Next::Idle => self.queue.woken().await,
                 Next::Gather => {
-                    let now = self.timer.now();
-                    let until = *gather_until.get_or_insert(now + self.config.delay);
+                    let now = self.parts.timer.now();
+                    let until = *gather_until.get_or_insert(now + self.parts.config.delay);
                     if now < until {
                         self.gather(until - now).await;
                         continue;
@@ -124,7 +131,7 @@ impl Worker {
     /// Waits for more spans, no longer than `span`.
     async fn gather(&self, span: Duration) {
         let woken = std::pin::pin!(self.queue.woken());
-        select(woken, self.timer.sleep(Wait::Gather, span)).await;
+        select(woken, self.parts.timer.sleep(Wait::Gather, span)).await;
     }
 
     /// Exports one batch, unless the shutdown gives it up.
@@ -138,8 +145,8 @@ impl Worker {
             None => match self.exporter() {
                 Ok(exporter) => slot.insert(exporter),
                 Err(error) => {
-                    self.health.count_request_failed();
-                    self.health.tell(self.timer.now(), &error);
+                    self.parts.health.count_request_failed();
+                    self.parts.health.tell(self.parts.timer.now(), &error);
                     return self.queue.settle_lost();
                 }
             },
@@ -149,8 +156,8 @@ impl Worker {
         match select(exported, abandoned).await {
             Either::Left((Ok(tally), _)) => self.queue.settle(tally.failed, tally.rejected),
             Either::Left((Err(error), _)) => {
-                self.health.count_request_failed();
-                self.health.tell(self.timer.now(), &error);
+                self.parts.health.count_request_failed();
+                self.parts.health.tell(self.parts.timer.now(), &error);
                 self.queue.settle_lost();
             }
             // Whoever abandons it has settled it.
@@ -160,17 +167,17 @@ impl Worker {
 
     fn exporter(&self) -> Result<Exporter, ExportError> {
         let client = CollectorClient::new(
-            &self.config,
-            (self.connect)()?,
-            Arc::clone(&self.timer),
-            Arc::clone(&self.health),
+            &self.parts.config,
+            (self.parts.connect)()?,
+            Arc::clone(&self.parts.timer),
+            Arc::clone(&self.parts.health),
         );
         // Everything that its own environment variables could change is given or, as the headers
         // and the compression, left to our client.
         let mut otlp = opentelemetry_otlp::SpanExporter::builder()
             .with_http()
             .with_http_client(client.clone())
-            .with_endpoint(&self.config.endpoint)
+            .with_endpoint(&self.parts.config.endpoint)
             .with_protocol(Protocol::HttpBinary)
             .with_timeout(NEVER)
             .with_retry_policy(RetryPolicy::disabled())

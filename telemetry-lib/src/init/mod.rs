@@ -54,7 +54,8 @@ pub enum InitError {
 /// A second call gives a working handle with metrics of its own that shares the first one's traces:
 /// export ends when the last handle in use is shut down. A call after that, or after all were
 /// dropped, begins export anew with the endpoint and the resource that it is told; sampler, limits of
-/// spans and logs stay those of the first call.
+/// spans and logs stay those of the first call. A process that forks needs no call in the child: its
+/// first span starts an export thread there, and what its parent had queued stays the parent's.
 ///
 /// # Errors
 ///

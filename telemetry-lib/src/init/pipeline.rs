@@ -206,7 +206,8 @@ fn begin(
             endpoint: exporter.shown_endpoint(),
         });
     }
-    let resource = resource::detect(&config.service);
+    let service = config.service.clone();
+    let resource = move || resource::detect(&service);
     export::start(settings(exporter), resource, Arc::clone(health))
         .map_err(|error| InitError::Export(error.into()))
 }

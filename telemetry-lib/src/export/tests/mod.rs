@@ -53,18 +53,20 @@ impl Path {
 
     fn over(
         config: ExportConfig,
-        connect: impl Fn() -> Result<Arc<dyn Transport>, ExportError> + Send + 'static,
+        connect: impl Fn() -> Result<Arc<dyn Transport>, ExportError> + Send + Sync + 'static,
     ) -> Self {
         let (notices, lines) = recorded();
         let health = ExportHealth::new(notices);
         let timer = Arc::new(TestTimer::default());
         timer.hurry(Wait::Backoff);
-        let resource = Resource::builder_empty()
-            .with_attribute(KeyValue::new("service.name", "orders"))
-            .build();
-        let clock = Arc::clone(&timer);
-        let (processor, handle) =
-            start_with(config, resource, Arc::clone(&health), clock, connect).unwrap();
+        let (processor, handle) = start_with(Parts {
+            config,
+            resource: Box::new(resource),
+            health: Arc::clone(&health),
+            timer: Arc::clone(&timer) as Arc<dyn Timer>,
+            connect: Box::new(connect),
+        })
+        .unwrap();
         Self {
             provider: SdkTracerProvider::builder()
                 .with_span_processor(processor.clone())
@@ -92,6 +94,12 @@ impl Path {
     fn notices(&self) -> Vec<String> {
         self.notices.lock().unwrap().clone()
     }
+}
+
+fn resource() -> Resource {
+    Resource::builder_empty()
+        .with_attribute(KeyValue::new("service.name", "orders"))
+        .build()
 }
 
 impl Drop for Path {

@@ -4,6 +4,7 @@ use std::thread;
 
 use opentelemetry_sdk::trace::SpanProcessor;
 
+use super::super::fork::tests::PRETENDED;
 use super::*;
 use crate::testing::{Answer, FakeCollector, closed_endpoint};
 
@@ -123,7 +124,6 @@ fn dropping_the_handle_lets_the_thread_finish_and_leave() {
     let collector = FakeCollector::start();
     let (notices, _) = recorded();
     let health = ExportHealth::new(notices);
-    let resource = Resource::builder_empty().build();
     let config = ExportConfig::new(collector.traces_endpoint());
     let (processor, handle) = start(config, resource, Arc::clone(&health)).unwrap();
     let provider = SdkTracerProvider::builder()
@@ -140,7 +140,6 @@ fn dropping_the_handle_lets_the_thread_finish_and_leave() {
 fn a_wrong_endpoint_is_an_error_at_the_start() {
     for endpoint in ["", "collector:4318", "ftp://collector", "http://"] {
         let (notices, _) = recorded();
-        let resource = Resource::builder_empty().build();
         let error = start(
             ExportConfig::new(endpoint),
             resource,
@@ -150,4 +149,22 @@ fn a_wrong_endpoint_is_an_error_at_the_start() {
         let expected = "OTEL_EXPORTER_OTLP_ENDPOINT is no http or https URL";
         assert_eq!(error.as_deref(), Some(expected), "{endpoint}");
     }
+}
+
+#[test]
+fn f27_a_lock_that_was_held_at_the_fork_holds_up_no_child() {
+    let collector = FakeCollector::start();
+    let path = Path::to(collector.traces_endpoint());
+    path.spans(1);
+    let left_behind = path.processor.run().queue().held();
+    PRETENDED.set(Some(1));
+    path.spans(2);
+    let report = path.handle.shutdown_blocking(PATIENCE);
+    path.spans(3);
+    PRETENDED.set(None);
+    drop(left_behind);
+    assert_eq!((report.exported, report.failed), (2, 0));
+    assert_eq!(path.health.dropped(DropReason::AfterShutdown), 3);
+    let parent = path.handle.shutdown_blocking(PATIENCE);
+    assert_eq!((parent.exported, parent.failed), (3, 0));
 }

@@ -106,11 +106,7 @@ fn f09_a_file_that_is_missing_is_an_error_at_the_start() {
     let mut config = ExportConfig::new("https://localhost:1/v1/traces");
     config.tls.ca = Some("/nowhere/ca.pem".into());
     let (notices, _) = recorded();
-    let started = start(
-        config,
-        Resource::builder_empty().build(),
-        ExportHealth::new(notices),
-    );
+    let started = start(config, resource, ExportHealth::new(notices));
     let error = started.err().unwrap().to_string();
     assert!(
         error.starts_with("OTEL_EXPORTER_OTLP_CERTIFICATE: "),

@@ -1,0 +1,96 @@
+//! F27: a process that forks after `init`, as a daemon does or a server with workers. The child has
+//! the memory of its parent and none of its threads. One test: it takes the global places of the
+//! process.
+#![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests, too, fail by panicking"
+)]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use rustix::process::{Pid, WaitOptions, waitpid};
+use telemetry_lib::testing::{AttributeValue, FakeCollector};
+use telemetry_lib::{Config, Telemetry};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn init(collector: &FakeCollector) -> Telemetry {
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint()),
+        // What is not flushed stays queued.
+        ("OTEL_BSP_SCHEDULE_DELAY", "3600000".to_owned()),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value));
+    telemetry_lib::init(Config::from_vars("fork", variables)).unwrap()
+}
+
+/// Does `work` in a child process, which ends by an alarm if it hangs, and returns its id.
+#[expect(unsafe_code, reason = "no safe function forks")]
+fn in_child(work: impl FnOnce()) -> i64 {
+    // SAFETY: the child does what a forked server does; it is watched from here, and ends without
+    // the destructors and handlers of its parent.
+    let child = match unsafe { libc::fork() } {
+        0 => unsafe {
+            libc::alarm(60);
+            let failed = catch_unwind(AssertUnwindSafe(work)).is_err();
+            libc::_exit(i32::from(failed))
+        },
+        child => Pid::from_raw(child).expect("the system forks"),
+    };
+    let (_, status) = waitpid(Some(child), WaitOptions::empty()).unwrap().unwrap();
+    assert_eq!(status.exit_status(), Some(0), "{status:?}");
+    i64::from(child.as_raw_pid())
+}
+
+fn span(name: &str) {
+    tracing::info_span!("work", otel.name = name).in_scope(|| ());
+}
+
+#[test]
+fn f27_a_child_exports_its_own_spans_and_not_those_of_its_parent() {
+    let collector = FakeCollector::start();
+    let telemetry = init(&collector);
+    span("parent");
+
+    let child = in_child(|| {
+        span("child");
+        let report = telemetry.shutdown_blocking(LIMIT);
+        assert_eq!((report.traces.exported, report.traces.failed), (1, 0));
+    });
+    in_child(|| {
+        let report = telemetry.shutdown_blocking(LIMIT);
+        assert!(report.traces.is_complete(), "it has nothing to lose");
+        span("late");
+        let report = telemetry.shutdown_blocking(LIMIT);
+        assert_eq!(report.traces.dropped.after_shutdown, 1);
+    });
+    in_child(|| {
+        in_child(|| {
+            span("grandchild");
+            drop(init(&collector));
+        });
+        span("its parent");
+        drop(init(&collector));
+    });
+
+    let report = telemetry.shutdown_blocking(LIMIT);
+    assert_eq!((report.traces.exported, report.traces.failed), (1, 0));
+    in_child(|| {
+        span("after the shutdown of the parent");
+        let report = telemetry.shutdown_blocking(LIMIT);
+        assert_eq!(report.traces.dropped.after_shutdown, 1);
+        let again = init(&collector);
+        span("anew");
+        let report = again.shutdown_blocking(LIMIT);
+        assert_eq!((report.traces.exported, report.traces.failed), (2, 0));
+    });
+
+    let spans = collector.spans();
+    let names: Vec<&str> = spans.iter().map(|span| span.name()).collect();
+    let expected = ["child", "grandchild", "its parent", "parent", "anew"];
+    assert_eq!(names, expected);
+    let pid = spans[0].resource_attribute("process.pid");
+    assert_eq!(pid, Some(&AttributeValue::Int(child)));
+}
