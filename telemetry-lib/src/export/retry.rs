@@ -169,12 +169,13 @@ fn judge_success(answer: &Answer) -> Verdict {
     // What follows a `;` is a parameter, and case means nothing.
     let kind = content_type.split(';').next().unwrap_or_default().trim();
     let is = |wanted| kind.eq_ignore_ascii_case(wanted);
-    if answer.body.is_empty() || is("application/json") && is_otlp_json(&answer.body) {
+    if is("application/json") && (answer.body.is_empty() || is_otlp_json(&answer.body)) {
         return Verdict::Delivered {
             rejected: 0,
             message: String::new(),
         };
     }
+    // A body that is empty needs no type: gateways before a Collector send neither.
     let is_foreign = !kind.is_empty() && !is("application/x-protobuf");
     match ExportTraceServiceResponse::decode(answer.body.clone()) {
         Ok(response) if !is_foreign => {
@@ -297,6 +298,18 @@ mod tests {
             "never: the endpoint answered application/json, not OTLP: is there a proxy in front of \
              OTEL_EXPORTER_OTLP_ENDPOINT? it begins \"{\\\"error\\\":\\\"please sign in\\\"}\"",
         );
+        for kind in [
+            "text/html",
+            "text/plain; charset=utf-8",
+            "application/octet-stream",
+        ] {
+            let expected = format!(
+                "never: the endpoint answered {kind}, not OTLP: is there a proxy in front of \
+                 OTEL_EXPORTER_OTLP_ENDPOINT? it begins \"\""
+            );
+            check(answer(200, None, kind, b""), &expected);
+        }
+        check(answer(200, None, "application/json", b""), "delivered -0");
         check(
             answer(200, None, "text/html", b"<html>Sign in</html>"),
             "never: the endpoint answered text/html, not OTLP: is there a proxy in front of \

@@ -232,6 +232,22 @@ fn f10_a_page_from_a_proxy_is_an_error_and_shows_no_secret() {
 }
 
 #[test]
+fn f10_an_empty_page_is_no_delivery_either() {
+    let collector = FakeCollector::start();
+    collector.always(Answer::html(""));
+    let path = Path::to(collector.traces_endpoint());
+    path.spans(2);
+    let report = path.flush();
+    assert_eq!((report.exported, report.dropped.export_failed), (0, 2));
+    let notice = path.notices().join("\n");
+    assert!(
+        notice.contains("answered text/html; charset=utf-8, not OTLP"),
+        "{notice}"
+    );
+    assert_eq!(sizes(&collector), [2], "it is not tried again");
+}
+
+#[test]
 fn an_answer_without_end_is_cut() {
     let collector = FakeCollector::start();
     collector.always(Answer::ok().body("application/x-protobuf", vec![0; 5 * 1024 * 1024]));
