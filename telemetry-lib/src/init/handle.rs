@@ -25,9 +25,10 @@ use crate::http::{HttpServerLayer, ServerRequest, Shared};
 use crate::http_client::{self, HttpClientLayer};
 use crate::log::LogFilterError;
 use crate::messaging::{Message, Operation, Origin};
-use crate::metrics::{Metrics, MetricsConfig, Own};
+use crate::metrics::{Metrics, MetricsConfig, Own, target_labels};
 use crate::notice::Notices;
 use crate::propagation::Propagators;
+use crate::resource;
 
 /// How long dropping the last handle may wait for spans to leave.
 const LAST_FLUSH: Duration = Duration::from_secs(1);
@@ -67,11 +68,11 @@ impl Telemetry {
         notices: Notices,
     ) -> Result<Self, InitError> {
         let settings = MetricsConfig {
-            service: config.service.name.clone(),
-            version: config.service.version.clone().unwrap_or_default(),
             max_series: MAX_SERIES,
         };
+        let (service, redaction) = (config.service.clone(), config.logs.redaction.clone());
         let own = Own {
+            target: Box::new(move || target_labels(&resource::detect(&service), &redaction)),
             health: Arc::clone(&pipeline.health),
             logs: Arc::clone(&pipeline.logs),
         };

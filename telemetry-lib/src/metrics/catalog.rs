@@ -298,10 +298,15 @@ pub(super) const TARGET: Desc = Desc {
     kind: Kind::Info,
     ..gauge(
         "target_info",
-        "The service behind this page.",
+        "The resource of the spans of this process, each attribute as a label.",
         &[
             bounded("service_name", "one"),
-            bounded("service_version", "one"),
+            bounded("service_version", "one; absent when unknown"),
+            bounded(
+                "deployment_environment_name",
+                "one; absent when unknown; so on with all that was detected (`process_pid`) or stands \
+                 in OTEL_RESOURCE_ATTRIBUTES, 256 characters of each value, secrets as REDACTED",
+            ),
         ],
     )
 };

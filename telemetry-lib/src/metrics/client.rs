@@ -118,11 +118,7 @@ mod tests {
 
     fn metrics(max_series: usize) -> (HttpClientMetrics, Arc<std::sync::Mutex<Vec<String>>>) {
         let (notices, lines) = recorded();
-        let config = MetricsConfig {
-            service: String::new(),
-            version: String::new(),
-            max_series,
-        };
+        let config = MetricsConfig { max_series };
         (
             HttpClientMetrics::new(&config, Arc::default(), &notices),
             lines,

@@ -17,6 +17,7 @@ mod process;
 mod registry;
 mod rpc;
 mod runtime;
+mod target;
 mod text;
 mod timed;
 
@@ -37,7 +38,7 @@ use tokio::runtime::Handle;
 
 #[cfg(test)]
 pub(crate) use self::catalog::RPC_STATUS_CODES;
-use self::catalog::{BUILD, Desc, FAMILIES_HIDDEN, OVERFLOW, REFUSED, SCRAPE_FAILURES, TARGET};
+use self::catalog::{BUILD, FAMILIES_HIDDEN, OVERFLOW, REFUSED, SCRAPE_FAILURES, TARGET};
 pub(crate) use self::client::{ClientObservation, HttpClientMetrics};
 pub(crate) use self::exemplar::Exemplar;
 pub use self::foreign_exemplar::Exemplars;
@@ -46,6 +47,7 @@ pub(crate) use self::job::{JobMetrics, JobOutcome};
 use self::model::{Gathered, OwnFamily, Point, PointValue};
 use self::registry::Registries;
 pub(crate) use self::rpc::{CallObservation, RpcMetrics, RpcServer};
+pub(crate) use self::target::labels as target_labels;
 use crate::export::ExportHealth;
 use crate::log::Logs;
 use crate::notice::Notices;
@@ -53,14 +55,14 @@ use crate::notice::Notices;
 /// What metrics need to know about the service.
 #[derive(Debug, Clone)]
 pub(crate) struct MetricsConfig {
-    pub(crate) service: String,
-    pub(crate) version: String,
     /// Series of one metric at most; the specification's default is 2,000.
     pub(crate) max_series: usize,
 }
 
 /// What this crate has to tell of itself.
 pub(crate) struct Own {
+    /// The labels of `target_info`; asked anew, because a process that forks is another.
+    pub(crate) target: Box<dyn Fn() -> Arc<str> + Send + Sync>,
     pub(crate) health: Arc<ExportHealth>,
     pub(crate) logs: Arc<Logs>,
 }
@@ -70,8 +72,6 @@ pub(crate) struct Own {
 pub(crate) struct Metrics(Arc<Inner>);
 
 struct Inner {
-    service: String,
-    version: String,
     http: HttpServerMetrics,
     http_client: HttpClientMetrics,
     rpc: RpcMetrics,
@@ -86,8 +86,6 @@ impl Metrics {
         // One bucket for all: what a tail sampler keeps is bounded for the whole process.
         let tokens = Arc::default();
         Self(Arc::new(Inner {
-            service: config.service.clone(),
-            version: config.version.clone(),
             http: HttpServerMetrics::new(config, Arc::clone(&tokens), &notices),
             http_client: HttpClientMetrics::new(config, Arc::clone(&tokens), &notices),
             rpc: RpcMetrics::new(config, tokens, &notices),
@@ -178,18 +176,25 @@ impl Metrics {
 
     fn about_this_page(&self) -> Vec<Gathered> {
         let inner = &*self.0;
-        let info = |desc: &'static Desc, values: &[&str]| OwnFamily {
-            desc,
-            points: vec![Point::new(desc, values, PointValue::Count(1))],
+        let target = Point {
+            labels: (inner.own.target)(),
+            value: PointValue::Count(1),
         };
+        let build = [env!("CARGO_PKG_VERSION")];
         let overflowed = inner.http.overflowed().into_iter();
         let overflowed = overflowed
             .chain([inner.http_client.overflowed()])
             .chain(inner.rpc.overflowed())
             .map(|(metric, count)| (metric.to_owned(), PointValue::Count(count)));
         let families = [
-            info(&TARGET, &[&inner.service, &inner.version]),
-            info(&BUILD, &[env!("CARGO_PKG_VERSION")]),
+            OwnFamily {
+                desc: &TARGET,
+                points: vec![target],
+            },
+            OwnFamily {
+                desc: &BUILD,
+                points: vec![Point::new(&BUILD, &build, PointValue::Count(1))],
+            },
             OwnFamily::by_label(&OVERFLOW, overflowed),
             OwnFamily::single(
                 &REFUSED,

@@ -22,14 +22,13 @@ const TEXT: &str = "text/plain;version=0.0.4";
 
 fn metrics(max_series: usize) -> (Metrics, Arc<Mutex<Vec<String>>>) {
     let (notices, lines) = recorded();
-    let config = MetricsConfig {
-        service: "orders".to_owned(),
-        version: "1.2.3".to_owned(),
-        max_series,
+    let config = MetricsConfig { max_series };
+    let own = Own {
+        target: Box::new(|| r#"service_name="orders",service_version="1.2.3""#.into()),
+        health: ExportHealth::new(notices.clone()),
+        logs: Logs::new(&crate::Config::from_vars("test", []).logs),
     };
-    let health = ExportHealth::new(notices.clone());
-    let logs = Logs::new(&crate::Config::from_vars("test", []).logs);
-    (Metrics::new(&config, Own { health, logs }, notices), lines)
+    (Metrics::new(&config, own, notices), lines)
 }
 
 fn scrape(metrics: &Metrics, accept: &str) -> (String, String) {

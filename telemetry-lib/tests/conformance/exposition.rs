@@ -396,3 +396,36 @@ async fn f19_promtool_finds_nothing_to_complain_about() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.is_empty(), "{said}");
 }
+
+/// The names that become one label, their values in the order of the names.
+#[tokio::test]
+async fn target_info_has_the_resource_of_the_spans() {
+    let long = "x".repeat(2_000);
+    let attributes = format!(
+        "deployment.environment.name=test,team-a=one,team.a=two,9lives=cat,a..b=dots,\
+         api_key=k3y,long={long},quoted=a%22b%0A"
+    );
+    let service = Service::with(&[("OTEL_RESOURCE_ATTRIBUTES", &attributes)], |it| {
+        it.version("1.2.3")
+    })
+    .await;
+    let (_, page) = service.page(TEXT).await;
+    let info = page.samples().iter().find(|it| it.name == "target_info");
+    let labels = &info.unwrap().labels;
+    let pid = std::process::id().to_string();
+    for (name, value) in [
+        ("service_name", "test"),
+        ("service_version", "1.2.3"),
+        ("deployment_environment_name", "test"),
+        ("telemetry_sdk_language", "rust"),
+        ("process_pid", &pid),
+        ("team_a", "one;two"),
+        ("key_9lives", "cat"),
+        ("a_b", "dots"),
+        ("api_key", "REDACTED"),
+        ("long", &long[..256]),
+        ("quoted", "a\"b\n"),
+    ] {
+        assert_eq!(labels.get(name).map(String::as_str), Some(value), "{name}");
+    }
+}
