@@ -70,6 +70,12 @@ impl EndpointSet {
         }
     }
 
+    /// The service's requests come on this thread; scrapes of an admin port do not.
+    #[cfg(feature = "axum")]
+    pub(crate) fn serves_here(&self) {
+        self.metrics.watch_this_runtime();
+    }
+
     /// A route of the user's takes `path`; a catch-all probably does not mean to.
     #[cfg(feature = "axum")]
     pub(crate) fn route_wins(&self, path: &str, route: &str) {

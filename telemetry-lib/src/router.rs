@@ -85,6 +85,7 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
+        self.endpoints.serves_here();
         match self.answer(&request) {
             Some(response) => RouteFuture::Answered {
                 response: Some(response),

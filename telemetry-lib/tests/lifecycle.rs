@@ -4,15 +4,18 @@
     reason = "helpers of tests, too, fail by panicking"
 )]
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::get;
+use http::{HeaderMap, Method};
 use telemetry_lib::opentelemetry::Context;
 use telemetry_lib::opentelemetry::trace::TraceContextExt;
-use telemetry_lib::testing::{Answer, FakeCollector, TestTelemetry, closed_endpoint};
+use telemetry_lib::testing::{Answer, Exposition, FakeCollector, TestTelemetry, closed_endpoint};
 use telemetry_lib::{Config, InitError};
 use tower::ServiceExt;
 
@@ -201,4 +204,47 @@ async fn a_span_that_a_task_still_holds_ends_with_its_request() {
     let spans = telemetry.spans().await;
     assert_eq!(spans.len(), 1);
     assert!(spans[0].duration() < Duration::from_secs(10));
+}
+
+fn page(telemetry: &TestTelemetry) -> Exposition {
+    let page = telemetry
+        .handle()
+        .answer(&Method::GET, "/metrics", &HeaderMap::new())
+        .unwrap();
+    let kind = page.headers()["content-type"].to_str().unwrap();
+    Exposition::parse(kind, std::str::from_utf8(page.body()).unwrap()).unwrap()
+}
+
+#[test]
+fn the_runtime_is_shown_whether_init_came_before_it_or_after() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let shows = |telemetry: &TestTelemetry| page(telemetry).types().contains_key("tokio_workers");
+
+    let after = runtime.block_on(async { TestTelemetry::start() });
+    assert!(shows(&after));
+    let before = TestTelemetry::start();
+    let app = app(&before);
+    assert!(!shows(&before), "there is none yet");
+    runtime.block_on(request(&app));
+    assert!(shows(&before));
+    let worker = TestTelemetry::start();
+    let work = async { Ok::<(), std::io::Error>(()) };
+    runtime.block_on(worker.handle().job("work", work)).unwrap();
+    assert!(shows(&worker));
+}
+
+#[test]
+fn the_runtime_of_the_admin_port_is_not_taken_for_the_services() {
+    let telemetry = TestTelemetry::start();
+    let address = "127.0.0.1:0".parse().unwrap();
+    let bound = telemetry.handle().admin(address).unwrap();
+    let mut stream = TcpStream::connect(bound).unwrap();
+    let head = "GET /metrics HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    assert!(page.contains("target_info"), "{page}");
+    assert!(!page.contains("tokio_workers"), "{page}");
 }

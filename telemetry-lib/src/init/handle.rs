@@ -78,9 +78,7 @@ impl Telemetry {
         };
         let metrics = Metrics::new(&settings, own, notices.clone());
         metrics.collect(prometheus::default_registry().clone());
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            metrics.watch_runtime(runtime);
-        }
+        metrics.watch_this_runtime();
         let observed = config.metrics && !config.disabled;
         let http = Shared::new(
             config,
@@ -132,6 +130,7 @@ impl Telemetry {
     /// The server layer for any tower service.
     #[must_use]
     pub fn http_server(&self) -> HttpServerLayer {
+        self.inner.metrics.watch_this_runtime();
         HttpServerLayer::new(Arc::clone(&self.inner.http))
     }
 
@@ -146,6 +145,7 @@ impl Telemetry {
     /// [`instrument`](Self::instrument) contains it.
     #[must_use]
     pub fn grpc_server(&self) -> GrpcServerLayer {
+        self.inner.metrics.watch_this_runtime();
         GrpcServerLayer::new(Arc::clone(&self.inner.grpc))
     }
 
@@ -185,6 +185,7 @@ impl Telemetry {
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let inner = &self.inner;
+        inner.metrics.watch_this_runtime();
         let metrics = inner.observed.then(|| inner.metrics.jobs());
         let spans = inner.pipeline.engine.is_some();
         crate::job::run(metrics, spans, name, work).await
@@ -257,6 +258,7 @@ impl Telemetry {
         path: &str,
         headers: &HeaderMap,
     ) -> Option<Response<Bytes>> {
+        self.inner.metrics.watch_this_runtime();
         let endpoint = self.inner.endpoints.find(method, path)?;
         Some(self.inner.endpoints.answer(endpoint, headers))
     }

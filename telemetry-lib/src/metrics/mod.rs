@@ -131,6 +131,16 @@ impl Metrics {
         drop(self.0.runtime.set(runtime));
     }
 
+    /// The same for the runtime that this thread works for, if there is none yet: `init` may have come
+    /// before it. Costs one atomic read once there is.
+    pub(crate) fn watch_this_runtime(&self) {
+        if self.0.runtime.get().is_none()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            self.watch_runtime(runtime);
+        }
+    }
+
     /// Answers a scrape with these headers.
     pub(crate) fn render(&self, request: &HeaderMap) -> Response<Bytes> {
         let (format, content_type) = negotiate::content_type(request);
