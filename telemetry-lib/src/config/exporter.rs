@@ -9,6 +9,7 @@ use http::uri::Scheme;
 use http::{HeaderName, HeaderValue, Uri};
 
 use super::vars::{Vars, pairs};
+use crate::redact::{REDACTED, Redaction};
 
 // The variable for traces comes first, then the one for all signals.
 const TIMEOUT: [&str; 2] = [
@@ -124,8 +125,26 @@ impl Exporter {
             .rsplit_once('@')
             .map_or(authority, |(_, host)| host);
         let scheme = self.endpoint.scheme_str().unwrap_or("http");
-        format!("{scheme}://{host}{}", self.endpoint.path())
+        format!("{scheme}://{host}{}", shown_path(self.endpoint.path()))
     }
+}
+
+/// Without what a word before it calls secret, as in `/token/abc` and `/in;api_key=abc`.
+fn shown_path(path: &str) -> String {
+    let redaction = Redaction::default();
+    let mut shown = String::with_capacity(path.len());
+    let mut before = "";
+    for part in path.split_inclusive(['/', ';', '=', '&']) {
+        let word = part.trim_end_matches(['/', ';', '=', '&']);
+        if !word.is_empty() && redaction.hides(before) {
+            shown.push_str(REDACTED);
+            shown.push_str(&part[word.len()..]);
+        } else {
+            shown.push_str(part);
+        }
+        before = word;
+    }
+    shown
 }
 
 impl fmt::Display for Origin {

@@ -25,7 +25,7 @@ pub(crate) use self::traces::{Sampler, TraceConfig};
 pub(crate) use self::vars::percent_decoded;
 pub(crate) use self::vars::{Invalid, percent_bytes};
 use self::vars::{Vars, pairs};
-use crate::redact::Redaction;
+use crate::redact::{REDACTED, Redaction};
 
 /// What the service is called and how its telemetry is made and sent.
 ///
@@ -335,6 +335,16 @@ impl Service {
         }
     }
 
+    /// Without the values that their names call secret.
+    fn shown(&self, redaction: &Redaction) -> Self {
+        let mut shown = self.clone();
+        let attributes = shown.attributes.iter_mut();
+        for (_, secret) in attributes.filter(|(name, _)| redaction.hides(name)) {
+            REDACTED.clone_into(secret);
+        }
+        shown
+    }
+
     pub(crate) fn is_production(&self) -> bool {
         self.environment.as_deref().is_some_and(|environment| {
             environment.eq_ignore_ascii_case("prod")
@@ -363,7 +373,8 @@ impl LogConfig {
 
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "service: {:?}", self.service)?;
+        let service = self.service.shown(&self.logs.redaction);
+        writeln!(f, "service: {service:?}")?;
         writeln!(f, "disabled: {}", self.disabled)?;
         writeln!(f, "exporter: {:?}", self.exporter)?;
         writeln!(f, "traces: {:?}", self.traces)?;

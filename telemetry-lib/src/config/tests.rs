@@ -341,7 +341,13 @@ fn the_printed_configuration_has_no_secrets() {
             "https://user:p4ss@collector:4318",
         ),
         ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20t0ken"),
-    ]);
+        (
+            "OTEL_RESOURCE_ATTRIBUTES",
+            "api_key=k3y,team=pay,x.password=pa55,shop.card=c4rd",
+        ),
+    ])
+    .redact_fields(["card".to_owned()]);
+    assert!(config.to_string().contains("(\"team\", \"pay\")"));
     for printed in [
         config.to_string(),
         format!("{config:?}"),
@@ -352,9 +358,34 @@ fn the_printed_configuration_has_no_secrets() {
             printed.contains("https://collector:4318/v1/traces"),
             "{printed}"
         );
-        for secret in ["p4ss", "user", "t0ken"] {
+        for secret in ["p4ss", "user", "t0ken", "k3y", "pa55", "c4rd"] {
             assert!(!printed.contains(secret), "{secret} in {printed}");
         }
+    }
+}
+
+#[test]
+fn a_secret_in_an_endpoint_is_not_shown() {
+    for (endpoint, shown) in [
+        (
+            "https://u:p@host/v1/traces?api_key=1",
+            "https://host/v1/traces",
+        ),
+        (
+            "https://host/token/abc/v1",
+            "https://host/token/REDACTED/v1",
+        ),
+        (
+            "https://host/in;api-key=abc/v1",
+            "https://host/in;api-key=REDACTED/v1",
+        ),
+        (
+            "https://host/tokens/v1/traces",
+            "https://host/tokens/v1/traces",
+        ),
+    ] {
+        let config = read(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint)]);
+        assert_eq!(exporter(&config).shown_endpoint(), shown);
     }
 }
 
