@@ -10,6 +10,7 @@ mod traces;
 mod unused;
 mod vars;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -94,12 +95,7 @@ impl Config {
     /// Reads the environment of the process; see [`Config::from_vars`].
     #[must_use]
     pub fn from_env(service: impl Into<String>) -> Self {
-        Self::from_vars(
-            service,
-            std::env::vars_os().filter_map(|(name, value)| {
-                Some((name.into_string().ok()?, value.into_string().ok()?))
-            }),
-        )
+        Self::from_os(service, std::env::vars_os())
     }
 
     /// Reads the given variables. An empty value is unset; an invalid one is ignored and
@@ -108,6 +104,17 @@ impl Config {
     pub fn from_vars(
         service: impl Into<String>,
         vars: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
+        let vars = vars.into_iter();
+        Self::from_os(
+            service,
+            vars.map(|(name, value)| (name.into(), value.into())),
+        )
+    }
+
+    fn from_os(
+        service: impl Into<String>,
+        vars: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Self {
         let mut vars = Vars::new(vars);
         report_unsupported(&mut vars);

@@ -304,7 +304,7 @@ fn grpc_has_its_own_default_and_no_path() {
 
 #[test]
 fn a_build_without_grpc_names_the_feature() {
-    let vars = [("OTEL_EXPORTER_OTLP_PROTOCOL".to_owned(), "gRPC".to_owned())];
+    let vars = [("OTEL_EXPORTER_OTLP_PROTOCOL".into(), "gRPC".into())];
     let mut without = Vars::new(vars.clone());
     assert_eq!(exporter::read_protocol(&mut without, false), Protocol::Http);
     let said: Vec<_> = without
@@ -387,6 +387,32 @@ fn a_secret_in_an_endpoint_is_not_shown() {
         let config = read(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", endpoint)]);
         assert_eq!(exporter(&config).shown_endpoint(), shown);
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn f40_a_value_that_is_not_utf_8_is_reported_if_somebody_asks_for_it() {
+    use std::os::unix::ffi::OsStringExt;
+
+    let broken = || OsString::from_vec(b"s3cret\xff".to_vec());
+    let names = [
+        "OTEL_SERVICE_NAME",
+        "OTEL_BSP_MAX_QUEUE_SIZE",
+        "K8S_POD_NAME",
+        "OTHER",
+    ];
+    let variables = names.map(|name| (name.into(), broken()));
+    let config = Config::from_os("orders", variables);
+    assert_eq!(
+        complaints(&config),
+        [
+            "K8S_POD_NAME is ignored: its value is not UTF-8",
+            "OTEL_BSP_MAX_QUEUE_SIZE is ignored: its value is not UTF-8",
+            "OTEL_SERVICE_NAME is ignored: its value is not UTF-8",
+        ]
+    );
+    assert_eq!(config.service.name, "orders");
+    assert!(!config.to_string().contains("s3cret"));
 }
 
 #[test]

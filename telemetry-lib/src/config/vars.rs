@@ -3,7 +3,9 @@
 //! that ended up in the wrong variable.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use std::time::Duration;
 #[derive(Default)]
 pub(super) struct Vars {
     values: BTreeMap<String, String>,
+    /// What is no text, and whether somebody asked for it: others' variables are no concern of ours.
+    unreadable: BTreeMap<String, Cell<bool>>,
     invalid: Vec<Invalid>,
 }
 
@@ -25,20 +29,30 @@ pub(crate) struct Invalid {
 }
 
 impl Vars {
-    pub(super) fn new(vars: impl IntoIterator<Item = (String, String)>) -> Self {
-        let mut values = BTreeMap::new();
+    pub(super) fn new(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let mut read = Self::default();
         for (name, value) in vars {
-            if !value.trim().is_empty() {
-                values.insert(name, value.trim().to_owned());
+            // The names that we ask for are text.
+            let Ok(name) = name.into_string() else {
+                continue;
+            };
+            match value.into_string() {
+                Ok(value) if value.trim().is_empty() => {}
+                Ok(value) => {
+                    read.values.insert(name, value.trim().to_owned());
+                }
+                Err(_) => {
+                    read.unreadable.insert(name, Cell::new(false));
+                }
             }
         }
-        Self {
-            values,
-            invalid: Vec::new(),
-        }
+        read
     }
 
     pub(super) fn text(&self, name: &str) -> Option<&str> {
+        if let Some(asked) = self.unreadable.get(name) {
+            asked.set(true);
+        }
         self.values.get(name).map(String::as_str)
     }
 
@@ -110,7 +124,11 @@ impl Vars {
         });
     }
 
-    pub(super) fn into_invalid(self) -> Vec<Invalid> {
+    pub(super) fn into_invalid(mut self) -> Vec<Invalid> {
+        let unreadable = std::mem::take(&mut self.unreadable).into_iter();
+        for (name, _) in unreadable.filter(|(_, asked)| asked.get()) {
+            self.report(&name, "UTF-8");
+        }
         self.invalid
     }
 }
