@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use crate::history::{self, Carried, Event};
 use crate::id;
 use crate::listing::Listed;
-use crate::render::Language;
+use crate::receiver::Destination;
+use crate::render::{Language, Phrase};
 use crate::step::groups::group_key;
 use crate::store::{Committed, Doc, DocKey, Kind, Record, Store, StoreError, Unit, Write};
 use crate::turn::deliver::Settled;
@@ -66,39 +67,67 @@ pub(crate) fn letter_key(id: DeliveryId) -> DocKey {
     }
 }
 
-/// The dead letter of a delivery. Given up twice (after a replay), it is kept once.
-pub(crate) fn write(
-    settled: &Settled,
+/// The reason of what was owed to a destination that left the config.
+pub(crate) const RECEIVER_LEFT: &str = "receiver_left";
+
+/// How a delivery was given up.
+pub(crate) struct GivenUp {
+    pub(crate) id: DeliveryId,
+    /// For which it spoke.
+    pub(crate) lanes: Lanes,
+    /// The name of the receiver.
+    pub(crate) receiver: String,
+    pub(crate) destination: Destination,
+    pub(crate) reason: &'static str,
+    /// The provider's.
+    pub(crate) code: Option<String>,
+    /// The provider's, or what stands for it.
+    pub(crate) answer: Phrase,
+    pub(crate) fix: Option<Phrase>,
+}
+
+impl GivenUp {
+    pub(crate) fn of(settled: &Settled) -> Self {
+        let error = settled.result.as_ref().err();
+        Self {
+            id: settled.id,
+            lanes: settled.lanes.clone(),
+            receiver: settled.outlet.name.to_string(),
+            destination: settled.outlet.receiver.destination().clone(),
+            reason: error.map_or("attempts", |error| error.reason),
+            code: error.and_then(|error| error.code.clone()),
+            answer: Phrase::verbatim(error.map_or("", |error| &error.answer)),
+            fix: error.and_then(|error| error.fix.clone()),
+        }
+    }
+}
+
+/// The dead letter of a delivery. `stored`: its rendered parts.
+pub(crate) fn letter(
+    given_up: &GivenUp,
     stored: Option<&Doc>,
     raw: RawAlerts,
     now: Timestamp,
-) -> Write {
-    let destination = settled.outlet.receiver.destination();
-    let error = settled.result.as_ref().err();
+) -> DeadLetter {
     let lane = |(group, lane): &(GroupId, LaneKey)| (group.to_string(), lane.to_string());
     let fix = |language| {
-        let fix = error?.fix.as_ref()?;
+        let fix = given_up.fix.as_ref()?;
         Some(fix.in_language(language).to_owned())
     };
-    let letter = DeadLetter {
-        id: settled.id.to_string(),
+    DeadLetter {
+        id: given_up.id.to_string(),
         at_ms: now.as_millis(),
-        receiver: settled.outlet.name.to_string(),
-        channel: destination.channel.to_owned(),
-        destination: destination.label.clone(),
-        reason: error.map_or("attempts", |error| error.reason).to_owned(),
-        code: error.and_then(|error| error.code.clone()),
-        answer: error.map_or_else(String::new, |error| error.answer.clone()),
+        receiver: given_up.receiver.clone(),
+        channel: given_up.destination.channel.to_owned(),
+        destination: given_up.destination.label.clone(),
+        reason: given_up.reason.to_owned(),
+        code: given_up.code.clone(),
+        answer: given_up.answer.to_string(),
         fix: fix(Language::English),
         fix_zh: fix(Language::Chinese),
-        lanes: settled.lanes.iter().map(lane).collect(),
+        lanes: given_up.lanes.iter().map(lane).collect(),
         raw,
         rendered: stored.and_then(|doc| serde_json::from_slice(&doc.bytes).ok()),
-    };
-    Write::Keep {
-        key: letter_key(settled.id),
-        wake_at: Some(now + LOOK_AGAIN),
-        bytes: letter.bytes(),
     }
 }
 
@@ -141,8 +170,41 @@ impl DeadLetter {
         chinese.or(self.fix.as_deref())
     }
 
+    /// Keeps it. Given up twice (after a replay), it is kept once, as it was; but lanes of the same
+    /// digest that were given up later join it.
+    pub(crate) fn write(mut self, id: DeliveryId, before: Option<&Doc>) -> Write {
+        let key = letter_key(id);
+        let wake_at = Some(Timestamp::from_millis(self.at_ms) + LOOK_AGAIN);
+        let earlier = before.and_then(|doc| {
+            let letter: Self = serde_json::from_slice(&doc.bytes).ok()?;
+            Some((doc.revision, letter))
+        });
+        self.lanes.retain(|lane| match &earlier {
+            Some((_, earlier)) => !earlier.lanes.contains(lane),
+            None => true,
+        });
+        match earlier.filter(|_| !self.lanes.is_empty()) {
+            None => Write::Keep {
+                key,
+                wake_at,
+                bytes: self.bytes(),
+            },
+            Some((expected, mut earlier)) => {
+                earlier.lanes.append(&mut self.lanes);
+                earlier.raw.alerts.append(&mut self.raw.alerts);
+                earlier.raw.alerts_left_out += self.raw.alerts_left_out;
+                Write::Put {
+                    key,
+                    expected,
+                    wake_at,
+                    bytes: earlier.bytes(),
+                }
+            }
+        }
+    }
+
     /// To whom it was to go, and how it failed.
-    fn carried(&self) -> Carried {
+    pub(crate) fn carried(&self) -> Carried {
         Carried {
             receiver: self.receiver.clone(),
             channel: self.channel.clone(),

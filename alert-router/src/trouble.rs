@@ -9,6 +9,7 @@ use std::time::Duration;
 use alert_engine::{AlertKey, LaneKey, SourceName, Timestamp};
 use bytes::Bytes;
 
+use crate::dead_letter::{GivenUp, RECEIVER_LEFT};
 use crate::receiver::Destination;
 use crate::render::{Language, Phrase};
 use crate::step::groups::home_key;
@@ -23,6 +24,7 @@ const UNBLOCKED: Phrase = Phrase::fixed(
 );
 const GIVEN_UP: &str = "DeliveryGivenUp";
 const RECIPIENTS: &str = "RecipientsRefused";
+const LEFT_OWED: &str = "ReceiverLeft";
 const RELOAD_FAILED: &str = "ConfigReloadFailed";
 const FULL: &str = "StoreFull";
 
@@ -31,6 +33,10 @@ const LEFT: Phrase = Phrase::fixed("the destination left the config", "该目的
 /// How long refused recipients are an open trouble: nothing says that they are taken again but that
 /// they are not refused with the messages that follow.
 const REFUSED_LASTS: Duration = Duration::from_secs(24 * 3_600);
+
+/// How long it is an open trouble that a receiver left the config while it was owed something: what
+/// is told cannot be mended, only known.
+const LEFT_LASTS: Duration = Duration::from_secs(24 * 3_600);
 
 /// Something that an operator should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,8 +72,11 @@ impl Trouble {
 
     /// A destination takes nothing until somebody changes something.
     pub(crate) fn blocked(settled: &Settled, since: Timestamp) -> Self {
+        let error = settled.result.as_ref().err();
+        let answer = Phrase::verbatim(error.map_or("", |error| &error.answer));
+        let fix = error.and_then(|error| error.fix.as_ref());
         Self {
-            summary: explain(settled),
+            summary: explain(&settled.outlet.name, &answer, fix),
             ..Self::still_blocked(settled.outlet.receiver.destination(), since)
         }
     }
@@ -103,8 +112,9 @@ impl Trouble {
     }
 
     /// A delivery became a dead letter.
-    pub(crate) fn given_up(settled: &Settled) -> Self {
-        let (why, id) = (explain(settled), settled.id);
+    pub(crate) fn given_up(given_up: &GivenUp) -> Self {
+        let why = explain(&given_up.receiver, &given_up.answer, given_up.fix.as_ref());
+        let id = given_up.id;
         let summary = Phrase::new(
             format!("{why}; look at it: alert-router dead-letters show {id}"),
             format!(
@@ -112,8 +122,15 @@ impl Trouble {
                 why.in_language(Language::Chinese)
             ),
         );
-        let destination = settled.outlet.receiver.destination();
-        Self::begins(about(GIVEN_UP, destination), summary)
+        let destination = &given_up.destination;
+        match given_up.reason {
+            // No delivery to it will end the trouble.
+            RECEIVER_LEFT => Self {
+                lasts: Some(LEFT_LASTS),
+                ..Self::begins(about(LEFT_OWED, destination), summary)
+            },
+            _ => Self::begins(about(GIVEN_UP, destination), summary),
+        }
     }
 
     /// A destination for which a delivery was given up has heard one. The dead letter stays.
@@ -320,26 +337,17 @@ pub(crate) async fn known(
     Ok(homes.iter().map(Option::is_some).collect())
 }
 
-fn explain(settled: &Settled) -> Phrase {
-    let receiver = &settled.outlet.name;
-    let (answer, fix) = match &settled.result {
-        Ok(receipt) => (&receipt.answer, None),
-        Err(error) => (&error.answer, error.fix.as_ref()),
-    };
-    let fix = |language, between: &str| {
-        fix.map_or_else(String::new, |fix| {
+fn explain(receiver: &str, answer: &Phrase, fix: Option<&Phrase>) -> Phrase {
+    let say = |language, receives: &str, colon: &str, between: &str| {
+        let answer = answer.in_language(language);
+        let fix = fix.map_or_else(String::new, |fix| {
             format!("{between}{}", fix.in_language(language))
-        })
+        });
+        format!("{receives} {receiver}{colon}{answer}{fix}")
     };
     Phrase::new(
-        format!(
-            "receiver {receiver}: {answer}{}",
-            fix(Language::English, "; ")
-        ),
-        format!(
-            "接收方 {receiver}：{answer}{}",
-            fix(Language::Chinese, "；")
-        ),
+        say(Language::English, "receiver", ": ", "; "),
+        say(Language::Chinese, "接收方", "：", "；"),
     )
 }
 

@@ -1,6 +1,6 @@
 //! What lanes owe: news that came due and was not surely heard, whatever held it up.
 
-use crate::content::LineKind;
+use crate::content::{Line, LineKind};
 use crate::context::Context;
 use crate::episode::{Episode, EpisodeId};
 use crate::group::Group;
@@ -8,7 +8,7 @@ use crate::id::LaneKey;
 use crate::lane::{Folded, Heard, Lane};
 use crate::limits::MISSED_APART;
 use crate::news::{Ear, News};
-use crate::outcome::{Note, count};
+use crate::outcome::{Note, Unsaid, count};
 use crate::policy::{Ends, Opens, Policy};
 use crate::rhythm::Rhythm;
 use crate::state::GroupState;
@@ -39,15 +39,36 @@ impl Group {
     pub(crate) fn retire_lanes(&mut self, policy: &Policy) {
         let retired: Vec<LaneKey> = self.retired(policy).collect();
         for key in retired {
+            let leaves = !policy.knows(&key);
             let owed = self.state.lanes.get_mut(&key).map(|lane| {
                 lane.opened = None;
                 let heard = &lane.heard;
-                let owed = lane.owed.extract_if(.., |id, _| !heard.contains_key(id));
+                // A lane of the config still tells the end of what may have arrived there.
+                let goes = |id: &EpisodeId| leaves || !heard.contains_key(id);
+                let owed = lane.owed.extract_if(.., |id, _| goes(id));
                 owed.collect::<Vec<_>>()
             });
-            let mut unheard = owed.unwrap_or_default();
-            unheard.retain(|(id, _)| !self.state.is_heard(*id));
+            let owed = owed.unwrap_or_default();
+            let unheard = owed.iter().filter(|(id, _)| !self.state.is_heard(*id));
+            let unheard: Vec<_> = unheard.copied().collect();
             self.state.bequeath(unheard, policy);
+            if leaves {
+                let owed = owed.into_iter().map(|(id, _)| id);
+                let lost = owed.filter(|id| !self.state.passes_on(*id, policy));
+                let lost: Vec<Unsaid> = lost.filter_map(|id| self.state.unsaid(id)).collect();
+                self.note_unsaid(key, lost);
+            }
+        }
+    }
+
+    /// Says of what nobody hears in the place of a lane that left the config.
+    pub(crate) fn note_unsaid(&mut self, lane: LaneKey, alerts: Vec<Unsaid>) {
+        if !alerts.is_empty() {
+            self.notes.push(Note::Unsaid {
+                lane,
+                alerts,
+                counted: 0,
+            });
         }
     }
 
@@ -129,6 +150,36 @@ impl GroupState {
                 }
             }
         }
+    }
+
+    /// Whether somebody hears of an episode in the place of a lane that left.
+    pub(crate) fn passes_on(&self, id: EpisodeId, policy: &Policy) -> bool {
+        let fires = self.episodes.get(&id).is_some_and(|e| e.ended().is_none());
+        let heirs = policy.lanes.iter();
+        let heirs = heirs.filter(|(_, lane)| lane.opens == Opens::AtOnce);
+        let mut heirs = heirs.filter_map(|(key, _)| self.lanes.get(key));
+        heirs.any(|heir| heir.owed.contains_key(&id) || fires && !heir.knows(id))
+    }
+
+    /// All that there is to say of an episode which nobody was told of.
+    pub(crate) fn unsaid(&self, id: EpisodeId) -> Option<Unsaid> {
+        let episode = self.episodes.get(&id)?.clone();
+        let kind = match episode.ended() {
+            Some(_) => LineKind::Missed,
+            None => LineKind::New,
+        };
+        let line = Line {
+            kind,
+            episode: id,
+            reopened: episode.reopened,
+        };
+        let text = self.alerts.get(&episode.alert);
+        let text = text.map(|alert| alert.text.clone());
+        Some(Unsaid {
+            line,
+            episode,
+            text,
+        })
     }
 
     fn is_heard(&self, id: EpisodeId) -> bool {

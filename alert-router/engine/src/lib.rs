@@ -102,7 +102,7 @@ pub use label::{Fingerprint, Labels};
 pub use lane::{Flight, Folded, Heard, Lane, Parked, Pause};
 pub use matcher::{MatchOp, Matcher, MatcherError, MatcherProblem, Matchers};
 pub use mute::{Mute, MutedBy, Mutes, NoMutes};
-pub use outcome::{Became, Note, Outcome, Record};
+pub use outcome::{Became, Note, Outcome, Record, Unsaid};
 pub use policy::{Ends, LanePolicy, Opens, Policy, Timing, WhenMuted};
 pub use rehome::{Rehomed, StillInFlight, rehome};
 pub use route::{GroupBy, Route, RouteError, RouteSpec, RouteTree, Timers};

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::content::Content;
+use crate::alert::Text;
+use crate::content::{Content, Line};
+use crate::episode::Episode;
 use crate::id::{DeliveryId, LaneKey};
 use crate::time::Timestamp;
 
@@ -102,6 +104,15 @@ pub enum Note {
         /// How many episodes it knew as firing or was owed.
         unfinished: u32,
     },
+    /// A destination that left the config was owed what nobody hears of in its place.
+    Unsaid {
+        /// Which lane.
+        lane: LaneKey,
+        /// Of what.
+        alerts: Vec<Unsaid>,
+        /// How many more it was owed, which were only counted.
+        counted: u32,
+    },
     /// A fallback or escalation lane began to hear news.
     LaneOpened {
         /// Which.
@@ -114,6 +125,17 @@ pub enum Note {
         /// How many.
         count: u32,
     },
+}
+
+/// An occurrence that was to be told, with all that its group knew of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unsaid {
+    /// What was to be said of it.
+    pub line: Line,
+    /// The occurrence.
+    pub episode: Episode,
+    /// Its text; `None` if its alert is forgotten.
+    pub text: Option<Text>,
 }
 
 /// A number of things as records hold it.

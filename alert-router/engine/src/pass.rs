@@ -91,6 +91,13 @@ impl Group {
                 return true;
             }
             let knows = policy.knows(key);
+            if !knows && lane.folded.count > 0 {
+                notes.push(Note::Unsaid {
+                    lane: *key,
+                    alerts: Vec::new(),
+                    counted: lane.folded.count,
+                });
+            }
             if !knows {
                 notes.push(Note::LaneClosed {
                     lane: *key,

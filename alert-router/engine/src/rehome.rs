@@ -9,6 +9,7 @@ use crate::id::{AlertKey, LaneKey};
 use crate::lane::{Heard, Lane};
 use crate::limits::VOICES_PER_ALERT;
 use crate::observe::Cause;
+use crate::outcome::Unsaid;
 use crate::policy::Policy;
 use crate::voice::Voice;
 
@@ -59,7 +60,8 @@ pub fn rehome(
         return Err(StillInFlight);
     }
     let episodes = from.episodes_of(alert);
-    let orphans = match left.departed {
+    let departed = left.departed;
+    let orphans = match departed {
         true => Vec::new(),
         false => from.state.orphans(&episodes, is.policy),
     };
@@ -79,6 +81,9 @@ pub fn rehome(
     }
     let orphans = orphans.into_iter().map(|(id, since)| (name(id), since));
     to.state.bequeath(orphans, is.policy);
+    if !departed {
+        from.note_lost(&episodes, name, to, is.policy);
+    }
     from.quiet = Quiet::Unknown;
     to.quiet = Quiet::Unknown;
     Ok(depart(alert, &episodes, from))
@@ -123,6 +128,29 @@ impl Group {
             episode.is_some_and(|episode| episode.alert == *alert)
         };
         !held.departed || lanes.any(|(_, lane)| lane.heard.keys().chain(lane.owed.keys()).any(own))
+    }
+
+    /// Notes what lanes that left the config were owed of these, unless somebody in `to`, where the
+    /// episodes have other names, hears of it in their place.
+    fn note_lost(
+        &mut self,
+        episodes: &[(EpisodeId, Episode)],
+        name: impl Fn(EpisodeId) -> EpisodeId,
+        to: &Group,
+        policy: &Policy,
+    ) {
+        let lanes = self.state.lanes.iter();
+        let left = lanes.filter(|(key, lane)| !policy.knows(key) && lane.flight.is_none());
+        let lost = left.map(|(key, lane)| {
+            let owed = episodes.iter().map(|(id, _)| *id);
+            let owed = owed.filter(|id| lane.owed.contains_key(id));
+            let lost = owed.filter(|id| !to.state.passes_on(name(*id), policy));
+            (*key, lost.filter_map(|id| self.state.unsaid(id)).collect())
+        });
+        let lost: Vec<(LaneKey, Vec<Unsaid>)> = lost.collect();
+        for (key, lost) in lost {
+            self.note_unsaid(key, lost);
+        }
     }
 
     fn let_time_pass_once(&mut self, ctx: &Context<'_>) {

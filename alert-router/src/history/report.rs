@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alert_engine::{
-    AlertKey, Became, Change, ConfigHash, DeliveryId, GroupId, LaneKey, Note, Record, Verdict,
+    AlertKey, Became, Change, ConfigHash, Content, DeliveryId, GroupId, LaneKey, Note, Record,
+    Timestamp, Verdict,
 };
 
 use super::{Alerts, Delivery, Event, Observed, Recipients, Why};
@@ -56,21 +57,21 @@ impl Event {
         Self::Resent {
             refused: carried.refused,
             recipients: carried.recipients.clone(),
-            delivery: by_a_person(id, carried),
+            delivery: of_no_lane(id, carried),
         }
     }
 
     /// A given up delivery was dropped.
     #[must_use]
     pub fn dropped(id: DeliveryId, carried: Carried) -> Self {
-        let delivery = by_a_person(id, carried);
+        let delivery = of_no_lane(id, carried);
         Self::Dropped { delivery }
     }
 
     /// A given up delivery was too old to be kept.
     #[must_use]
     pub fn swept(id: DeliveryId, carried: Carried) -> Self {
-        let delivery = by_a_person(id, carried);
+        let delivery = of_no_lane(id, carried);
         Self::Swept { delivery }
     }
 
@@ -116,18 +117,21 @@ impl Event {
         }
     }
 
-    /// Time alone did something. `name` says how people know a destination.
+    /// Time alone did something. `carried` says how people know a destination, and a content. What
+    /// nobody hears of becomes a dead letter, whose event is [`left`](Self::left).
     #[must_use]
-    pub fn noted(note: &Note, name: impl Fn(LaneKey) -> String) -> Self {
-        match note {
+    pub fn noted(
+        note: &Note,
+        carried: impl Fn(LaneKey, Option<&Content>) -> Carried,
+    ) -> Option<Self> {
+        let name = |lane| carried(lane, None).receiver;
+        Some(match note {
             Note::Lapsed(record) => {
-                let destination = record.lane.map(&name).unwrap_or_default();
-                let carried = Carried {
-                    destination,
-                    ..Carried::default()
-                };
-                Self::settled(record, carried)
+                let content = record.content.as_ref();
+                let to = record.lane.map(|lane| carried(lane, content));
+                Self::settled(record, to.unwrap_or_default())
             }
+            Note::Unsaid { .. } => return None,
             Note::LaneClosed { lane, unfinished } => Self::Closed {
                 lane: name(*lane),
                 unfinished: *unfinished,
@@ -137,6 +141,15 @@ impl Event {
                 lane: name(*lane),
                 count: *count,
             },
+        })
+    }
+
+    /// What a destination was owed when it left the config was given up.
+    #[must_use]
+    pub(crate) fn left(id: DeliveryId, now: Timestamp, carried: Carried) -> Self {
+        Self::GaveUp {
+            delivery: of_no_lane(id, carried),
+            until: now.as_millis(),
         }
     }
 
@@ -168,7 +181,7 @@ impl Event {
 }
 
 /// A delivery that no lane knows any more.
-fn by_a_person(id: DeliveryId, carried: Carried) -> Delivery {
+fn of_no_lane(id: DeliveryId, carried: Carried) -> Delivery {
     Delivery {
         id: id.to_string(),
         attempt: 1,
@@ -198,7 +211,7 @@ impl From<Verdict> for Why {
 mod tests {
     use std::time::Duration;
 
-    use alert_engine::{Content, DeliveryId, Fingerprint, SourceName, Timestamp};
+    use alert_engine::{Fingerprint, SourceName};
 
     use super::*;
 
@@ -299,6 +312,10 @@ mod tests {
             lane: "ops-mail".to_owned(),
             unfinished: 2,
         };
-        assert_eq!(Event::noted(&note, |_| "ops-mail".to_owned()), closed);
+        let ops = |_, _: Option<&Content>| Carried {
+            receiver: "ops-mail".to_owned(),
+            ..Carried::default()
+        };
+        assert_eq!(Event::noted(&note, ops), Some(closed));
     }
 }

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use alert_engine::{AlertKey, Group, GroupId, GroupState, Timestamp};
 use bytes::Bytes;
 
+use super::lost::{self, Lost, Names};
 use super::units;
 use super::waiting::WaitingBook;
+use crate::dead_letter::GivenUp;
 use crate::history::Event;
 use crate::metrics::Metrics;
 use crate::plan::Plan;
@@ -39,6 +41,8 @@ pub(crate) struct Touched {
     pub(crate) writes: Vec<Write>,
     /// What happened to it.
     pub(crate) events: Vec<Event>,
+    /// What was given up with nobody there to say so.
+    pub(crate) lost: Vec<Lost>,
 }
 
 /// A write that belongs to several groups: all of them and it happen together.
@@ -70,6 +74,9 @@ pub(crate) struct Groups {
     metrics: Arc<Metrics>,
     cached: BTreeMap<GroupId, Held>,
     waiting: WaitingBook,
+    names: Names,
+    /// Given up in what was written, and not told yet.
+    given_up: Vec<GivenUp>,
 }
 
 impl Held {
@@ -114,6 +121,8 @@ impl Groups {
             waiting: WaitingBook::new(Arc::clone(&metrics)),
             metrics,
             cached: BTreeMap::new(),
+            names: Names::default(),
+            given_up: Vec::new(),
         }
     }
 
@@ -187,9 +196,10 @@ impl Groups {
     /// meanwhile: nothing of them was written, and they are to be taken and changed again.
     pub(crate) async fn commit(
         &mut self,
-        changes: Changes,
+        mut changes: Changes,
         plan: &Plan,
     ) -> Result<BTreeSet<GroupId>, StoreError> {
+        let given_up = lost::write_down(&mut changes, &self.names, &*self.store).await?;
         let edits = units::home_edits(&changes);
         let keys: Vec<DocKey> = edits.keys().map(home_key).collect();
         let homes = if keys.is_empty() {
@@ -202,7 +212,14 @@ impl Groups {
             .into_iter()
             .map(|draft| (draft.unit, draft.groups))
             .unzip();
-        let outcomes = self.store.commit(units).await?;
+        let outcomes = match self.store.commit(units).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                // It may have happened all the same. Told twice it is still one trouble.
+                self.given_up.extend(given_up);
+                return Err(error);
+            }
+        };
         let mut conflicts = BTreeSet::new();
         for (outcome, groups) in outcomes.into_iter().zip(held) {
             match outcome {
@@ -225,7 +242,20 @@ impl Groups {
                 }
             }
         }
+        let written = given_up.into_iter();
+        self.given_up
+            .extend(written.filter(|one| !one.lanes.meet(&conflicts)));
         Ok(conflicts)
+    }
+
+    /// Learns how people know the destinations of a config, for when they have left it.
+    pub(crate) fn learn(&mut self, plan: &Plan) {
+        self.names.learn(plan);
+    }
+
+    /// What was given up since the last call.
+    pub(crate) fn take_given_up(&mut self) -> Vec<GivenUp> {
+        std::mem::take(&mut self.given_up)
     }
 }
 
@@ -247,6 +277,7 @@ impl Touched {
             wake_at,
             writes: Vec::new(),
             events: Vec::new(),
+            lost: Vec::new(),
         }
     }
 

@@ -5,6 +5,7 @@
 pub(crate) mod bodies;
 pub(crate) mod groups;
 mod identity;
+mod lost;
 mod moves;
 mod observe;
 mod room;
@@ -248,8 +249,10 @@ impl Step {
         let config = plan.borrow().clone();
         let sources = SourceBook::load(&*store, &config).await?;
         sources.show(&metrics);
+        let mut groups = Groups::new(Arc::clone(&store), Arc::clone(&metrics));
+        groups.learn(&config);
         let step = Self {
-            groups: Groups::new(Arc::clone(&store), Arc::clone(&metrics)),
+            groups,
             routing: Routing::new(&config),
             identities: identity::Identities::default(),
             walk: sweep::Walk::begin(),
@@ -396,6 +399,7 @@ impl Step {
         if touched || more || wake.is_none_or(|at| at <= now) {
             next = self.turn().await?;
         }
+        self.tell_given_up();
         let wakes = [
             next,
             self.look_at_sources(now).await?,
@@ -470,6 +474,27 @@ impl Step {
         });
     }
 
+    /// Counts and tells what was given up without an answer.
+    fn tell_given_up(&mut self) {
+        for given_up in self.groups.take_given_up() {
+            let receiver = &*given_up.receiver;
+            self.metrics
+                .dead_letters
+                .with_label_values(&[receiver])
+                .inc();
+            tracing::warn!(
+                receiver,
+                channel = given_up.destination.channel,
+                destination = given_up.destination.label,
+                delivery = %given_up.id,
+                reason = given_up.reason,
+                answer = %given_up.answer,
+                "a delivery was given up; see `alert-router dead-letters list`"
+            );
+            self.report(std::iter::once(Trouble::given_up(&given_up)));
+        }
+    }
+
     /// Remembers troubles for the next step, which takes them in like any other alert.
     pub(crate) fn report(&mut self, troubles: impl Iterator<Item = Trouble>) {
         self.troubles.extend(troubles);
@@ -488,6 +513,7 @@ impl Step {
     fn adopt_plan(&mut self) {
         let plan = self.plan.borrow_and_update().clone();
         self.sources.adopt(&plan);
+        self.groups.learn(&plan);
         self.walk = sweep::Walk::begin();
         self.circuits_shown = false;
     }

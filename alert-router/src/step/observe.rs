@@ -10,7 +10,7 @@ use alert_engine::{
 };
 use tokio::sync::oneshot;
 
-use super::groups::{Changes, Groups, Held, Touched, home_groups, home_key};
+use super::groups::{Changes, Groups, Held, home_groups, home_key};
 use super::moves::{Moves, open};
 use super::routing::{Routed, RoutedGroup};
 use super::upstream::Post;
@@ -357,24 +357,17 @@ impl<'a> Work<'a> {
         } = self;
         let mut changes = Changes::at(world.now);
         changes.moves = moves.between();
-        for (id, mut held) in groups {
+        for (id, held) in groups {
             let Some(with) = changed.remove(&id) else {
                 cache.give_back(id, held);
                 continue;
             };
-            let mut events = world.notes(&mut held.group);
-            events.splice(..0, Event::observed(&with.alerts, &with.reasons));
-            events.splice(..0, moves.take(id));
-            let wake_at = world.wake(&held.group);
-            changes.groups.insert(
-                id,
-                Touched {
-                    held,
-                    wake_at,
-                    writes: with.writes,
-                    events,
-                },
-            );
+            let mut touched = world.touch(held);
+            let observed = Event::observed(&with.alerts, &with.reasons);
+            touched.events.splice(..0, observed);
+            touched.events.splice(..0, moves.take(id));
+            touched.writes = with.writes;
+            changes.groups.insert(id, touched);
         }
         changes
     }

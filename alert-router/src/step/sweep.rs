@@ -419,12 +419,8 @@ impl Sweep<'_> {
                 held.group.routed_with(config, &ctx);
                 events.insert(0, Event::config(config));
             }
-            events.extend(self.world.notes(&mut held.group));
-            let wake_at = self.world.wake(&held.group);
-            let touched = Touched {
-                events,
-                ..Touched::new(held, wake_at)
-            };
+            let mut touched = self.world.touch(held);
+            touched.events.splice(..0, events);
             changes.groups.insert(id, touched);
         }
         changes

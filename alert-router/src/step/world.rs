@@ -1,8 +1,12 @@
 //! What a group is looked at with: the config, the sources, who lives, and the instant.
 
-use alert_engine::{Context, Group, NoMutes, Owners, RouteId, Sources, Timestamp};
+use alert_engine::{
+    Content, Context, Group, GroupState, NoMutes, Note, Owners, RouteId, Sources, Timestamp,
+};
 
-use crate::history::Event;
+use super::groups::{Held, Touched};
+use super::lost::{Lost, NAMELESS};
+use crate::history::{Alerts, Carried, Event};
 use crate::plan::Plan;
 
 /// Everything outside a group that its rules depend on.
@@ -26,18 +30,38 @@ impl<'a> World<'a> {
         }
     }
 
-    /// What time alone did to a group since it was looked at last, for the history.
-    pub(crate) fn notes(&self, group: &mut Group) -> Vec<Event> {
-        let route = group.state().route;
-        let name = |lane| match self.plan.outlet(route, lane) {
-            Some(outlet) => outlet.name.to_string(),
-            None => "(no longer in the config)".to_owned(),
-        };
-        group
-            .take_notes()
-            .iter()
-            .map(|note| Event::noted(note, name))
-            .collect()
+    /// A group that is to be written, with what time alone did to it.
+    pub(crate) fn touch(&self, mut held: Held) -> Touched {
+        let notes = held.group.take_notes();
+        let state = held.group.state();
+        let lost = notes.iter().filter_map(|note| Lost::of(note, state));
+        let lost = lost.collect();
+        let events = notes.iter().filter_map(|note| self.event(note, state));
+        let events = events.collect();
+        let wake_at = self.wake(&held.group);
+        Touched {
+            lost,
+            events,
+            ..Touched::new(held, wake_at)
+        }
+    }
+
+    fn event(&self, note: &Note, group: &GroupState) -> Option<Event> {
+        Event::noted(note, |lane, content| {
+            let alerts = content.map(|content| alerts_of(content, group));
+            let outlet = self.plan.outlet(group.route, lane);
+            let (receiver, destination) = match &outlet {
+                Some(outlet) => (&*outlet.name, Some(outlet.receiver.destination())),
+                None => (NAMELESS, None),
+            };
+            Carried {
+                receiver: receiver.to_owned(),
+                channel: destination.map_or("", |to| to.channel).to_owned(),
+                destination: destination.map_or("", |to| &to.label).to_owned(),
+                alerts: alerts.unwrap_or_default(),
+                ..Carried::default()
+            }
+        })
     }
 
     /// When a group wants to be looked at next.
@@ -46,4 +70,13 @@ impl<'a> World<'a> {
             .next_wake(&self.context(group.state().route))
             .map(|wake| wake.at)
     }
+}
+
+/// The alerts that a content speaks of.
+pub(crate) fn alerts_of(content: &Content, group: &GroupState) -> Alerts {
+    let episodes = content
+        .lines
+        .iter()
+        .filter_map(|line| group.episodes.get(&line.episode));
+    episodes.map(|episode| &episode.alert).collect()
 }

@@ -44,11 +44,20 @@ fn every_trouble() -> Vec<Trouble> {
         refused: vec![refused],
         ..Receipt::default()
     }));
+    let left = GivenUp {
+        reason: RECEIVER_LEFT,
+        answer: Phrase::fixed(
+            "its receiver hook left the configuration",
+            "其接收方 hook 已从配置中移除",
+        ),
+        ..GivenUp::of(&blocked)
+    };
     let mut troubles = vec![
         Trouble::blocked(&blocked, AT),
         Trouble::still_blocked(&destination, AT),
         Trouble::unblocked(&destination, AT),
-        Trouble::given_up(&blocked),
+        Trouble::given_up(&GivenUp::of(&blocked)),
+        Trouble::given_up(&left),
         Trouble::heard_again(&partly),
         Trouble::refused_recipients(&partly),
         Trouble::config_refused("line 3: no receiver is called dbteam"),

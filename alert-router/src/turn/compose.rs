@@ -36,14 +36,23 @@ pub(super) fn alerts(
     group: &GroupState,
     bodies: &BTreeMap<BodyHash, AlertText>,
 ) -> (Vec<AlertLine>, Vec<Counted>) {
+    let told = content.lines.iter().filter_map(|line| {
+        let episode = group.episodes.get(&line.episode)?;
+        let alert = group.alerts.get(&episode.alert);
+        Some((line, episode, alert.map(|alert| &alert.text)))
+    });
+    lines(told, bodies)
+}
+
+/// What is said of each episode: those with a text, and those that are only counted.
+pub(crate) fn lines<'a>(
+    told: impl Iterator<Item = (&'a alert_engine::Line, &'a Episode, Option<&'a Text>)>,
+    bodies: &BTreeMap<BodyHash, AlertText>,
+) -> (Vec<AlertLine>, Vec<Counted>) {
     let mut alerts = Vec::new();
     let mut counted: BTreeMap<String, Counted> = BTreeMap::new();
-    for line in &content.lines {
-        let Some(episode) = group.episodes.get(&line.episode) else {
-            continue;
-        };
-        let alert = group.alerts.get(&episode.alert);
-        match alert.map(|alert| &alert.text) {
+    for (line, episode, text) in told {
+        match text {
             Some(Text::Name(name)) => count(&mut counted, name, line.kind),
             Some(Text::Body(hash)) => alerts.push(alert_line(line, episode, bodies.get(hash))),
             None => alerts.push(alert_line(line, episode, None)),

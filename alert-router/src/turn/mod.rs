@@ -3,7 +3,7 @@
 
 pub(crate) mod account;
 mod circuits;
-mod compose;
+pub(crate) mod compose;
 pub(crate) mod deliver;
 pub(crate) mod lanes;
 pub(crate) mod parts;
@@ -352,19 +352,13 @@ impl Turn<'_> {
             shared: self.shared,
             ..Changes::at(self.world.now)
         };
-        for (id, mut held) in self.groups {
-            let events = self.world.notes(&mut held.group);
-            let wake_at = self.world.wake(&held.group);
+        for (id, held) in self.groups {
             let writes = self.writes.remove(&id).unwrap_or_default();
-            changes.groups.insert(
-                id,
-                Touched {
-                    held,
-                    wake_at,
-                    writes,
-                    events,
-                },
-            );
+            let touched = Touched {
+                writes,
+                ..self.world.touch(held)
+            };
+            changes.groups.insert(id, touched);
         }
         changes.shared.extend(self.accounts.writes());
         (changes, self.outgoing)

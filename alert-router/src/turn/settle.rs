@@ -10,12 +10,12 @@ use super::account::Accounts;
 use super::circuits::show_circuit;
 use super::deliver::{Settled, outcome};
 use super::{compose, parts};
-use crate::dead_letter::{self, RawAlerts};
+use crate::dead_letter::{self, GivenUp, RawAlerts};
 use crate::history::{Alerts, Carried, Event, Recipients};
 use crate::metrics::Heard;
 use crate::receiver::{Failure, Progress};
-use crate::step::groups::{Changes, Held, Shared, Touched};
-use crate::step::world::World;
+use crate::step::groups::{Changes, Held, Shared};
+use crate::step::world::{World, alerts_of};
 use crate::step::{Step, bodies, words};
 use crate::store::{Doc, DocKey, Store, StoreError, Write};
 use crate::trouble::Trouble;
@@ -151,14 +151,11 @@ fn touch(
     mut happened: BTreeMap<GroupId, Vec<Event>>,
     changes: &mut Changes,
 ) {
-    for (id, mut held) in groups {
-        let mut events = world.notes(&mut held.group);
-        events.append(&mut happened.remove(&id).unwrap_or_default());
-        let wake_at = world.wake(&held.group);
-        let touched = Touched {
-            events,
-            ..Touched::new(held, wake_at)
-        };
+    for (id, held) in groups {
+        let mut touched = world.touch(held);
+        touched
+            .events
+            .extend(happened.remove(&id).into_iter().flatten());
         changes.groups.insert(id, touched);
     }
 }
@@ -283,8 +280,9 @@ impl Ending<'_> {
         }
         if self.given_up() {
             let stored = self.stored.as_ref();
-            let letter = dead_letter::write(self.settled, stored, self.raw.clone(), world.now);
-            writes.push(shared(letter));
+            let given_up = GivenUp::of(self.settled);
+            let letter = dead_letter::letter(&given_up, stored, self.raw.clone(), world.now);
+            writes.push(shared(letter.write(given_up.id, None)));
         }
         writes
     }
@@ -346,7 +344,7 @@ impl Ending<'_> {
     fn troubles(&self) -> Vec<Trouble> {
         let mut troubles = Vec::new();
         if self.given_up() {
-            troubles.push(Trouble::given_up(self.settled));
+            troubles.push(Trouble::given_up(&GivenUp::of(self.settled)));
         } else if self.recovered {
             troubles.push(Trouble::heard_again(self.settled));
         }
@@ -425,15 +423,6 @@ fn recipients(settled: &Settled, stored: Option<&Doc>) -> Recipients {
     };
     let delivery = stored.and_then(|doc| parts::read(settled.id, 0, &doc.bytes));
     Recipients::of(delivery.as_ref(), receipt)
-}
-
-/// The alerts that a content speaks of.
-fn alerts_of(content: &alert_engine::Content, group: &alert_engine::GroupState) -> Alerts {
-    let episodes = content
-        .lines
-        .iter()
-        .filter_map(|line| group.episodes.get(&line.episode));
-    episodes.map(|episode| &episode.alert).collect()
 }
 
 fn waits(

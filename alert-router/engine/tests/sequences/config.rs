@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use alert_engine::{Intake, LaneKey, LanePolicy, Observed, Opens, Rehomed, Says, StillInFlight};
+use alert_engine::{
+    Intake, LaneKey, LanePolicy, Note, Observed, Opens, Rehomed, Says, StillInFlight,
+};
 
 use crate::grouping::told_a;
 use crate::world::{Answer, World, at, lane, lasting, policy};
@@ -127,11 +129,58 @@ fn a_destination_that_left_the_config_closes_its_lane_with_a_record() {
     *world.policy() = policy(&["mail"]);
     world.at("1:00").turn("G");
     assert!(!world.group().state().lanes.contains_key(&lane("room")));
-    let closed = alert_engine::Note::LaneClosed {
+    let closed = Note::LaneClosed {
         lane: lane("room"),
         unfinished: 1,
     };
     assert!(world.notes.contains(&closed), "{:?}", world.notes);
+}
+
+/// What the notes say that nobody hears of: the lane, and how many.
+fn unsaid(world: &World) -> Vec<(LaneKey, usize)> {
+    let unsaid = world.notes.iter().filter_map(|note| match note {
+        Note::Unsaid { lane, alerts, .. } => Some((*lane, alerts.len())),
+        _ => None,
+    });
+    unsaid.collect()
+}
+
+#[test]
+fn what_a_destination_that_left_the_config_was_owed_others_hear_also_if_it_may_have_arrived() {
+    let mut world = World::new();
+    world.channel("room", "0:00", Answer::Fails);
+    world.fires("A", "0:00");
+    world.at("0:08").resolves("A");
+    *world.policy() = policy(&["mail"]);
+    world.turn("G");
+    world.at("60:00").heard(&["0:08 Missed !A"]);
+    assert_eq!(unsaid(&world), []);
+}
+
+#[test]
+fn what_only_a_destination_that_left_the_config_was_owed_is_noted() {
+    let mut world = World::new();
+    *world.policy() = policy(&["room", "mail"]);
+    world.channel("room", "0:00", Answer::Fails);
+    world.fires("A", "0:00");
+    world.at("0:08");
+    *world.policy() = policy(&["mail"]);
+    world.at("1:00").turn("G");
+    assert_eq!(unsaid(&world), [(lane("room"), 1)]);
+}
+
+#[test]
+fn what_only_a_destination_that_left_the_config_was_owed_is_noted_when_its_alert_moves() {
+    let mut world = World::new();
+    *world.policy() = policy(&["room", "mail"]);
+    world.channel("room", "0:00", Answer::Fails);
+    world.fires("A", "0:00");
+    world.at("0:08");
+    world.policy().lanes.clear();
+    world.policy().destinations = policy(&["mail"]).destinations;
+    world.add_group("H", policy(&["mail"]), Intake::Webhook);
+    assert_eq!(world.rehome("A", "G", "H"), Ok(Rehomed::Departed));
+    assert_eq!(unsaid(&world), [(lane("room"), 1)]);
 }
 
 #[test]

@@ -89,6 +89,134 @@ async fn a_letter_after_the_last_attempt_keeps_them_too() {
     assert_eq!(names(&letter(&bench).await), ["A"]);
 }
 
+/// A receiver that fails whatever comes, and operators elsewhere.
+fn hook_and_operators(hook: &Server, operators: &Server) -> String {
+    format!(
+        "operators: ops\nreceivers:\n  - {{name: hook, webhook_configs: [{{url: '{}'}}]}}\n  \
+         - {{name: ops, webhook_configs: [{{url: '{}'}}]}}\n\
+         route: {{receiver: hook, group_by: [alertname], group_wait: 0s}}\n",
+        hook.url("/hook"),
+        operators.url("/ops"),
+    )
+}
+
+/// What operators were told of.
+fn told(operators: &Server) -> String {
+    let seen = operators.seen().into_iter();
+    seen.map(|seen| seen.body).collect()
+}
+
+#[tokio::test]
+async fn a_last_attempt_that_died_with_the_process_leaves_a_letter_and_a_trouble() {
+    let fails = |_, _: &_| Reply::Http("503 Service Unavailable", String::new());
+    let server = Server::start(fails).await;
+    let operators = Server::start(|_, _| Reply::Ok(String::new())).await;
+    let mut bench = Bench::new(&hook_and_operators(&server, &operators)).await;
+    bench.post("A").await;
+    for _ in 1..29 {
+        bench.pass(Duration::from_secs(10 * 60)).await;
+    }
+    bench.clock.advance(Duration::from_secs(10 * 60));
+    bench.step(Waiting::default()).await;
+    assert_eq!(
+        bench.step.deliveries.len(),
+        1,
+        "the last attempt is under way"
+    );
+    let mut bench = bench.restart().await;
+    let letter = letter(&bench).await;
+    assert_eq!((names(&letter), &*letter.receiver), (vec!["A"], "hook"));
+    assert_eq!(letter.reason, "lapsed");
+    assert!(letter.rendered.is_some(), "it can be sent again as it was");
+    for _ in 0..2 {
+        bench.pass(Duration::from_secs(10)).await;
+    }
+    let told = told(&operators);
+    assert!(
+        told.contains("DeliveryGivenUp") && told.contains(&letter.id),
+        "{told}"
+    );
+    assert_eq!(
+        bench.value("dead_letters_total{receiver=\"hook\"}"),
+        Some(1.0)
+    );
+    let history = events(&bench).await.concat();
+    assert!(history.contains("gave_up"), "{history}");
+}
+
+/// A receiver of two destinations.
+fn hook_of(paths: &[&str], server: &Server, operators: &Server) -> String {
+    let urls = paths
+        .iter()
+        .map(|path| format!("{{url: '{}'}}", server.url(path)));
+    let urls = urls.collect::<Vec<_>>().join(", ");
+    let config = hook_and_operators(server, operators);
+    config.replace(&format!("{{url: '{}'}}", server.url("/hook")), &urls)
+}
+
+#[tokio::test]
+async fn what_a_destination_was_owed_when_it_left_the_config_becomes_a_letter_and_a_trouble() {
+    let server = Server::start(|_, seen| match seen.head.contains(" /left ") {
+        true => Reply::Http("503 Service Unavailable", String::new()),
+        false => Reply::Ok(String::new()),
+    })
+    .await;
+    let operators = Server::start(|_, _| Reply::Ok(String::new())).await;
+    let config = |paths: &[&str]| hook_of(paths, &server, &operators);
+    let mut bench = Bench::new(&config(&["/left", "/stays"])).await;
+    bench.post("A").await;
+    bench.reload(&config(&["/stays"])).await;
+    bench.pass(Duration::from_secs(10)).await;
+    let letter = letter(&bench).await;
+    assert_eq!((names(&letter), &*letter.receiver), (vec!["A"], "hook"));
+    assert_eq!(letter.answer, "its receiver hook left the configuration");
+    assert!(
+        letter.destination.contains("127.0.0.1"),
+        "{}",
+        letter.destination
+    );
+    for _ in 0..2 {
+        bench.pass(Duration::from_secs(10)).await;
+    }
+    let told = told(&operators);
+    assert!(
+        told.contains("ReceiverLeft") && told.contains(&letter.id),
+        "{told}"
+    );
+    assert_eq!(
+        bench.value("dead_letters_total{receiver=\"hook\"}"),
+        Some(1.0)
+    );
+    let history = events(&bench).await.concat();
+    assert!(history.contains("gave_up"), "{history}");
+}
+
+#[tokio::test]
+async fn what_others_hear_in_the_place_of_a_destination_that_left_is_not_given_up() {
+    let server = Server::start(|_, seen| match seen.head.contains(" /left ") {
+        true => Reply::Http("503 Service Unavailable", String::new()),
+        false => Reply::Ok(String::new()),
+    })
+    .await;
+    let operators = Server::start(|_, _| Reply::Ok(String::new())).await;
+    let mut bench = Bench::new(&hook_of(&["/left"], &server, &operators)).await;
+    bench.post("A").await;
+    bench
+        .post_alerts("prod", &[over(firing(&[("alertname", "A")]))])
+        .await;
+    bench.reload(&hook_of(&["/new"], &server, &operators)).await;
+    for _ in 0..3 {
+        bench.pass(Duration::from_secs(10)).await;
+    }
+    assert_eq!(
+        server.count("/new"),
+        1,
+        "it may have arrived nowhere, and is told as missed"
+    );
+    assert_eq!(letters(&bench).await, 0);
+    assert!(!told(&operators).contains("ReceiverLeft"));
+}
+
 #[tokio::test]
 async fn a_letter_of_a_digest_keeps_the_alerts_of_all_its_groups() {
     let full = |n, _: &_| match n {
