@@ -84,6 +84,17 @@ impl Circuit {
         news
     }
 
+    /// Somebody may have mended something: the next delivery is the probe, at once. Returns whether
+    /// one was waited for. A probe that is under way stays the one.
+    pub fn probe_now(&mut self, now: Timestamp) -> bool {
+        let Self::Open { pause, .. } = self else {
+            return false;
+        };
+        let waits = !pause.over(now);
+        *pause = Pause::begin(now, Duration::ZERO);
+        waits
+    }
+
     /// A delivery ended in another way than blocked: whatever became of it, the destination
     /// answers. Returns since when the circuit was open, to be told to the operators.
     pub fn answered(&mut self) -> Option<Timestamp> {
@@ -125,6 +136,19 @@ mod tests {
         assert_eq!(circuit.answered(), Some(at(0)));
         assert_eq!(circuit.answered(), None);
         assert_eq!(circuit.passage(at(30)), Passage::Free);
+    }
+
+    #[test]
+    fn whoever_mended_something_waits_for_no_probe() {
+        let mut circuit = Circuit::default();
+        assert!(!circuit.probe_now(at(0)));
+        circuit.blocked(MINUTE, at(0));
+        assert!(circuit.probe_now(at(1)));
+        assert_eq!(circuit.passage(at(1)), Passage::Probe);
+        assert_eq!(circuit.open_since(), Some(at(0)), "nothing is known yet");
+        circuit.sent(at(2), at(1));
+        assert!(!circuit.probe_now(at(1)));
+        assert_eq!(circuit.passage(at(1)), Passage::Shut { until: at(2) });
     }
 
     #[test]

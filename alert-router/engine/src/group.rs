@@ -292,6 +292,15 @@ impl Group {
         }
     }
 
+    /// Ends the wait of a lane for a slot, or for its next try. For when what it waited for may have
+    /// come sooner.
+    pub fn hurry(&mut self, lane: LaneKey) {
+        if let Some(lane) = self.state.lanes.get_mut(&lane) {
+            lane.pause = None;
+            self.quiet = Quiet::Unknown;
+        }
+    }
+
     /// Reports how a delivery ended. One that is unknown or lapsed is recorded as late and changes
     /// nothing, so reporting twice is harmless.
     pub fn settle(&mut self, id: DeliveryId, outcome: Outcome, ctx: &Context<'_>) -> Record {

@@ -155,9 +155,11 @@ pub struct Step {
     room: Room,
     changes: watch::Sender<u64>,
     /// Groups that may live under an older config, or wait for the wrong instant.
-    walk: sweep::Walk,
+    pub(crate) walk: sweep::Walk,
     /// Whether the gauges of this config's circuits stand.
     circuits_shown: bool,
+    /// Whether what is blocked is to be tried at once, because a new config took effect.
+    reloaded: bool,
     /// When the last step began.
     last: Timestamp,
 }
@@ -257,6 +259,7 @@ impl Step {
             identities: identity::Identities::default(),
             walk: sweep::Walk::begin(),
             circuits_shown: false,
+            reloaded: false,
             last: Timestamp::MIN,
             owners,
             unsettled: Vec::new(),
@@ -390,6 +393,9 @@ impl Step {
             let done = self.replay(&lanes).await.map_err(Busy::from);
             let _gone = answer.send(done);
         }
+        if self.reloaded {
+            self.reloaded = !self.probe_now(now).await?;
+        }
         if !self.circuits_shown {
             self.show_circuits(now).await?;
             self.circuits_shown = true;
@@ -404,7 +410,7 @@ impl Step {
             next,
             self.look_at_sources(now).await?,
             self.look_for_room(now),
-            (more || !self.troubles.is_empty()).then_some(now),
+            (more || self.reloaded || !self.troubles.is_empty()).then_some(now),
             (!self.untold.is_empty() || !self.unsettled.is_empty()).then_some(now + STORE_PAUSE),
         ];
         Ok(wakes.into_iter().flatten().min())
@@ -516,6 +522,7 @@ impl Step {
         self.groups.learn(&plan);
         self.walk = sweep::Walk::begin();
         self.circuits_shown = false;
+        self.reloaded = true;
     }
 
     /// Lets deliveries under way end, and writes down how.

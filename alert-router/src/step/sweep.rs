@@ -36,6 +36,8 @@ pub(crate) struct Walk {
     /// The last group that was visited; `None`: all were.
     after: Option<Bytes>,
     wakes: Wakes,
+    /// Destinations for which lanes wait no longer.
+    hurries: BTreeSet<LaneKey>,
 }
 
 /// Which groups the walk wakes.
@@ -53,7 +55,29 @@ impl Walk {
         Self {
             after: Some(Bytes::new()),
             wakes: Wakes::InFlight,
+            hurries: BTreeSet::new(),
         }
+    }
+
+    /// The lanes of these destinations wait no longer. Begins anew.
+    pub(crate) fn hurry(&mut self, destinations: BTreeSet<LaneKey>) {
+        if !destinations.is_empty() {
+            self.after = Some(Bytes::new());
+            self.hurries.extend(destinations);
+        }
+    }
+
+    /// Whether a group waited for one of those destinations; now it does not.
+    fn hurries(&self, held: &mut Held) -> bool {
+        let lanes = held.group.state().lanes.keys();
+        let hurry: Vec<LaneKey> = lanes
+            .filter(|lane| self.hurries.contains(*lane))
+            .copied()
+            .collect();
+        for lane in &hurry {
+            held.group.hurry(*lane);
+        }
+        !hurry.is_empty()
     }
 
     /// The clock went back.
@@ -61,6 +85,7 @@ impl Walk {
         Self {
             after: Some(Bytes::new()),
             wakes: Wakes::All,
+            hurries: BTreeSet::new(),
         }
     }
 }
@@ -91,12 +116,13 @@ impl Step {
         let taken = self.groups.take(&ids).await?;
         let mut old = BTreeMap::new();
         let mut woken = Changes::at(taken.now);
-        for (id, held) in taken.groups {
+        for (id, mut held) in taken.groups {
+            let hurries = self.walk.hurries(&mut held);
             let state = held.group.state();
             let in_flight = state.lanes.values().any(|lane| lane.flight.is_some());
             if state.config != plan.hash() {
                 old.insert(id, held);
-            } else if in_flight || self.walk.wakes == Wakes::All {
+            } else if in_flight || hurries || self.walk.wakes == Wakes::All {
                 woken.groups.insert(id, Touched::new(held, Some(taken.now)));
             } else {
                 self.groups.meet(id, held, &plan);

@@ -220,6 +220,16 @@ impl Accounts {
         account.circuit.blocked(probe_after, now)
     }
 
+    /// Lets the next delivery to a blocked destination be its probe. Says whether one was waited for.
+    pub(super) fn probe_now(&mut self, destination: LaneKey, now: Timestamp) -> bool {
+        let Some(account) = self.0.get_mut(&destination) else {
+            return false;
+        };
+        let waits = account.circuit.probe_now(now);
+        account.changed |= waits;
+        waits
+    }
+
     /// A delivery ended in another way than blocked. Says since when the circuit was open.
     pub(super) fn answered(
         &mut self,

@@ -4,12 +4,14 @@
 //! another commit. So what they hear may fall behind (the router died in between) or come in the
 //! wrong order (of two routers, one is slow). Both are mended by looking at the circuit again.
 
+use std::collections::BTreeSet;
+
 use alert_engine::{LaneKey, Timestamp};
 
 use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::step::Step;
-use crate::store::StoreError;
+use crate::store::{Committed, StoreError};
 use crate::trouble::{Trouble, known};
 
 impl Step {
@@ -39,6 +41,32 @@ impl Step {
         let missed = self.missed(troubles, now).await?;
         self.report(missed.into_iter());
         Ok(())
+    }
+
+    /// After a reload, whose author may have mended what blocks a destination: the next probe is due
+    /// now. Returns false if somebody else changed a circuit meanwhile: look again.
+    pub(crate) async fn probe_now(&mut self, now: Timestamp) -> Result<bool, StoreError> {
+        let plan = self.plan.borrow().clone();
+        let mut accounts = self
+            .accounts(plan.outlets().map(|(_, outlet)| outlet))
+            .await?;
+        let mut probed = BTreeSet::new();
+        for (destination, outlet) in plan.outlets() {
+            if accounts.probe_now(destination, now) {
+                let receiver = &*outlet.name;
+                tracing::info!(
+                    receiver,
+                    "a blocked destination is tried at once after the reload"
+                );
+                probed.insert(destination);
+            }
+        }
+        let writes = accounts.writes().into_iter();
+        let units = writes.map(|shared| shared.write.into()).collect();
+        let committed = self.store.commit(units).await?;
+        let is_done = |one: &Committed| matches!(one, Committed::Done(_));
+        self.walk.hurry(probed);
+        Ok(committed.iter().all(is_done))
     }
 
     /// Of what is so, what operators may not know: a block that no alert tells of, and the end of

@@ -124,6 +124,39 @@ async fn one_message_probes_a_blocked_destination_each_quarter_and_all_follow_on
 }
 
 #[tokio::test]
+async fn after_a_reload_a_blocked_destination_is_probed_at_once() {
+    let server = Server::start(|n, _| match n {
+        0 | 1 => Reply::Http("401 Unauthorized", String::new()),
+        _ => Reply::Ok(String::new()),
+    })
+    .await;
+    let mut bench = groups_of(&server, &["A", "B", "C"]).await;
+    let config = one_hook(&server);
+    bench.pass(Duration::from_secs(60)).await;
+    assert_eq!(server.count("/hook"), 1, "nobody tries for a quarter");
+    bench.reload(&config).await;
+    bench.answers().await;
+    assert_eq!(server.count("/hook"), 2, "one tries, and is refused");
+    bench.pass(QUARTER - Duration::from_secs(1)).await;
+    assert_eq!(server.count("/hook"), 2, "and so it is blocked as before");
+    bench.reload(&config).await;
+    bench.answers().await;
+    assert_eq!(server.count("/hook"), 3, "one tries, and is taken");
+    let told = events(&bench).await;
+    assert_eq!(told.last().map(String::as_str), Some("told"));
+    let shown = bench.step.metrics.render();
+    let blocked = shown
+        .lines()
+        .find(|line| line.contains("destination_blocked{"));
+    assert!(
+        blocked.is_some_and(|line| line.ends_with(" 0")),
+        "{blocked:?}"
+    );
+    bench.pass(Duration::from_secs(60)).await;
+    assert_eq!(server.count("/hook"), 5, "the others follow");
+}
+
+#[tokio::test]
 async fn failures_in_a_row_open_no_circuit() {
     let server = Server::start(|n, _| match n {
         0..9 => Reply::Http("503 Busy", String::new()),
