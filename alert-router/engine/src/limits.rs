@@ -31,6 +31,14 @@ pub const ATTEMPTS: u32 = 30;
 /// The shortest time between two probes of a blocked destination.
 pub const PROBE_EVERY: Duration = Duration::from_secs(15 * 60);
 
+/// The interval at which a source is expected to repeat itself until its posts show a longer one:
+/// Alertmanager's default.
+pub const REPEATS_AT_LEAST: Duration = Duration::from_secs(4 * 60 * 60);
+
+/// The longest interval that posts may show: by then an Alertmanager has forgotten that it notified
+/// (`--data.retention`), and does it again.
+pub const REPEATS_AT_MOST: Duration = Duration::from_secs(120 * 60 * 60);
+
 /// How long a lane that was offered, and neither claimed nor postponed, waits for the next look.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::id::SourceName;
+use crate::limits::{REPEATS_AT_LEAST, REPEATS_AT_MOST};
 use crate::time::Timestamp;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -41,9 +42,10 @@ pub struct Liveness {
     pub last: Timestamp,
     /// Since when it speaks without a pause that was called silence.
     pub alive_since: Timestamp,
-    /// The interval at which it repeats itself, as its posts show: the longest pause between two
-    /// posts about the same alerts, as the shell measures it. Twice `expires` for API sources.
+    /// The interval at which it repeats itself, as its posts [showed](Self::repeats).
     pub repeats_every: Duration,
+    /// When they last showed so long a one.
+    pub repeats_shown: Timestamp,
     /// Whether its silence was reported.
     pub silent: bool,
 }
@@ -65,8 +67,22 @@ impl Liveness {
         Self {
             last: now,
             alive_since: now,
-            repeats_every: 4 * HOUR,
+            repeats_every: REPEATS_AT_LEAST,
+            repeats_shown: now,
             silent: false,
+        }
+    }
+
+    /// Its posts showed that it repeats a group every `interval`. Another group may be the last that
+    /// fires, so the longest holds, until it was not shown again for three times its length. Never
+    /// less than Alertmanager's default, which is no reason to call anybody silent sooner, and never
+    /// more than [`REPEATS_AT_MOST`].
+    pub fn repeats(&mut self, interval: Duration, now: Timestamp) {
+        let interval = interval.clamp(REPEATS_AT_LEAST, REPEATS_AT_MOST);
+        let outlived = now.since(self.repeats_shown) > 3 * self.repeats_every;
+        if interval >= self.repeats_every || outlived {
+            self.repeats_every = interval;
+            self.repeats_shown = now;
         }
     }
 
@@ -87,6 +103,7 @@ impl Liveness {
         // A clock that stepped back must not make the last post lie in the future.
         self.last = self.last.min(now);
         self.alive_since = self.alive_since.min(now);
+        self.repeats_shown = self.repeats_shown.min(now);
         if self.silent || !self.is_silent(rules, now) {
             return None;
         }
@@ -137,7 +154,9 @@ impl Source {
     }
 
     pub(crate) fn stale_after(&self) -> Duration {
-        let repeats_every = self.life.map_or(4 * HOUR, |life| life.repeats_every);
+        let repeats_every = self
+            .life
+            .map_or(REPEATS_AT_LEAST, |life| life.repeats_every);
         let by_repeats = (2 * repeats_every).max(130 * HOUR);
         self.rules.stale_after.unwrap_or(by_repeats)
     }

@@ -165,6 +165,7 @@ impl Step {
                 alerts: batch.alerts.len() + batch.refused.len(),
                 resolved: batch.alerts.iter().any(|alert| alert.ends_at.is_some()),
                 groups: rests_on.len(),
+                says: says(&batch.alerts),
             };
             let learned = self.sources.learn(&request.source, &post, round.now);
             learned.tell(plan, &request.source);
@@ -371,6 +372,15 @@ impl<'a> Work<'a> {
         }
         changes
     }
+}
+
+/// The same for the same alerts in the same state, whatever their order.
+fn says(alerts: &[SeenAlert]) -> u64 {
+    let one = |alert: &SeenAlert| {
+        let voice = alert.voice.0;
+        voice.rotate_left(u32::from(alert.ends_at.is_some()))
+    };
+    alerts.iter().map(one).fold(0, u64::wrapping_add)
 }
 
 /// Why an alert beyond the bound of its group is refused, and what to do.

@@ -1,7 +1,8 @@
 //! Who posts to us: when each source spoke last, where its Alertmanager is, and what its posts show
 //! of how that is set.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use alert_engine::{
     Alert, EndReason, Liveness, LivenessChange, Source, SourceName, Sources, Timestamp,
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::groups::Held;
-use super::upstream::{Advice, First, Post, Upstream};
+use super::upstream::{Advice, Finding, First, Post, Upstream};
 use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::store::{Doc, DocKey, Kind, Revision, Scan, Store, StoreError, Unit, Write};
@@ -38,6 +39,8 @@ struct Details {
     /// Written when the rest is due to be: a post that is no news costs no write of its own.
     upstream: Upstream,
     revision: Revision,
+    /// What was odd in its posts, and said so.
+    odd: BTreeSet<&'static str>,
     /// `last` as stored.
     written: Option<Timestamp>,
     dirty: bool,
@@ -52,6 +55,8 @@ struct Stored {
     silent: bool,
     external_url: String,
     #[serde(default)]
+    repeats_shown_ms: Option<i64>,
+    #[serde(default)]
     upstream: Upstream,
 }
 
@@ -60,6 +65,8 @@ struct Stored {
 pub struct Known {
     pub(crate) name: SourceName,
     pub(crate) life: Liveness,
+    /// How long it may say nothing.
+    pub(crate) silent_after: Duration,
     pub(crate) external_url: String,
     pub(crate) upstream: Upstream,
     pub(crate) advice: Vec<Advice>,
@@ -70,6 +77,8 @@ pub struct Known {
 pub(crate) struct Learned {
     pub(crate) first: Option<First>,
     pub(crate) advice: Vec<Advice>,
+    /// Fields of its posts that make no sense.
+    pub(crate) odd: Vec<&'static str>,
 }
 
 impl Stored {
@@ -77,7 +86,9 @@ impl Stored {
         Liveness {
             last: Timestamp::from_millis(self.last_ms),
             alive_since: Timestamp::from_millis(self.alive_since_ms),
-            repeats_every: std::time::Duration::from_millis(self.repeats_every_ms),
+            repeats_every: Duration::from_millis(self.repeats_every_ms),
+            // An earlier version measured nothing.
+            repeats_shown: Timestamp::from_millis(self.repeats_shown_ms.unwrap_or(self.last_ms)),
             silent: self.silent,
         }
     }
@@ -93,6 +104,14 @@ impl Learned {
                 alerts,
                 groups,
                 "a source was heard for the first time"
+            );
+        }
+        if !self.odd.is_empty() {
+            let fields = self.odd.join(", ");
+            tracing::warn!(
+                source,
+                fields,
+                "its posts have fields that are not what Alertmanager writes; they count as missing"
             );
         }
         for advice in &self.advice {
@@ -146,7 +165,7 @@ impl SourceBook {
                 upstream: stored.upstream,
                 revision: doc.revision,
                 written: Some(life.last),
-                dirty: false,
+                ..Details::default()
             };
             book.details.insert(name, details);
         }
@@ -210,11 +229,21 @@ impl SourceBook {
 
     /// A post of a source was taken in.
     pub(crate) fn learn(&mut self, name: &SourceName, post: &Post<'_>, now: Timestamp) -> Learned {
-        self.learn_by(name, now, |details, _| {
-            details.upstream.hear(post, now);
+        let mut learned = self.learn_by(name, now, |details, source| {
+            let repeats = details.upstream.hear(post, now);
+            if let (Some(interval), Some(life)) = (repeats, &mut source.life) {
+                let before = life.repeats_every;
+                life.repeats(interval, now);
+                details.dirty |= life.repeats_every != before;
+            }
             let is_first = details.written.is_none() && details.upstream.first.is_none();
             is_first.then(|| details.upstream.begin(post, now))
-        })
+        });
+        if let Some(details) = self.details.get_mut(name) {
+            let odd = post.envelope.odd.iter().copied();
+            learned.odd = odd.filter(|field| details.odd.insert(field)).collect();
+        }
+        learned
     }
 
     /// Looks for alerts that were closed because their source mentioned them no more. Groups keep an
@@ -248,29 +277,37 @@ impl SourceBook {
         &mut self,
         name: &SourceName,
         now: Timestamp,
-        change: impl FnOnce(&mut Details, &Source) -> Option<First>,
+        change: impl FnOnce(&mut Details, &mut Source) -> Option<First>,
     ) -> Learned {
-        let (Some(details), Some(source)) = (self.details.get_mut(name), self.known.0.get(name))
+        let (Some(details), Some(source)) =
+            (self.details.get_mut(name), self.known.0.get_mut(name))
         else {
             return Learned::default();
         };
-        let before = advice(details, source, now);
+        let before: Vec<&str> = findings(details, source, now).map(|it| it.key()).collect();
         let first = change(details, source);
-        let mut advice = advice(details, source, now);
-        advice.retain(|new| before.iter().all(|old| old.key != new.key));
-        Learned { first, advice }
+        let new = findings(details, source, now).filter(|it| !before.contains(&it.key()));
+        Learned {
+            first,
+            advice: new.map(|it| it.advice()).collect(),
+            odd: Vec::new(),
+        }
     }
 
     /// All sources that speak by themselves.
     pub(crate) fn all(&self, now: Timestamp) -> Vec<Known> {
         let all = self.details.iter().filter_map(|(name, details)| {
             let source = self.known.0.get(name)?;
+            let life = source.life?;
             Some(Known {
                 name: name.clone(),
-                life: source.life?,
+                life,
                 external_url: details.external_url.clone(),
                 upstream: details.upstream.clone(),
-                advice: advice(details, source, now),
+                advice: findings(details, source, now)
+                    .map(|it| it.advice())
+                    .collect(),
+                silent_after: life.silent_after(&source.rules),
             })
         });
         all.collect()
@@ -337,6 +374,7 @@ impl SourceBook {
                 alive_since_ms: life.alive_since.as_millis(),
                 repeats_every_ms: u64::try_from(life.repeats_every.as_millis()).unwrap_or(u64::MAX),
                 silent: life.silent,
+                repeats_shown_ms: Some(life.repeats_shown.as_millis()),
                 external_url: details.external_url.clone(),
                 upstream: details.upstream.clone(),
             };
@@ -391,11 +429,14 @@ impl SourceBook {
     }
 }
 
-fn advice(details: &Details, source: &Source, now: Timestamp) -> Vec<Advice> {
+fn findings<'a>(
+    details: &'a Details,
+    source: &Source,
+    now: Timestamp,
+) -> impl Iterator<Item = Finding<'a>> {
     let silent_after = source.life.map(|life| life.silent_after(&source.rules));
-    details
-        .upstream
-        .advice(silent_after.unwrap_or(std::time::Duration::MAX), now)
+    let silent_after = silent_after.unwrap_or(Duration::MAX);
+    details.upstream.findings(silent_after, now)
 }
 
 /// Whom the alerts of the page's button come from.

@@ -2,6 +2,7 @@
 //! what can be told for certain from webhook bodies: an advice that is wrong is worse than none.
 
 mod advice;
+mod repeats;
 #[cfg(test)]
 mod tests;
 
@@ -10,7 +11,8 @@ use std::time::Duration;
 use alert_engine::{SourceRules, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use advice::Advice;
+pub(crate) use advice::{Advice, Finding};
+use repeats::Repetition;
 
 use crate::webhook::payload::Envelope;
 
@@ -46,6 +48,9 @@ pub(crate) struct Upstream {
     /// Its last post, as far as this process heard it.
     #[serde(skip)]
     previous: Option<Timestamp>,
+    /// Its groups, as far as this process heard them.
+    #[serde(skip)]
+    repetition: Repetition,
 }
 
 /// The first post of all.
@@ -58,7 +63,7 @@ pub(crate) struct First {
 
 /// `max_alerts` left alerts out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Cut {
+pub(crate) struct Cut {
     receiver: String,
     /// As many as `max_alerts` says.
     kept: usize,
@@ -90,6 +95,8 @@ pub(crate) struct Post<'a> {
     pub(crate) resolved: bool,
     /// Groups of ours that hold them.
     pub(crate) groups: usize,
+    /// The same for posts that say the same of the same alerts.
+    pub(crate) says: u64,
 }
 
 impl First {
@@ -108,8 +115,8 @@ impl Upstream {
         })
     }
 
-    /// Learns from a post.
-    pub(crate) fn hear(&mut self, post: &Post<'_>, now: Timestamp) {
+    /// Learns from a post. Returns the interval at which its group is repeated, if it shows that.
+    pub(crate) fn hear(&mut self, post: &Post<'_>, now: Timestamp) -> Option<Duration> {
         self.posts += 1;
         if post.resolved {
             self.resolved_ms = Some(now.as_millis());
@@ -118,6 +125,7 @@ impl Upstream {
         self.look_for_a_cut(post, now);
         self.look_at_the_pause(post, now);
         self.previous = Some(now);
+        self.repetition.hear(post, now)
     }
 
     /// The same receiver with more alerts than were left by a cut is cut no more.

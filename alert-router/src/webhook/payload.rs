@@ -70,6 +70,8 @@ pub struct Envelope {
     pub truncated: u64,
     /// The labels of upstream's route (since 0.34), at most 4 KiB.
     pub route_labels: Labels,
+    /// The fields of these that are there and are not what they should be: they count as missing.
+    pub odd: Vec<&'static str>,
 }
 
 /// One alert of a body. Its text stays in the body until somebody needs it.
@@ -418,24 +420,40 @@ impl WireBody<'_> {
     }
 
     fn envelope(&self) -> Envelope {
-        let text = |field| string(field).unwrap_or_default();
+        let mut odd = Vec::new();
+        let receiver: String = read("receiver", self.receiver, &mut odd);
+        let route_labels: Pairs<'_> = read("routeLabels", self.route_labels, &mut odd);
         Envelope {
-            receiver: undo_quote_meta(&text(self.receiver)),
-            external_url: text(self.external_url),
-            group_key: text(self.group_key),
-            notification_reason: text(self.notification_reason),
-            truncated: self.truncated_alerts.map_or(0, count),
-            route_labels: alert::route_labels(self.route_labels),
+            receiver: undo_quote_meta(&receiver),
+            external_url: read("externalURL", self.external_url, &mut odd),
+            group_key: read("groupKey", self.group_key, &mut odd),
+            notification_reason: read("notification_reason", self.notification_reason, &mut odd),
+            truncated: read("truncatedAlerts", self.truncated_alerts, &mut odd),
+            route_labels: alert::route_labels(&route_labels),
+            odd,
+        }
+    }
+}
+
+/// A field beside the alerts; its default if it is missing, `null`, or odd, which is noted.
+fn read<'a, T: Deserialize<'a> + Default>(
+    name: &'static str,
+    field: Odd<'a>,
+    odd: &mut Vec<&'static str>,
+) -> T {
+    let read = field.map(|raw| serde_json::from_str::<Option<T>>(raw.get()));
+    match read {
+        Some(Ok(value)) => value.unwrap_or_default(),
+        None => T::default(),
+        Some(Err(_)) => {
+            odd.push(name);
+            T::default()
         }
     }
 }
 
 fn string(field: Odd<'_>) -> Option<String> {
     serde_json::from_str(field?.get()).ok()
-}
-
-fn count(field: &RawValue) -> u64 {
-    serde_json::from_str(field.get()).unwrap_or_default()
 }
 
 /// Pairs sorted by name; of a name that comes twice the last value holds.

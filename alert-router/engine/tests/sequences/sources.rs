@@ -1,6 +1,8 @@
 //! Sources that fall silent, and alerts that nobody mentions any more.
 
-use alert_engine::{EndReason, LivenessChange, SourceName, SourceRules};
+use std::time::Duration;
+
+use alert_engine::{EndReason, Liveness, LivenessChange, Source, SourceName, SourceRules};
 
 use crate::grouping::told_a;
 use crate::timing::{opened_by_api, posts};
@@ -102,4 +104,42 @@ fn renewed_alert_does_not_expire() {
         posts(&mut world, "A", "0:00", &format!("{}:00", minute + 4));
     }
     world.heard(&["0:05 First +A"]);
+}
+
+fn silent_after(life: &Liveness) -> Duration {
+    life.silent_after(&SourceRules::default())
+}
+
+#[test]
+fn a_source_that_repeats_itself_rarely_is_silent_after_twice_that() {
+    let mut life = Liveness::begin(at("0:00"));
+    assert_eq!(silent_after(&life), lasting("8:00:00"));
+    life.repeats(lasting("12:00:00"), at("24:00:00"));
+    assert_eq!(silent_after(&life), lasting("24:00:00"));
+    let source = Source {
+        life: Some(life),
+        ..Source::default()
+    };
+    let rules = SourceRules::default();
+    assert!(!source.life.unwrap().is_silent(&rules, at("23:59:00")));
+    assert!(source.life.unwrap().is_silent(&rules, at("24:00:00")));
+}
+
+#[test]
+fn the_longest_interval_holds_until_it_was_not_shown_for_three_times_its_length() {
+    let mut life = Liveness::begin(at("0:00"));
+    life.repeats(lasting("12:00:00"), at("24:00:00"));
+    life.repeats(lasting("6:00:00"), at("60:00:00"));
+    assert_eq!(life.repeats_every, lasting("12:00:00"), "36 h");
+    life.repeats(lasting("6:00:00"), at("60:00:01"));
+    assert_eq!(life.repeats_every, lasting("6:00:00"));
+}
+
+#[test]
+fn what_posts_show_is_bounded_on_both_sides() {
+    let mut life = Liveness::begin(at("0:00"));
+    life.repeats(lasting("0:01"), at("1:00"));
+    assert_eq!(life.repeats_every, lasting("4:00:00"));
+    life.repeats(Duration::MAX, at("1:00"));
+    assert_eq!(life.repeats_every, lasting("120:00:00"));
 }

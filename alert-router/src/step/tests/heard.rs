@@ -1,8 +1,10 @@
 //! What is known of who posts: from the first post on, over restarts, and for no write more.
 
 use super::super::sources::source_key;
+use super::super::upstream::Post;
 use super::*;
 use crate::store::{Revision, Write};
+use crate::webhook::payload::Envelope;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -119,4 +121,47 @@ async fn ends_that_its_alertmanager_never_tells_show_that_it_does_not_send_them(
     let watchdog = firing(&[("alertname", "Watchdog")]);
     bench.post_alerts("prod", &[over(watchdog)]).await;
     assert_eq!(bench.advised(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_source_that_repeats_itself_every_12_hours_is_not_silent_in_between() {
+    let (mut bench, _server) = bench().await;
+    let silent = "source_silent{source=\"prod\"}";
+    bench.post("A").await;
+    let mut called = Vec::new();
+    for _ in 0..6 {
+        bench.pass(HOUR * 9).await;
+        called.push(bench.value(silent));
+        bench.pass(HOUR * 3).await;
+        bench.post("A").await;
+    }
+    let (before, measured) = (Some(1.0), Some(0.0));
+    let expected = [before, before, measured, measured, measured, measured];
+    assert_eq!(called, expected, "two pauses show the interval");
+    assert_eq!(bench.known().silent_after, HOUR * 24);
+    let mut bench = bench.restart().await;
+    assert_eq!(bench.known().silent_after, HOUR * 24, "it is stored");
+    bench.pass(HOUR * 23).await;
+    assert_eq!(bench.value(silent), Some(0.0));
+    bench.pass(HOUR).await;
+    assert_eq!(bench.value(silent), Some(1.0));
+}
+
+#[tokio::test]
+async fn an_odd_field_of_a_source_is_named_once() {
+    let (mut bench, _server) = bench().await;
+    bench.post("A").await;
+    let envelope = Envelope {
+        odd: vec!["truncatedAlerts"],
+        ..Envelope::default()
+    };
+    let post = Post {
+        envelope: &envelope,
+        alerts: 1,
+        resolved: false,
+        groups: 1,
+        says: 0,
+    };
+    let mut named = || bench.step.sources.learn(&prod(), &post, START).odd;
+    assert_eq!([named(), named()], [vec!["truncatedAlerts"], vec![]]);
 }

@@ -36,6 +36,7 @@ impl Source {
             alerts,
             resolved,
             groups: 1,
+            says: 7,
         };
         self.upstream.hear(&post, self.now());
         self
@@ -67,8 +68,8 @@ impl Source {
 
     #[track_caller]
     fn advised(&self, keys: &[&str]) {
-        let advice = self.upstream.advice(SILENT_AFTER, self.now());
-        let found: Vec<&str> = advice.iter().map(|advice| advice.key).collect();
+        let found = self.upstream.findings(SILENT_AFTER, self.now());
+        let found: Vec<&str> = found.map(|it| it.key()).collect();
         assert_eq!(found, keys, "{:?}", self.upstream);
     }
 }
@@ -167,8 +168,8 @@ fn the_advice_says_what_was_seen_and_what_to_do() {
     }
     let quiet = source.upstream.repeats;
     source.cut(10, 32).upstream.repeats = quiet;
-    let advice = source.upstream.advice(SILENT_AFTER, source.now());
-    let shown = advice.iter().map(|advice| {
+    let advice = source.upstream.findings(SILENT_AFTER, source.now());
+    let shown = advice.map(|it| it.advice()).map(|advice| {
         let Advice {
             under,
             key,
@@ -189,10 +190,63 @@ fn what_is_stored_comes_back() {
     source.cut(10, 32).pass(1).resolved().closes();
     let mut stored = source.upstream.clone();
     stored.previous = None;
+    stored.repetition = Repetition::default();
     let json = serde_json::to_vec(&stored).unwrap();
     assert_eq!(serde_json::from_slice::<Upstream>(&json).unwrap(), stored);
     assert_eq!(
         serde_json::from_slice::<Upstream>(b"{}").unwrap(),
         Upstream::default()
     );
+}
+
+/// The groups `a` and `b` of one source; each post is `(hours passed, group, what it says)`.
+fn shown(posts: &[(u32, &str, u64)]) -> Vec<Option<u64>> {
+    let (mut upstream, mut now) = (Upstream::default(), START);
+    let shown = posts.iter().map(|(hours, group, says)| {
+        now = now + HOUR * *hours;
+        let envelope = Envelope {
+            group_key: (*group).to_owned(),
+            ..Envelope::default()
+        };
+        let post = Post {
+            envelope: &envelope,
+            alerts: 1,
+            resolved: false,
+            groups: 1,
+            says: *says,
+        };
+        let shown = upstream.hear(&post, now);
+        shown.map(|interval| interval.as_secs() / 3_600)
+    });
+    shown.collect()
+}
+
+#[test]
+fn two_like_pauses_of_one_group_that_says_the_same_show_its_interval() {
+    let posts = [(0, "a", 1), (12, "a", 1), (12, "a", 1), (12, "a", 1)];
+    assert_eq!(shown(&posts), [None, None, Some(12), Some(12)]);
+    let mixed = [
+        (0, "a", 1),
+        (0, "b", 1),
+        (12, "b", 1),
+        (0, "a", 1),
+        (12, "a", 1),
+    ];
+    assert_eq!(shown(&mixed), [None, None, None, None, Some(12)]);
+}
+
+#[test]
+fn what_changed_meanwhile_a_silence_and_a_retry_show_no_interval() {
+    let changed = [(0, "a", 1), (12, "a", 2), (12, "a", 1), (12, "a", 1)];
+    assert_eq!(shown(&changed), [None; 4]);
+    let silenced = [(0, "a", 1), (72, "a", 1), (4, "a", 1), (4, "a", 1)];
+    assert_eq!(shown(&silenced), [None, None, None, Some(4)]);
+    let retried = [
+        (0, "a", 1),
+        (0, "a", 1),
+        (12, "a", 1),
+        (0, "a", 1),
+        (12, "a", 1),
+    ];
+    assert_eq!(shown(&retried), [None, None, None, None, Some(12)]);
 }

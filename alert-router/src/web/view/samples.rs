@@ -93,6 +93,8 @@ pub(in crate::web) fn hostile() -> View {
         last_resolved: None,
         posts: 7,
         silent: false,
+        repeats_every: "4h".to_owned(),
+        silent_after: "8h".to_owned(),
         external_url: evil.to_owned(),
         advice: vec![advice(evil)],
     };
@@ -212,6 +214,8 @@ pub(in crate::web) fn talkative(language: Language) -> View {
         last_resolved: None,
         posts: 1,
         silent: false,
+        repeats_every: "4h".to_owned(),
+        silent_after: "8h".to_owned(),
         external_url: "http://alertmanager.example.com".to_owned(),
         advice: vec![advice("10 came, 32 did not")],
     };

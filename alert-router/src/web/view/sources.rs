@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::{Web, show};
+use crate::config::show_duration;
 use crate::plan::Plan;
 use crate::render::Language;
 use crate::step::sources::Known;
@@ -23,6 +24,10 @@ pub(in crate::web) struct SourceCard {
     pub(super) last_resolved: Option<String>,
     pub(super) posts: u64,
     pub(super) silent: bool,
+    /// At which interval it repeats itself, as far as its posts show.
+    pub(super) repeats_every: String,
+    /// How long it may say nothing.
+    pub(super) silent_after: String,
     /// How its Alertmanager names itself.
     pub(super) external_url: String,
     pub(super) advice: Vec<Advice>,
@@ -71,6 +76,8 @@ impl SourceCard {
             last_resolved: upstream.resolved().map(|at| show(at, zone)),
             posts: upstream.posts,
             silent: known.life.silent,
+            repeats_every: show_duration(known.life.repeats_every),
+            silent_after: show_duration(known.silent_after),
             external_url: known.external_url,
             advice: advice.map(|advice| Advice::of(advice, language)).collect(),
         }

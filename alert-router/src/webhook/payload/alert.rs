@@ -49,10 +49,8 @@ impl WireAlert<'_> {
     }
 }
 
-/// The labels of a route, as far as there is room; none if they are no labels.
-pub(super) fn route_labels(raw: Option<&RawValue>) -> alert_engine::Labels {
-    let pairs = raw.and_then(|raw| serde_json::from_str::<Option<Pairs<'_>>>(raw.get()).ok()?);
-    let pairs = pairs.unwrap_or_default();
+/// The labels of a route, as far as there is room.
+pub(super) fn route_labels(pairs: &Pairs<'_>) -> alert_engine::Labels {
     let mut room = KEPT;
     let fits = |(name, value): &(&str, &str)| {
         let left = room.checked_sub(name.len() + value.len());

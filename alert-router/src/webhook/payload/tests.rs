@@ -240,8 +240,46 @@ fn what_is_odd_beside_the_alerts_does_not_cost_them() {
     for version in ["4", r#""4""#, "null"] {
         let body = format!(r#"{{"version":{version},{odd},"alerts":[{ONE}]}}"#);
         let batch = read(&Bytes::from(body)).unwrap();
-        assert_eq!(batch.envelope, Envelope::default(), "version {version}");
+        let odd = [
+            "routeLabels",
+            "externalURL",
+            "groupKey",
+            "notification_reason",
+            "truncatedAlerts",
+        ];
+        let envelope = Envelope {
+            odd: odd.to_vec(),
+            ..Envelope::default()
+        };
+        assert_eq!(batch.envelope, envelope, "version {version}");
         assert_eq!((batch.alerts.len(), batch.refused.len()), (1, 0));
+    }
+}
+
+#[test]
+fn a_number_of_cut_alerts_that_is_none_is_noted_and_the_post_is_kept() {
+    for cut in [
+        r#""7""#,
+        "-1",
+        "1e9",
+        "1.5",
+        "18446744073709551616",
+        "[7]",
+        "true",
+    ] {
+        let body = format!(r#"{{"truncatedAlerts":{cut},"alerts":[{ONE}]}}"#);
+        let batch = read(&Bytes::from(body)).unwrap();
+        assert_eq!(batch.alerts.len(), 1, "{cut}");
+        assert_eq!(batch.envelope.truncated, 0, "{cut}");
+        assert_eq!(batch.envelope.odd, ["truncatedAlerts"], "{cut}");
+    }
+    for sound in ["0", "7", "null"] {
+        let body = format!(r#"{{"truncatedAlerts":{sound},"alerts":[{ONE}]}}"#);
+        assert_eq!(
+            read(&Bytes::from(body)).unwrap().envelope.odd,
+            [""; 0],
+            "{sound}"
+        );
     }
 }
 
