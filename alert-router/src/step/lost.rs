@@ -3,6 +3,7 @@
 //! notes it, and then a trouble.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use alert_engine::{
     Became, BodyHash, Content, DeliveryId, GroupId, GroupState, LaneKey, Note, Record, Text,
@@ -14,14 +15,14 @@ use super::groups::{Changes, Shared};
 use crate::dead_letter::{self, GivenUp, RawAlerts};
 use crate::history::Event;
 use crate::message::{AlertLine, Counted};
-use crate::plan::Plan;
+use crate::plan::{Outlet, Plan};
 use crate::receiver::Destination;
 use crate::render::Phrase;
 use crate::store::{Store, StoreError};
 use crate::turn::lanes::Lanes;
 use crate::turn::{compose, parts};
 
-/// Destinations whose names are remembered.
+/// Destinations whose names are remembered; with more, those that left are forgotten.
 const NAMES: usize = 10_000;
 /// What stands for a name that this process never knew.
 pub(super) const NAMELESS: &str = "(no longer in the config)";
@@ -29,6 +30,8 @@ pub(super) const NAMELESS: &str = "(no longer in the config)";
 /// Something that was given up.
 pub(crate) struct Lost {
     lane: LaneKey,
+    /// Through what it was reached; `None` if it left the config.
+    through: Option<Arc<Outlet>>,
     why: Why,
     alerts: Vec<Unsaid>,
     /// How many more there were.
@@ -48,15 +51,16 @@ pub(crate) struct Names(BTreeMap<LaneKey, (String, Destination)>);
 
 impl Lost {
     /// What a note says of something that was given up.
-    pub(super) fn of(note: &Note, group: &GroupState) -> Option<Self> {
+    pub(super) fn of(note: &Note, group: &GroupState, plan: &Plan) -> Option<Self> {
         match note {
-            Note::Lapsed(record) => Self::lapsed(record, group),
+            Note::Lapsed(record) => Self::lapsed(record, group, plan),
             Note::Unsaid {
                 lane,
                 alerts,
                 counted,
             } => Some(Self {
                 lane: *lane,
+                through: None,
                 why: Why::Left,
                 alerts: alerts.clone(),
                 counted: *counted,
@@ -65,13 +69,14 @@ impl Lost {
         }
     }
 
-    fn lapsed(record: &Record, group: &GroupState) -> Option<Self> {
+    fn lapsed(record: &Record, group: &GroupState, plan: &Plan) -> Option<Self> {
         let Became::GivenUp { .. } = record.became else {
             return None;
         };
-        let content = record.content.as_ref()?;
+        let (lane, content) = (record.lane?, record.content.as_ref()?);
         Some(Self {
-            lane: record.lane?,
+            lane,
+            through: plan.outlet(group.route, lane),
             why: Why::Lapsed {
                 id: record.id,
                 attempt: record.attempt,
@@ -101,7 +106,10 @@ impl Lost {
 
     /// What people read of it. `lanes`: all that share it.
     fn given_up(&self, id: DeliveryId, lanes: Lanes, names: &Names) -> GivenUp {
-        let (receiver, destination) = names.of(self.lane);
+        let (receiver, destination) = match &self.through {
+            Some(outlet) => named(outlet),
+            None => names.of(self.lane),
+        };
         let (reason, answer, fix) = match self.why {
             Why::Lapsed { attempt, .. } => ("lapsed", no_answer(attempt), LOOK),
             Why::Left => (dead_letter::RECEIVER_LEFT, left(&receiver), TELL),
@@ -173,15 +181,19 @@ fn said(content: &Content, group: &GroupState) -> Vec<Unsaid> {
     content.lines.iter().filter_map(unsaid).collect()
 }
 
+fn named(outlet: &Outlet) -> (String, Destination) {
+    let destination = outlet.receiver.destination().clone();
+    (outlet.name.to_string(), destination)
+}
+
 impl Names {
     /// Learns the destinations of a config.
     pub(super) fn learn(&mut self, plan: &Plan) {
         for (lane, outlet) in plan.outlets() {
-            let destination = outlet.receiver.destination().clone();
-            self.0.insert(lane, (outlet.name.to_string(), destination));
+            self.0.insert(lane, named(outlet));
         }
-        while self.0.len() > NAMES {
-            self.0.pop_first();
+        if self.0.len() > NAMES {
+            self.0.retain(|lane, _| plan.outlet_to(*lane).is_some());
         }
     }
 

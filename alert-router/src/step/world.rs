@@ -34,7 +34,9 @@ impl<'a> World<'a> {
     pub(crate) fn touch(&self, mut held: Held) -> Touched {
         let notes = held.group.take_notes();
         let state = held.group.state();
-        let lost = notes.iter().filter_map(|note| Lost::of(note, state));
+        let lost = notes
+            .iter()
+            .filter_map(|note| Lost::of(note, state, self.plan));
         let lost = lost.collect();
         let events = notes.iter().filter_map(|note| self.event(note, state));
         let events = events.collect();
