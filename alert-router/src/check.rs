@@ -2,6 +2,7 @@
 
 mod sample;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -53,54 +54,73 @@ pub fn config(file: &Path, read: Result<&Config, &ConfigError>) -> Report {
     }
 }
 
-/// Renders the samples for every receiver, within its channel's limits. Says what fails.
+/// Renders the samples for every receiver, within its channel's limits. Says what fails. Of
+/// receivers that look alike the first shows what all samples come to; of each other one only its
+/// addresses and names can fail, and those are in any message.
 #[must_use]
 pub fn rendering(built: &[Built<'_>], samples: &[Message]) -> Report {
     let mut report = Report {
         text: String::new(),
         good: true,
     };
-    for Built {
-        name,
-        receiver,
-        locale,
-    } in built
-    {
-        let render = |message| {
+    let mut firsts = Firsts::default();
+    for one in built {
+        let (name, channel) = (one.name, one.receiver.destination().channel);
+        let like = firsts.like(one);
+        let rendered = match like {
+            Some(_) => one.render(&samples[..samples.len().min(1)]),
+            None => one.render(samples),
+        };
+        report.good &= rendered.is_ok();
+        let count = samples.len();
+        let said = match (rendered, like) {
+            (Err(why), _) => format!("a sample cannot be rendered: {why}"),
+            (Ok(_), Some(first)) => format!("renders like {first}"),
+            (Ok(largest), None) => format!("{count} samples rendered, at most {largest} bytes"),
+        };
+        let _ = writeln!(report.text, "{name}: {channel}: {said}");
+    }
+    report
+}
+
+/// The first receiver of each look, channel and language.
+#[derive(Default)]
+struct Firsts<'a>(BTreeMap<(&'static str, String), Vec<(&'a Locale, &'a str)>>);
+
+impl<'a> Firsts<'a> {
+    /// The receiver that this one renders like. `None`: it is the first.
+    fn like(&mut self, one: &Built<'a>) -> Option<&'a str> {
+        let channel = one.receiver.destination().channel;
+        let alike = self.0.entry((channel, one.receiver.look()?)).or_default();
+        let first = alike.iter().find(|(locale, _)| *locale == one.locale);
+        if let Some((_, first)) = first {
+            return Some(first);
+        }
+        alike.push((one.locale, one.name));
+        None
+    }
+}
+
+impl Built<'_> {
+    /// The bytes of the largest part.
+    fn render(&self, samples: &[Message]) -> Result<usize, String> {
+        let mut largest = 0;
+        for message in samples {
             let rendering = Rendering {
                 message,
                 memory: None,
-                locale,
+                locale: self.locale,
             };
-            let parts = receiver
-                .render(&rendering)
-                .map_err(|error| error.to_string())?;
+            let parts = self.receiver.render(&rendering);
+            let parts = parts.map_err(|error| error.to_string())?;
             if parts.is_empty() || parts.len() > MAX_PARTS {
                 return Err(format!("{} parts instead of 1 to {MAX_PARTS}", parts.len()));
             }
-            Ok(parts.iter().map(|part| part.body.len()).max().unwrap_or(0))
-        };
-        let channel = receiver.destination().channel;
-        let rendered: Result<Vec<usize>, String> = samples.iter().map(render).collect();
-        let _ = match rendered {
-            Ok(sizes) => {
-                let largest = sizes.iter().max().unwrap_or(&0);
-                let count = samples.len();
-                writeln!(
-                    report.text,
-                    "{name}: {channel}: {count} samples rendered, at most {largest} bytes"
-                )
-            }
-            Err(why) => {
-                report.good = false;
-                writeln!(
-                    report.text,
-                    "{name}: {channel}: a sample cannot be rendered: {why}"
-                )
-            }
-        };
+            let sizes = parts.iter().map(|part| part.body.len());
+            largest = sizes.fold(largest, usize::max);
+        }
+        Ok(largest)
     }
-    report
 }
 
 fn summary(file: &Path, config: &Config) -> String {
@@ -174,17 +194,13 @@ fn of_receiver(receiver: &Settings) -> String {
 }
 
 fn unused(config: &Config) -> Vec<&str> {
-    let routed = |name: &str| config.routes.routes().any(|route| &*route.receiver == name);
-    let stands_in = |name: &str| {
-        let mut fallbacks = config.receivers.iter().filter_map(|r| r.fallback.as_ref());
-        fallbacks.any(|fallback| fallback.receiver == name)
-    };
+    let routed = config.routes.routes().map(|route| &*route.receiver);
+    let fallbacks = config.receivers.iter().filter_map(|r| r.fallback.as_ref());
+    let fallbacks = fallbacks.map(|fallback| fallback.receiver.as_str());
+    let operators = config.operators.as_deref();
+    let named: BTreeSet<&str> = routed.chain(fallbacks).chain(operators).collect();
     let names = config.receivers.iter().map(|r| r.name.as_str());
-    names
-        .filter(|name| {
-            !routed(name) && !stands_in(name) && config.operators.as_deref() != Some(name)
-        })
-        .collect()
+    names.filter(|name| !named.contains(name)).collect()
 }
 
 #[cfg(test)]

@@ -1,14 +1,18 @@
 //! What people read when they check a file.
 
+use std::sync::Arc;
+
 use alert_engine::{LaneKey, Timestamp};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use super::*;
+use crate::clock::{Clock as _, ManualClock};
 use crate::config::{Flags, Outside};
 use crate::message::Says;
 use crate::receiver::{Delivery, Destination, Limits, Part, Receipt, RenderError, SendError};
 use crate::render::Language;
+use crate::step::tests::{materials, plan};
 
 fn read(text: &str) -> Result<Config, ConfigError> {
     let outside = Outside {
@@ -115,4 +119,44 @@ fn every_sample_is_rendered_for_every_receiver() {
     assert!(!report.good);
     insta::assert_snapshot!(report.text);
     assert!(rendering(&built[..1], &samples).good);
+}
+
+#[test]
+fn what_looks_alike_is_rendered_once_for_all_and_each_address_all_the_same() {
+    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)));
+    let config = "receivers:\n  \
+        - {name: a, webhook_configs: [{url: 'http://127.0.0.1:9/a'}]}\n  \
+        - {name: b, webhook_configs: [{url: 'http://127.0.0.1:9/b'}]}\n  \
+        - {name: few, webhook_configs: [{url: 'http://127.0.0.1:9/c', max_alerts: 7}]}\n  \
+        - {name: bot, wecom_configs: [{bot: {key: k1}}]}\n  \
+        - {name: same, wecom_configs: [{bot: {key: k2}}]}\n  \
+        - {name: text, wecom_configs: [{bot: {key: k3}, format: text}]}\n  \
+        - {name: zh, language: zh, wecom_configs: [{bot: {key: k4}}]}\n\
+        route: {receiver: a}\n";
+    let plan = plan(config, &materials(&clock));
+    let names = ["a", "b", "few", "bot", "same", "text", "zh"];
+    let outlets: Vec<_> = names
+        .iter()
+        .flat_map(|name| plan.outlets_of(name))
+        .collect();
+    let built: Vec<Built<'_>> = outlets
+        .iter()
+        .map(|outlet| Built {
+            name: &outlet.name,
+            receiver: &*outlet.receiver,
+            locale: &outlet.locale,
+        })
+        .collect();
+    let report = rendering(&built, &samples("x", clock.now()));
+    assert!(report.good, "{}", report.text);
+    let alike = report
+        .text
+        .lines()
+        .filter(|line| line.contains("renders like"));
+    let alike: Vec<&str> = alike.collect();
+    let expected = [
+        "b: webhook: renders like a",
+        "same: wecom_bot: renders like bot",
+    ];
+    assert_eq!(alike, expected, "{}", report.text);
 }

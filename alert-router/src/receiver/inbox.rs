@@ -168,6 +168,10 @@ impl Receiver for Inbox {
         }])
     }
 
+    fn look(&self) -> Option<String> {
+        Some(String::new())
+    }
+
     fn send<'a>(&'a self, delivery: &'a Delivery) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(async move {
             match tokio::time::timeout(DEADLINE, self.write(delivery)).await {

@@ -254,6 +254,12 @@ pub trait Receiver: Send + Sync + 'static {
     ///
     /// A template error is not an error here: the fallback text says so.
     fn render(&self, rendering: &Rendering<'_>) -> Result<Vec<Part>, RenderError>;
+    /// All settings on which [`render`](Self::render) depends, but for addresses and names: two
+    /// receivers of a channel with the same render alike, so a check of one is a check of both.
+    /// `None`: like no other.
+    fn look(&self) -> Option<String> {
+        None
+    }
     /// Sends what `delivery.progress` does not hold yet. Returns within `limits().deadline`.
     fn send<'a>(&'a self, delivery: &'a Delivery) -> BoxFuture<'a, Result<Receipt, SendError>>;
 }

@@ -135,6 +135,10 @@ impl Receiver for Webhook {
         }])
     }
 
+    fn look(&self) -> Option<String> {
+        Some(format!("{:?}", self.max_alerts))
+    }
+
     fn send<'a>(&'a self, delivery: &'a Delivery) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(self.post(delivery))
     }

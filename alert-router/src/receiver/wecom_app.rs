@@ -165,6 +165,11 @@ impl Receiver for WecomApp {
         Ok(parts)
     }
 
+    fn look(&self) -> Option<String> {
+        let readers = (self.main.is_empty(), self.copy.is_empty());
+        Some(format!("{:?} {readers:?}", self.format))
+    }
+
     fn send<'a>(&'a self, delivery: &'a Delivery) -> BoxFuture<'a, Result<Receipt, SendError>> {
         let redaction = &self.app.redaction;
         Box::pin(wecom::deliver(&*self.app, delivery, DEADLINE, redaction))

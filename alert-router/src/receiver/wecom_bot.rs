@@ -169,6 +169,16 @@ impl Receiver for WecomBot {
         Ok(parts.into_iter().map(part).collect())
     }
 
+    fn look(&self) -> Option<String> {
+        let Self {
+            format,
+            mentions,
+            text_copy,
+            ..
+        } = self;
+        Some(format!("{format:?} {text_copy} {mentions:?}"))
+    }
+
     fn send<'a>(&'a self, delivery: &'a Delivery) -> BoxFuture<'a, Result<Receipt, SendError>> {
         let redaction = &self.robot.redaction;
         Box::pin(wecom::deliver(&self.robot, delivery, DEADLINE, redaction))

@@ -238,6 +238,12 @@ impl Receiver for Email {
         }])
     }
 
+    fn look(&self) -> Option<String> {
+        let alone = self.recipients.len() == 1;
+        let (thread, state, headers) = (self.thread, self.shows_state, &self.stationery.headers);
+        Some(format!("{thread:?} {state} {alone} {headers:?}"))
+    }
+
     fn send<'a>(&'a self, delivery: &'a Delivery) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(async move {
             let result = match self.account.turn().await {
