@@ -159,7 +159,7 @@ pub struct Step {
     /// Whether the gauges of this config's circuits stand.
     circuits_shown: bool,
     /// Whether what is blocked is to be tried at once, because a new config took effect.
-    reloaded: bool,
+    pub(crate) reloaded: bool,
     /// When the last step began.
     last: Timestamp,
 }
@@ -393,12 +393,9 @@ impl Step {
             let done = self.replay(&lanes).await.map_err(Busy::from);
             let _gone = answer.send(done);
         }
-        if self.reloaded {
-            self.reloaded = !self.probe_now(now).await?;
-        }
         if !self.circuits_shown {
             self.show_circuits(now).await?;
-            self.circuits_shown = true;
+            self.circuits_shown = !self.reloaded;
         }
         let more = self.walk().await?;
         let mut next = wake;

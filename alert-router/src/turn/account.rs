@@ -243,14 +243,17 @@ impl Accounts {
     }
 
     /// What changed, to be written with the groups that changed it.
-    pub(crate) fn writes(self) -> Vec<Shared> {
-        let changed = self.0.into_iter().filter(|(_, account)| account.changed);
+    pub(crate) fn writes(&mut self) -> Vec<Shared> {
+        let accounts = self.0.iter_mut();
+        let changed = accounts.filter_map(|(key, account)| {
+            std::mem::take(&mut account.changed).then_some((*key, account))
+        });
         changed
             .map(|(key, account)| {
                 let bytes = write(&account.budget, account.circuit);
                 let (key, expected) = (account_key(key), account.revision);
                 Shared {
-                    groups: account.groups.into_iter().collect(),
+                    groups: std::mem::take(&mut account.groups).into_iter().collect(),
                     write: Write::Put {
                         key,
                         expected,

@@ -13,15 +13,19 @@ use crate::plan::Plan;
 use crate::step::Step;
 use crate::store::{Committed, StoreError};
 use crate::trouble::{Trouble, known};
+use crate::turn::account::Accounts;
 
 impl Step {
     /// Shows for each destination of the config whether it takes something, and tells operators
     /// what they may have missed. Destinations that left the config leave the metrics.
     pub(crate) async fn show_circuits(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let plan = self.plan.borrow().clone();
-        let accounts = self
+        let mut accounts = self
             .accounts(plan.outlets().map(|(_, outlet)| outlet))
             .await?;
+        if self.reloaded {
+            self.reloaded = !self.probe_now(&plan, &mut accounts, now).await?;
+        }
         self.metrics.blocked.reset();
         // An earlier run may have died while its store was full, or before it told that it is not.
         let mut troubles = Vec::from_iter(self.room_if_any());
@@ -44,12 +48,13 @@ impl Step {
     }
 
     /// After a reload, whose author may have mended what blocks a destination: the next probe is due
-    /// now. Returns false if somebody else changed a circuit meanwhile: look again.
-    pub(crate) async fn probe_now(&mut self, now: Timestamp) -> Result<bool, StoreError> {
-        let plan = self.plan.borrow().clone();
-        let mut accounts = self
-            .accounts(plan.outlets().map(|(_, outlet)| outlet))
-            .await?;
+    /// now. Returns whether that is done: else somebody else changed a circuit meanwhile.
+    async fn probe_now(
+        &mut self,
+        plan: &Plan,
+        accounts: &mut Accounts,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         let mut probed = BTreeSet::new();
         for (destination, outlet) in plan.outlets() {
             if accounts.probe_now(destination, now) {
@@ -61,11 +66,14 @@ impl Step {
                 probed.insert(destination);
             }
         }
+        if probed.is_empty() {
+            return Ok(true);
+        }
         let writes = accounts.writes().into_iter();
         let units = writes.map(|shared| shared.write.into()).collect();
         let committed = self.store.commit(units).await?;
-        let is_done = |one: &Committed| matches!(one, Committed::Done(_));
         self.walk.hurry(probed);
+        let is_done = |one: &Committed| matches!(one, Committed::Done(_));
         Ok(committed.iter().all(is_done))
     }
 
