@@ -237,8 +237,9 @@ pub(super) async fn write_down(
         if let Why::Left = first.why {
             let event = Event::left(id, changes.now, letter.carried());
             for group in &groups {
-                let touched = changes.groups.get_mut(group);
-                touched.map(|touched| touched.events.push(event.clone()));
+                if let Some(touched) = changes.groups.get_mut(group) {
+                    touched.events.push(event.clone());
+                }
             }
         }
         let write = letter.write(id, before);

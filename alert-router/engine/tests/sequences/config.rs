@@ -140,7 +140,10 @@ fn a_destination_that_left_the_config_closes_its_lane_with_a_record() {
 fn unsaid(world: &World) -> Vec<(LaneKey, usize)> {
     let unsaid = world.notes.iter().filter_map(|note| match note {
         Note::Unsaid { lane, alerts, .. } => Some((*lane, alerts.len())),
-        _ => None,
+        Note::Lapsed(_)
+        | Note::LaneClosed { .. }
+        | Note::LaneOpened { .. }
+        | Note::Folded { .. } => None,
     });
     unsaid.collect()
 }
