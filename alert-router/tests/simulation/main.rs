@@ -40,20 +40,16 @@ use world::World;
 
 /// Worlds in which something was broken once.
 const PINNED: &[u64] = &[
-    10, 20, 44, 55, 73, 106, 112, 125, 244, 264, 302, 322, 331, 358, 364, 375, 379, 383, 448, 456,
-    464, 470, 498,
+    10, 20, 44, 55, 73, 106, 112, 125, 244, 259, 264, 302, 310, 322, 331, 358, 364, 375, 379, 383,
+    448, 456, 464, 470, 498,
 ];
 /// Worlds that break still, each with the invariant that it breaks. One that is whole again, or
 /// breaks another one, fails the test: so the list only ever says what is so.
-const OPEN: &[(u64, &str)] = &[
-    // Several routers, one of which still works with the older config in the instant of a reload: it
-    // takes an alert back to where it was and so closes the lane that has just been told, which then
-    // is told again, under the same id.
-    (259, "same-bytes"),
-    (310, "told-once"),
-];
+/// Empty is no proof: what routers of different configs over one store do to each other in a reload is
+/// not solved, these seeds only do not meet it.
+const OPEN: &[(u64, &str)] = &[];
 /// Worlds that are played unless `SIMULATION_SEEDS` says otherwise.
-const SEEDS: u64 = 160;
+const SEEDS: u64 = 320;
 /// Lines of a trace that are shown with a failure.
 const SHOWN: usize = 120;
 
