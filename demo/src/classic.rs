@@ -3,8 +3,8 @@
 
 use std::net::SocketAddr;
 
-use crate::conductor::Board;
 use crate::http::Client;
+use crate::stage::Board;
 
 /// Leads the links of the board to the pages that there are.
 pub(crate) async fn find_pages(client: &Client, prometheus: SocketAddr, board: &Board) {

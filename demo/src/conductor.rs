@@ -1,17 +1,12 @@
 //! Starts everything, shows it, and stops everything it started.
 
-use std::ffi::OsString;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::StatusCode;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
-use tokio::time::interval;
 use wecom_sim::{Clock, Config, Sim};
 
 use crate::classic;
@@ -21,23 +16,12 @@ use crate::http::Client;
 use crate::load::Customers;
 use crate::mailbox::Mailbox;
 use crate::page::{self, People, Shared};
-use crate::part::{self, Link, Part, Program, Ready, Recipe, State};
+use crate::part::{self, Link, State};
 use crate::ports::Ports;
-use crate::process::{Process, Stopped};
-use crate::service::Mode;
+use crate::stage::{Board, Lever, Stage};
 use crate::tool::{Installed, Tool};
-use crate::{Failure, Up, load, plan};
-
-/// What a part has to become ready.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Between two looks at a part.
-const LOOK: Duration = Duration::from_millis(100);
-
-/// All parts, for the page.
-pub(crate) type Board = watch::Sender<Vec<Part>>;
-
-/// Processes by their place on the board, in the order in which they started.
-type Running = Vec<(usize, Process)>;
+use crate::trouble::Trouble;
+use crate::{Failure, Up, load, plan, say};
 
 /// Runs the demo until SIGINT or SIGTERM.
 pub(crate) async fn up(up: Up) -> Result<(), Failure> {
@@ -87,18 +71,17 @@ pub(crate) async fn up(up: Up) -> Result<(), Failure> {
     let mailbox = people.mailbox.clone();
     tokio::spawn(async move { mailbox.serve(smtp).await });
     let recipes = plan::recipes(&ports, &files, &installed);
-    let board = Board::new(recipes.iter().map(|recipe| recipe.part.clone()).collect());
-    let mut running = Running::new();
+    let mut stage = Stage::new(recipes, files.clone(), plan::dependency(&installed));
     let customers = Customers {
         shop: ports.shop,
         per_second: up.rate,
         look: installed.has(Tool::Redis),
     };
     let worked = tokio::select! {
-        worked = work(&ports, &files, recipes, &board, &mut running, people, customers, begin) => worked,
+        worked = work(&mut stage, &ports, &files, people, customers, begin) => worked,
         () = stop => Ok(()),
     };
-    stop_all(running, &board).await;
+    stage.stop_all().await;
     worked
 }
 
@@ -110,8 +93,8 @@ fn mail_config(file: &Path) -> Result<serde_json::Value, Failure> {
 }
 
 /// Tells a running demo to break or to heal.
-pub(crate) async fn tell(page: SocketAddr, mode: Option<Mode>) -> Result<(), Failure> {
-    let path = page::switch_path(mode);
+pub(crate) async fn tell(page: SocketAddr, trouble: Option<Trouble>) -> Result<(), Failure> {
+    let path = page::switch_path(trouble);
     let answer = Client::new().post(page, &path).await;
     let answer = answer.map_err(|_| {
         let demo = called();
@@ -121,7 +104,7 @@ pub(crate) async fn tell(page: SocketAddr, mode: Option<Mode>) -> Result<(), Fai
     if answer.status != StatusCode::SEE_OTHER {
         return Err(text.trim().into());
     }
-    match (mode, text.trim()) {
+    match (trouble, text.trim()) {
         (None, _) => say("healed"),
         (Some(_), "") => say("broken; the alert comes within two minutes"),
         (Some(_), why_not) => say(&format!("broken. {why_not}")),
@@ -129,156 +112,27 @@ pub(crate) async fn tell(page: SocketAddr, mode: Option<Mode>) -> Result<(), Fai
     Ok(())
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the parts of one run, named where it begins"
-)]
 async fn work(
+    stage: &mut Stage,
     ports: &Ports,
     files: &Files,
-    recipes: Vec<Recipe>,
-    board: &Board,
-    running: &mut Running,
     people: People,
     customers: Customers,
     begin: Since,
 ) -> Result<(), Failure> {
+    stage.start_all().await;
     let client = Client::new();
-    let mut waiting = Vec::new();
-    for (place, recipe) in recipes.iter().enumerate() {
-        if let Some(process) = start(recipe, files, board, place) {
-            running.push((place, process));
-            waiting.push(place);
-        }
-    }
-    while_starting(&recipes, waiting, running, board, &client, files).await;
-    classic::find_pages(&client, ports.prometheus, board).await;
+    classic::find_pages(&client, ports.prometheus, stage.board()).await;
     let listener = TcpListener::bind(ports.page).await?;
-    let shared = Shared::new(*ports, client.clone(), board.subscribe(), people);
+    let (lever, orders) = Lever::new();
+    let board = stage.board().subscribe();
+    let shared = Shared::new(*ports, client.clone(), board, people, lever);
     files.announce(ports)?;
-    announce(ports, board, begin);
+    announce(ports, stage.board(), begin);
     tokio::select! {
         served = axum::serve(listener, page::routes(shared)) => Ok(served?),
         () = load::run(client.clone(), customers), if customers.per_second > 0 => Ok(()),
-        () = watch_for_ends(running, board, files) => Ok(()),
-    }
-}
-
-/// Starts a process, or says why not.
-fn start(recipe: &Recipe, files: &Files, board: &Board, place: usize) -> Option<Process> {
-    let other = match &recipe.program {
-        Program::Own(_) => None,
-        Program::OwnWith(tool, _) | Program::Other(tool, _) => {
-            let Some(found) = tool.find() else {
-                set(board, place, State::Missing(*tool));
-                return None;
-            };
-            Some(found)
-        }
-    };
-    let own = std::env::current_exe().ok();
-    let command = match &recipe.program {
-        Program::Own(arguments) | Program::OwnWith(_, arguments) => own.zip(Some(arguments)),
-        Program::Other(_, arguments) => other.zip(Some(arguments)),
-    };
-    let (program, arguments) = command?;
-    let mut command = vec![program.into_os_string()];
-    command.extend(arguments.iter().map(OsString::from));
-    match Process::start(&command, &recipe.vars, &log_of(recipe.part.name, files)) {
-        Ok(process) => Some(process),
-        Err(error) => {
-            set(board, place, State::Failed(error.to_string()));
-            None
-        }
-    }
-}
-
-fn log_of(part: &str, files: &Files) -> std::path::PathBuf {
-    files.path(&format!("logs/{part}.log"))
-}
-
-/// Looks at the parts until each is ready or will not be.
-async fn while_starting(
-    recipes: &[Recipe],
-    mut waiting: Vec<usize>,
-    running: &mut Running,
-    board: &Board,
-    client: &Client,
-    files: &Files,
-) {
-    let begin = Since::now();
-    let mut tick = interval(LOOK);
-    while !waiting.is_empty() {
-        tick.tick().await;
-        let mut still = Vec::new();
-        for place in waiting {
-            let log = log_of(recipes[place].part.name, files);
-            let process = running.iter_mut().find(|(of, _)| *of == place);
-            if let Some(status) = process.and_then(|(_, process)| process.ended()) {
-                set(board, place, ended(&status.to_string(), &log));
-            } else if is_ready(recipes[place].ready, client).await {
-                set(board, place, State::Ready(begin.elapsed()));
-            } else if begin.elapsed() > PATIENCE {
-                set(board, place, ended("no answer for 30 s", &log));
-            } else {
-                still.push(place);
-            }
-        }
-        waiting = still;
-    }
-}
-
-async fn is_ready(ready: Ready, client: &Client) -> bool {
-    match ready {
-        Ready::Page(at, path) => {
-            let answer = client.get(at, path).await;
-            answer.is_ok_and(|answer| answer.is_success())
-        }
-        Ready::Port(at) => TcpStream::connect(at).await.is_ok(),
-    }
-}
-
-/// Notices parts that end by themselves; never ends itself.
-async fn watch_for_ends(running: &mut Running, board: &Board, files: &Files) {
-    let mut tick = interval(Duration::from_secs(1));
-    loop {
-        tick.tick().await;
-        for (place, process) in &mut *running {
-            let part = board.borrow()[*place].clone();
-            if matches!(part.state, State::Failed(_)) {
-                continue;
-            }
-            if let Some(status) = process.ended() {
-                set(
-                    board,
-                    *place,
-                    ended(&status.to_string(), &log_of(part.name, files)),
-                );
-            }
-        }
-    }
-}
-
-fn ended(why: &str, log: &Path) -> State {
-    State::Failed(format!("{why}; its log: {}", log.display()))
-}
-
-/// Changes the board and says so.
-fn set(board: &Board, place: usize, state: State) {
-    board.send_modify(|parts| parts[place].state = state);
-    let parts = board.borrow();
-    say(&format!("{:<16} {}", parts[place].name, parts[place].state));
-}
-
-async fn stop_all(running: Running, board: &Board) {
-    say("stopping");
-    for (place, process) in running.into_iter().rev() {
-        let how = match process.stop().await {
-            Stopped::Before => "had ended",
-            Stopped::Politely => "stopped",
-            Stopped::Killed => "killed: it did not stop when asked",
-        };
-        say(&format!("{:<16} {how}", board.borrow()[place].name));
+        () = stage.run(orders) => Ok(()),
     }
 }
 
@@ -312,10 +166,4 @@ fn announce(ports: &Ports, board: &Board, begin: Since) {
 fn called() -> String {
     let name = std::env::args_os().next();
     name.map_or("demo".into(), |name| name.to_string_lossy().into_owned())
-}
-
-/// A line for whoever started the demo.
-fn say(line: &str) {
-    // A closed stdout is no reason to leave processes behind.
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

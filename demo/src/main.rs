@@ -20,9 +20,11 @@ mod process;
 mod rules;
 mod runbook;
 mod service;
+mod stage;
 mod tool;
 mod traces;
 mod trail;
+mod trouble;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -33,7 +35,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::service::{Mode, Others, Role};
+use crate::service::{Others, Role};
+use crate::trouble::Trouble;
 
 /// What every command may fail with; it is printed for people.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -53,6 +56,7 @@ const EXAMPLES: &str = "Examples:
   demo                  starts everything; open http://127.0.0.1:8090
   demo break            half of the requests fail; an alert comes within two minutes
   demo break latency    requests become slow
+  demo break dependency kills Redis, which the others need
   demo heal             everything is well again, and people hear it";
 
 /// How to run everything.
@@ -78,8 +82,8 @@ enum Command {
     /// Breaks the running demo.
     Break {
         /// How.
-        #[arg(value_enum, default_value_t = Mode::Errors)]
-        mode: Mode,
+        #[arg(value_enum, default_value_t = Trouble::Errors)]
+        trouble: Trouble,
         #[command(flatten)]
         place: Place,
     },
@@ -123,6 +127,12 @@ struct Place {
     page: SocketAddr,
 }
 
+/// A line for whoever started the demo.
+fn say(line: &str) {
+    // A closed stdout is no reason to leave processes behind.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
 fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -146,7 +156,9 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     runtime.block_on(async {
         match command {
             None => conductor::up(arguments.up).await,
-            Some(Command::Break { mode, place }) => conductor::tell(place.page, Some(mode)).await,
+            Some(Command::Break { trouble, place }) => {
+                conductor::tell(place.page, Some(trouble)).await
+            }
             Some(Command::Heal { place }) => conductor::tell(place.page, None).await,
             Some(Command::Service {
                 role,

@@ -53,6 +53,8 @@ pub(crate) enum State {
     Ready(Duration),
     /// Did not start, or ended; the text says why and where its log is.
     Failed(String),
+    /// Because somebody wanted to see what happens.
+    Killed,
 }
 
 /// How a part is started and asked whether it is ready.
@@ -90,6 +92,7 @@ impl fmt::Display for State {
             Self::Starting => f.write_str("starting"),
             Self::Ready(after) => write!(f, "ready after {:.1} s", after.as_secs_f64()),
             Self::Failed(why) => write!(f, "not running: {why}"),
+            Self::Killed => f.write_str("killed; heal starts it again"),
         }
     }
 }
@@ -101,7 +104,7 @@ impl State {
             Self::Missing(_) => "missing",
             Self::Starting => "starting",
             Self::Ready(_) => "ready",
-            Self::Failed(_) => "failed",
+            Self::Failed(_) | Self::Killed => "failed",
         }
     }
 }

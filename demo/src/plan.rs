@@ -23,6 +23,14 @@ pub(crate) fn recipes(ports: &Ports, files: &Files, installed: &Installed) -> Ve
     ]
 }
 
+/// Whom the others cannot do without: the name of the part that dies when a dependency shall.
+pub(crate) fn dependency(installed: &Installed) -> &'static str {
+    match installed.has(Tool::Redis) {
+        true => "Redis",
+        false => "stock",
+    }
+}
+
 fn part(name: &'static str, role: &'static str, links: &[(&'static str, String)]) -> Part {
     Part {
         name,

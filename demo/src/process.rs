@@ -63,10 +63,15 @@ impl Process {
         if tokio::time::timeout(GRACE, self.child.wait()).await.is_ok() {
             return Stopped::Politely;
         }
+        self.kill().await;
+        Stopped::Killed
+    }
+
+    /// SIGKILL to the group; returns when it is gone.
+    pub(crate) async fn kill(mut self) {
         self.signal(Signal::KILL);
         // It cannot refuse.
         let _ = self.child.wait().await;
-        Stopped::Killed
     }
 
     fn signal(&self, signal: Signal) {

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use stack_tests::parts::{Program, Stopwatch, Trace, get_text, tell, until};
 
 use crate::demo::Demo;
-use crate::{links, orders, panels, turn};
+use crate::{dependency, links, orders, panels, turn};
 
-const ALERT: &str = "ServiceErrors";
+/// What a demo that fails tells.
+pub(crate) const ALERT: &str = "ServiceErrors";
 /// Its error budget burns, too.
 const BUDGET: &str = "SloErrorsBurnFast";
 
@@ -51,6 +52,7 @@ async fn traffic_is_seen_and_a_broken_service_heard_and_its_end_in_the_same_thre
     panels::have_exemplars(&demo).await;
     links::exemplars_lead_to_traces(&demo).await;
     links::nobody_counts_probes(&demo).await;
+    dependency::dies_and_comes_back(&demo).await;
     demo.stop().await;
 }
 
@@ -111,7 +113,7 @@ async fn metrics_are_there(demo: &Demo) {
 }
 
 /// Waits for the message number `count` in the mailbox and on the phone.
-async fn people_hear(demo: &Demo, status: &str, count: usize, since: Stopwatch) {
+pub(crate) async fn people_hear(demo: &Demo, status: &str, count: usize, since: Stopwatch) {
     let mails = until("a mail", async || {
         let mails = demo.mails(ALERT).await?;
         // A service that follows later is news of its own.

@@ -7,6 +7,7 @@ mod alarm;
 mod cache;
 mod customers;
 mod demo;
+mod dependency;
 mod drain;
 mod exemplars;
 mod faults;

@@ -43,6 +43,13 @@ async fn without_redis_collector_and_jaeger_the_demo_says_so_and_people_hear_of_
         let phone = demo.phone(part).await.expect("the simulator answers");
         assert!(phone.is_empty(), "{phone:#?}");
     }
+    // Without a Redis it is the stock that dies.
+    demo.press("/break/dependency");
+    hear(&demo, "FIRING").await;
+    let log = demo.log();
+    assert!(log.contains("stock            killed"), "{log}");
+    demo.press("/heal");
+    hear(&demo, "RESOLVED").await;
     demo.stop().await;
 }
 
@@ -64,8 +71,8 @@ async fn with_nothing_installed_the_demo_runs_its_own_parts_and_says_what_to_get
         let ready = line.is_some_and(|line| line.contains("ready after"));
         assert!(ready, "{own} in {log}");
     }
-    assert_eq!(demo.tell("break"), format!("broken. {why}\n"));
-    assert_eq!(demo.tell("heal"), "healed\n");
+    assert_eq!(demo.tell(&["break"]), format!("broken. {why}\n"));
+    assert_eq!(demo.tell(&["heal"]), "healed\n");
     demo.stop().await;
 }
 

@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use clap::ValueEnum;
-
 /// Longer than the latency objective of 500 ms.
 const SLOW: Duration = Duration::from_millis(800);
 
 /// A way to be broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// Every second request fails.
     Errors,

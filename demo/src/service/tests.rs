@@ -8,11 +8,12 @@ use axum::body::Body;
 use axum::routing::get;
 use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt;
-use telemetry_lib::testing::{ReceivedSpan, TestTelemetry};
+use telemetry_lib::testing::{AttributeValue, ReceivedSpan, TestTelemetry};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 
+use super::store::Store;
 use super::{Background, shop, stock};
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -28,9 +29,13 @@ struct Both {
 
 impl Both {
     async fn start() -> Self {
+        Self::with(None).await
+    }
+
+    async fn with(redis: Option<Store>) -> Self {
         let telemetry = TestTelemetry::start();
         let handle = telemetry.handle();
-        let (routes, background) = stock::routes(handle, None);
+        let (routes, background) = stock::routes(handle, redis);
         let stock = handle.instrument(routes);
         let listener = TcpListener::bind(LOOPBACK).await.unwrap();
         let at = listener.local_addr().unwrap();
@@ -117,6 +122,31 @@ async fn a_stock_that_nobody_serves_is_unavailable() {
         503
     );
     both.end().await;
+}
+
+#[tokio::test]
+async fn a_dead_redis_is_an_error_of_every_span_on_the_way_to_it() {
+    let listener = TcpListener::bind(LOOPBACK).await.unwrap();
+    let dead = listener.local_addr().unwrap();
+    drop(listener);
+    let both = Both::with(Some(Store::at(dead).unwrap())).await;
+    assert_eq!(order(&both.shop).await, 503);
+    let spans = both.end().await;
+    let mut kinds: Vec<_> = spans.iter().filter_map(error_type).collect();
+    kinds.sort_unstable();
+    let expected = [
+        "UNAVAILABLE",
+        "UNAVAILABLE",
+        "demo::service::queue::Refused",
+    ];
+    assert_eq!(kinds, expected, "{spans:#?}");
+}
+
+fn error_type(span: &ReceivedSpan) -> Option<&str> {
+    match span.attribute("error.type")? {
+        AttributeValue::Text(text) => Some(text),
+        _ => None,
+    }
 }
 
 #[tokio::test]

@@ -18,8 +18,10 @@ use crate::part::{self, Link, Part};
 use crate::ports::Ports;
 use crate::runbook;
 use crate::service::Mode;
+use crate::stage::{Fate, Lever};
 use crate::traces;
 use crate::trail::{self, News, Station};
+use crate::trouble::Trouble;
 
 const POLICY: &str = "default-src 'none'; frame-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
@@ -32,6 +34,7 @@ struct Sources {
     client: Client,
     board: watch::Receiver<Vec<Part>>,
     people: People,
+    lever: Lever,
 }
 
 /// Where messages end: what people would look at.
@@ -47,20 +50,22 @@ impl Shared {
         client: Client,
         board: watch::Receiver<Vec<Part>>,
         people: People,
+        lever: Lever,
     ) -> Self {
         Self(Arc::new(Sources {
             ports,
             client,
             board,
             people,
+            lever,
         }))
     }
 }
 
 /// Where to post to break or heal.
-pub(crate) fn switch_path(mode: Option<Mode>) -> String {
-    mode.map_or("/heal".to_owned(), |mode| {
-        format!("/break/{}", mode.as_str())
+pub(crate) fn switch_path(trouble: Option<Trouble>) -> String {
+    trouble.map_or("/heal".to_owned(), |trouble| {
+        format!("/break/{}", trouble.as_str())
     })
 }
 
@@ -123,6 +128,7 @@ async fn whole(State(shared): State<Shared>) -> Html<String> {
          <h1>The way of an alert</h1><p>Press <i>break</i>: within two minutes people hear it by mail and on WeCom. Press <i>heal</i>: they hear that it is over.\
          <p><form method=post action=/break/errors><button>Break: errors</button></form>\
          <form method=post action=/break/latency><button>Break: latency</button></form>\
+         <form method=post action=/break/dependency><button>Break: a dependency</button></form>\
          <form method=post action=/heal><button>Heal</button></form><div id=view>{view}</div></html>",
         head("Demo")
     ))
@@ -137,16 +143,8 @@ async fn view(State(Shared(sources)): State<Shared>) -> Html<String> {
     } = &*sources;
     let (stations, trouble) = tokio::join!(
         trail::stations(client, ports, &people.mailbox, &people.sim),
-        client.get(ports.stock, "/trouble")
+        sources.trouble()
     );
-    let trouble =
-        trouble.map_or(
-            "unknown: the stock does not answer".into(),
-            |answer| match &*answer.body {
-                b"none" => "nothing".into(),
-                other => String::from_utf8_lossy(other).into_owned(),
-            },
-        );
     Html(render(
         &sources.board.borrow(),
         &stations,
@@ -170,31 +168,76 @@ async fn search(State(Shared(sources)): State<Shared>, RawQuery(query): RawQuery
 }
 
 async fn break_it(shared: State<Shared>) -> Response {
-    switch(&shared.0, Mode::Errors.as_str()).await
+    switch(&shared.0, Some(Trouble::Errors)).await
 }
 
-async fn break_as(shared: State<Shared>, Path(mode): Path<String>) -> Response {
-    match Mode::parse(&mode) {
-        Some(mode) => switch(&shared.0, mode.as_str()).await,
-        None => (StatusCode::NOT_FOUND, "there is errors and latency\n").into_response(),
+async fn break_as(shared: State<Shared>, Path(name): Path<String>) -> Response {
+    match Trouble::parse(&name) {
+        Some(trouble) => switch(&shared.0, Some(trouble)).await,
+        None => {
+            let known = Trouble::ALL.map(Trouble::as_str).join(", ");
+            (StatusCode::NOT_FOUND, format!("there are {known}\n")).into_response()
+        }
     }
 }
 
 async fn heal(shared: State<Shared>) -> Response {
-    switch(&shared.0, "none").await
+    switch(&shared.0, None).await
 }
 
-async fn switch(Shared(sources): &Shared, mode: &str) -> Response {
-    let path = format!("/trouble/{mode}");
-    let done = sources.client.post(sources.ports.stock, &path).await;
-    match done {
-        Ok(answer) if answer.is_success() => {
-            // Browsers follow; whoever uses the command line reads.
-            let why_not = part::no_alert(&sources.board.borrow()).unwrap_or_default();
-            let to_the_page = [(header::LOCATION, "/")];
-            (StatusCode::SEE_OTHER, to_the_page, why_not).into_response()
+async fn switch(Shared(sources): &Shared, trouble: Option<Trouble>) -> Response {
+    if let Err(why) = sources.set(trouble).await {
+        return (StatusCode::BAD_GATEWAY, format!("{why}\n")).into_response();
+    }
+    // Browsers follow; whoever uses the command line reads.
+    let why_not = part::no_alert(&sources.board.borrow()).unwrap_or_default();
+    let to_the_page = [(header::LOCATION, "/")];
+    (StatusCode::SEE_OTHER, to_the_page, why_not).into_response()
+}
+
+impl Sources {
+    /// Breaks it this way and no other.
+    async fn set(&self, trouble: Option<Trouble>) -> Result<(), String> {
+        if trouble == Some(Trouble::Dependency) {
+            // It may be the stock that dies, or is dead: then this does not matter.
+            let _ = self.tell_the_stock(None).await;
+            let dead = self.lever.pull(Fate::Dead).await;
+            return dead.map(drop).ok_or("the demo is ending".into());
         }
-        Ok(_) | Err(_) => (StatusCode::BAD_GATEWAY, "the stock does not answer\n").into_response(),
+        let dependency = self.lever.pull(Fate::Alive).await;
+        self.tell_the_stock(trouble.and_then(Trouble::in_the_stock))
+            .await?;
+        match dependency {
+            Some(part::State::Failed(why)) if trouble.is_none() => Err(why),
+            _ => Ok(()),
+        }
+    }
+
+    async fn tell_the_stock(&self, mode: Option<Mode>) -> Result<(), String> {
+        let path = format!("/trouble/{}", mode.map_or("none", Mode::as_str));
+        match self.client.post(self.ports.stock, &path).await {
+            Ok(answer) if answer.is_success() => Ok(()),
+            Ok(_) | Err(_) => Err("the stock does not answer".into()),
+        }
+    }
+
+    /// What is broken at the moment, from those who know.
+    async fn trouble(&self) -> String {
+        let killed = |part: &&Part| part.state == part::State::Killed;
+        let killed = self
+            .board
+            .borrow()
+            .iter()
+            .find(killed)
+            .map(|part| part.name);
+        if let Some(name) = killed {
+            return format!("{}: {name} is dead", Trouble::Dependency.as_str());
+        }
+        match self.client.get(self.ports.stock, "/trouble").await {
+            Ok(answer) if *answer.body == *b"none" => "nothing".into(),
+            Ok(answer) => String::from_utf8_lossy(&answer.body).into_owned(),
+            Err(_) => "unknown: the stock does not answer".into(),
+        }
     }
 }
 
@@ -236,7 +279,7 @@ fn render(parts: &[Part], stations: &[Station], trouble: &str, own: &[Link]) -> 
             part::State::Starting | part::State::Ready(_) | part::State::Failed(_) => {
                 part.links.as_slice()
             }
-            part::State::Missing(_) => &[],
+            part::State::Missing(_) | part::State::Killed => &[],
         };
         for (what, url) in links {
             push(
