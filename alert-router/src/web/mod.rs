@@ -14,6 +14,7 @@ mod trials;
 mod view;
 
 pub(crate) use api::OPENAPI;
+pub use reader::language_of;
 pub use serve::serve;
 pub use trials::Trials;
 

@@ -23,14 +23,20 @@ impl<S: Sync> FromRequestParts<S> for Reader {
         let accepted = accepted.and_then(|accepted| accepted.to_str().ok());
         let preferred = || preferred(accepted.unwrap_or_default());
         Ok(Self(
-            asked.filter_map(language).next_back().or_else(preferred),
+            asked.filter_map(language_of).next_back().or_else(preferred),
         ))
     }
 }
 
-/// What a tag such as `zh-CN` or `en` means here.
-fn language(tag: &str) -> Option<Language> {
-    match tag.split('-').next()?.to_ascii_lowercase().as_str() {
+/// What a tag such as `zh-CN` or `en` means here, or a locale such as `zh_CN.UTF-8`.
+#[must_use]
+pub fn language_of(tag: &str) -> Option<Language> {
+    match tag
+        .split(['-', '_', '.'])
+        .next()?
+        .to_ascii_lowercase()
+        .as_str()
+    {
         "en" => Some(Language::English),
         "zh" => Some(Language::Chinese),
         _ => None,
@@ -45,7 +51,7 @@ fn preferred(accepted: &str) -> Option<Language> {
         let weight = weight.trim().strip_prefix("q=");
         let weight: f32 = weight.and_then(|q| q.parse().ok()).unwrap_or(0.0);
         let better = best.is_none_or(|(most, _)| weight > most);
-        if let Some(language) = language(tag.trim())
+        if let Some(language) = language_of(tag.trim())
             && weight > 0.0
             && better
         {
@@ -70,6 +76,7 @@ mod tests {
             ("/", "en;q=0, zh-TW;q=0.01", Some(Chinese)),
             ("/", "en;q=x", None),
             ("/?lang=zh", "en", Some(Chinese)),
+            ("/?lang=zh_CN.UTF-8", "en", Some(Chinese)),
             ("/?lang=en", "zh-CN", Some(English)),
             ("/?a=b&lang=zh-CN&lang=", "en", Some(Chinese)),
             ("/?lang=fr", "zh", Some(Chinese)),
