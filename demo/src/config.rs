@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use alert_router::render::Language;
 use serde_json::{Value, json};
 
 use crate::Failure;
 use crate::ports::Ports;
 use crate::tool::{Installed, Tool};
+use crate::voice::tag;
 
 /// The bot's key; the simulator makes it public and worthless.
 const BOT_KEY: &str = "sim-bot-key";
@@ -32,6 +34,8 @@ pub(crate) fn prometheus(ports: &Ports, installed: &Installed) -> Result<String,
     global["evaluation_interval"] = LOOK.into();
     let labels = &mut global["external_labels"];
     labels["runbooks_url"] = format!("http://{}/runbooks", ports.page).into();
+    // It may not be there; the demo leads to it or says so.
+    labels["grafana_url"] = format!("http://{}", ports.page).into();
     // The Jaeger that can be built here answers questions, and has no page.
     labels["jaeger_url"] = format!("http://{}", ports.page).into();
     let jobs = config["scrape_configs"].as_array_mut().ok_or("no jobs")?;
@@ -69,7 +73,12 @@ pub(crate) fn alertmanager(ports: &Ports) -> String {
 }
 
 /// `mail` is a further entry of `email_configs`: people with a mail server of their own.
-pub(crate) fn alert_router(ports: &Ports, store: &str, mail: Option<Value>) -> String {
+pub(crate) fn alert_router(
+    ports: &Ports,
+    store: &str,
+    mail: Option<Value>,
+    language: Language,
+) -> String {
     let bot = format!("http://{}/cgi-bin/webhook/send?key={BOT_KEY}", ports.wecom);
     let mailbox = json!({
         "to": "oncall@demo.test", "from": "alerts@demo.test", "hello": "demo.test",
@@ -80,6 +89,7 @@ pub(crate) fn alert_router(ports: &Ports, store: &str, mail: Option<Value>) -> S
         "listen": ports.alert_router,
         "store": format!("sqlite:{store}"),
         "external_url": format!("http://{}/", ports.alert_router),
+        "language": tag(language),
         "operators": "operators",
         // The Alertmanager posts the Watchdog every minute; its silence is an alert.
         "sources": {"watchdog": {"silent_after": "3m"}},
@@ -131,6 +141,16 @@ fn at_our_addresses(text: &str, ports: &Ports) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn alert_router_speaks_the_language_of_the_demo() {
+        let ports = Ports::free().unwrap();
+        for (language, expected) in [(Language::English, "en"), (Language::Chinese, "zh-CN")] {
+            let config = alert_router(&ports, "x.db", None, language);
+            let said = format!("\"language\": \"{expected}\"");
+            assert!(config.contains(&said), "{config}");
+        }
+    }
 
     #[test]
     fn documented_addresses_become_ours_and_foreign_ones_stay() {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use alert_router::render::Language;
 use serde_json::Value;
 
 use crate::Failure;
@@ -22,6 +23,7 @@ impl Files {
         ports: &Ports,
         installed: &Installed,
         mail: Option<Value>,
+        language: Language,
     ) -> Result<Self, Failure> {
         let files = Self {
             folder: folder.to_owned(),
@@ -53,7 +55,7 @@ impl Files {
         write("prometheus.yml", &config::prometheus(ports, installed)?)?;
         write("alertmanager.yml", &config::alertmanager(ports))?;
         let store = files.text("alert-router.db");
-        let router = config::alert_router(ports, &store, mail);
+        let router = config::alert_router(ports, &store, mail, language);
         write("alert-router.yaml", &router)?;
         Ok(files)
     }

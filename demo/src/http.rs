@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::body::HttpBody;
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -65,19 +66,28 @@ where
     B: HttpBody<Error: Into<axum::BoxError>>,
 {
     pub(crate) async fn get(&self, to: SocketAddr, path: &str) -> Result<Answer, CallError> {
-        self.call(Method::GET, to, path).await
+        self.send(Method::GET, to, path, Bytes::new()).await
     }
 
     pub(crate) async fn post(&self, to: SocketAddr, path: &str) -> Result<Answer, CallError> {
-        self.call(Method::POST, to, path).await
+        self.send(Method::POST, to, path, Bytes::new()).await
     }
 
-    /// Sends a request without a body.
-    async fn call(&self, method: Method, to: SocketAddr, path: &str) -> Result<Answer, CallError> {
-        let request = Request::builder()
+    /// The body, if there is one, is JSON.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        to: SocketAddr,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Answer, CallError> {
+        let mut request = Request::builder()
             .method(method)
-            .uri(format!("http://{to}{path}"))
-            .body(Full::default())?;
+            .uri(format!("http://{to}{path}"));
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let request = request.body(Full::new(body))?;
         let exchange = async {
             let response = self.0.clone().oneshot(request).await?;
             let status = response.status();

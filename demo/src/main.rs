@@ -4,11 +4,13 @@
 //! One program is everything of ours: it starts itself again for each service, so that each is a
 //! process with a telemetry of its own, as in the field.
 
+mod announce;
 mod classic;
 mod clock;
 mod conductor;
 mod config;
 mod files;
+mod get;
 mod http;
 mod load;
 mod mailbox;
@@ -25,6 +27,7 @@ mod tool;
 mod traces;
 mod trail;
 mod trouble;
+mod voice;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -33,6 +36,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use alert_router::render::Language;
 use clap::{Args, Parser, Subcommand};
 
 use crate::service::{Others, Role};
@@ -54,6 +58,8 @@ struct Arguments {
 
 const EXAMPLES: &str = "Examples:
   demo                  starts everything; open http://127.0.0.1:8090
+  demo --get            the same; first gets what is missing
+  demo --lang zh        the same in Chinese
   demo break            half of the requests fail; an alert comes within two minutes
   demo break latency    requests become slow
   demo break dependency kills Redis, which the others need
@@ -72,6 +78,12 @@ struct Up {
     /// `email_configs` (`to`, `from`, `smarthost`, …).
     #[arg(long)]
     mail: Option<PathBuf>,
+    /// Gets what is missing first: packages of Debian, as root or with a sudo that asks for no password, and
+    /// the Collector and Jaeger, which are built in about 10 minutes.
+    #[arg(long)]
+    get: bool,
+    #[command(flatten)]
+    language: Spoken,
     /// Requests per second of the built-in load; 0 sends none.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(0..=500))]
     rate: u16,
@@ -119,18 +131,22 @@ enum Command {
     },
 }
 
+/// In which language.
+#[derive(Args)]
+struct Spoken {
+    /// The language of messages and pages: en or zh [default: that of the terminal, else en].
+    #[arg(long, value_name = "LANGUAGE", value_parser = voice::parse_language)]
+    lang: Option<Language>,
+}
+
 /// Where the demo is.
 #[derive(Args)]
 struct Place {
+    #[command(flatten)]
+    language: Spoken,
     /// The address of the start page.
     #[arg(long, default_value_t = ports::Ports::documented().page)]
     page: SocketAddr,
-}
-
-/// A line for whoever started the demo.
-fn say(line: &str) {
-    // A closed stdout is no reason to leave processes behind.
-    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 fn main() -> ExitCode {
@@ -156,10 +172,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     runtime.block_on(async {
         match command {
             None => conductor::up(arguments.up).await,
-            Some(Command::Break { trouble, place }) => {
-                conductor::tell(place.page, Some(trouble)).await
-            }
-            Some(Command::Heal { place }) => conductor::tell(place.page, None).await,
+            Some(Command::Break { trouble, place }) => conductor::tell(place, Some(trouble)).await,
+            Some(Command::Heal { place }) => conductor::tell(place, None).await,
             Some(Command::Service {
                 role,
                 listen,

@@ -1,8 +1,9 @@
 //! What the demo consists of, and how each part is: the board that the start page shows.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+use alert_router::render::{Language, Phrase};
 
 use crate::tool::Tool;
 
@@ -10,9 +11,9 @@ use crate::tool::Tool;
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
     pub(crate) name: &'static str,
-    pub(crate) role: &'static str,
+    pub(crate) role: Phrase,
     /// Text and address of what people may look at.
-    pub(crate) links: Vec<(&'static str, String)>,
+    pub(crate) links: Vec<(Phrase, String)>,
     pub(crate) state: State,
 }
 
@@ -20,7 +21,7 @@ pub(crate) struct Part {
 const WAY: [&str; 3] = ["Prometheus", "Alertmanager", "alert-router"];
 
 /// Why no alert can come at the moment, whatever breaks.
-pub(crate) fn no_alert(parts: &[Part]) -> Option<String> {
+pub(crate) fn no_alert(parts: &[Part]) -> Option<Phrase> {
     let is_away = |part: &&Part| {
         let away = matches!(part.state, State::Missing(_) | State::Failed(_));
         away && WAY.contains(&part.name)
@@ -28,9 +29,12 @@ pub(crate) fn no_alert(parts: &[Part]) -> Option<String> {
     let away: Vec<&str> = parts.iter().filter(is_away).map(|part| part.name).collect();
     match away.as_slice() {
         [] => None,
-        away => Some(format!(
-            "No alert comes, whatever breaks, without {}.",
-            away.join(" and ")
+        away => Some(Phrase::new(
+            format!(
+                "No alert comes, whatever breaks, without {}.",
+                away.join(" and ")
+            ),
+            format!("没有 {}，任何故障都不会产生告警。", away.join(" 和 ")),
         )),
     }
 }
@@ -38,8 +42,8 @@ pub(crate) fn no_alert(parts: &[Part]) -> Option<String> {
 /// Something to look at.
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
-    pub(crate) name: &'static str,
-    pub(crate) what: &'static str,
+    pub(crate) name: Phrase,
+    pub(crate) what: Phrase,
     pub(crate) url: String,
 }
 
@@ -52,7 +56,7 @@ pub(crate) enum State {
     /// Answered after this time.
     Ready(Duration),
     /// Did not start, or ended; the text says why and where its log is.
-    Failed(String),
+    Failed(Phrase),
     /// Because somebody wanted to see what happens.
     Killed,
 }
@@ -85,19 +89,36 @@ pub(crate) enum Program {
     Other(Tool, Vec<String>),
 }
 
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl State {
+    /// For people.
+    pub(crate) fn phrase(&self) -> Phrase {
         match self {
-            Self::Missing(tool) => write!(f, "missing; to get it: {}", tool.how_to_get_it()),
-            Self::Starting => f.write_str("starting"),
-            Self::Ready(after) => write!(f, "ready after {:.1} s", after.as_secs_f64()),
-            Self::Failed(why) => write!(f, "not running: {why}"),
-            Self::Killed => f.write_str("killed; heal starts it again"),
+            Self::Missing(tool) => {
+                let how = tool.how_to_get_it();
+                Phrase::new(
+                    format!("missing; to get it: {how}"),
+                    format!("未安装；获取方法：{}", how.in_language(Language::Chinese)),
+                )
+            }
+            Self::Starting => Phrase::fixed("starting", "正在启动"),
+            Self::Ready(after) => {
+                let seconds = after.as_secs_f64();
+                Phrase::new(
+                    format!("ready after {seconds:.1} s"),
+                    format!("已就绪，用时 {seconds:.1} 秒"),
+                )
+            }
+            Self::Failed(why) => Phrase::new(
+                format!("not running: {why}"),
+                format!("未运行：{}", why.in_language(Language::Chinese)),
+            ),
+            Self::Killed => Phrase::fixed(
+                "killed; heal starts it again",
+                "已强制终止；恢复时会重新启动",
+            ),
         }
     }
-}
 
-impl State {
     /// The word that the page colours.
     pub(crate) fn class(&self) -> &'static str {
         match self {
@@ -117,7 +138,7 @@ mod tests {
     fn an_alert_comes_unless_someone_on_its_way_is_away() {
         let part = |name, state| Part {
             name,
-            role: "",
+            role: Phrase::fixed("", ""),
             links: Vec::new(),
             state,
         };
@@ -128,6 +149,7 @@ mod tests {
         assert_eq!(no_alert(&parts), None);
         parts[1].state = State::Missing(Tool::Prometheus);
         let why = "No alert comes, whatever breaks, without Prometheus.";
-        assert_eq!(no_alert(&parts).as_deref(), Some(why));
+        let said = no_alert(&parts).map(|phrase| phrase.to_string());
+        assert_eq!(said.as_deref(), Some(why));
     }
 }

@@ -3,17 +3,25 @@
 
 use std::net::SocketAddr;
 
+use alert_router::render::{Language, Phrase};
+
 use crate::files::Files;
+use crate::page::ALERTMANAGER;
 use crate::part::{Part, Program, Ready, Recipe, State};
 use crate::ports::Ports;
 use crate::tool::{Installed, Tool};
 
 /// All processes.
-pub(crate) fn recipes(ports: &Ports, files: &Files, installed: &Installed) -> Vec<Recipe> {
+pub(crate) fn recipes(
+    ports: &Ports,
+    files: &Files,
+    installed: &Installed,
+    language: Language,
+) -> Vec<Recipe> {
     vec![
         jaeger(ports, files),
         collector(ports, files),
-        alert_router(ports, files, installed),
+        alert_router(ports, files, installed, language),
         alertmanager(ports, files),
         redis(ports, files),
         cache(ports, installed),
@@ -31,7 +39,7 @@ pub(crate) fn dependency(installed: &Installed) -> &'static str {
     }
 }
 
-fn part(name: &'static str, role: &'static str, links: &[(&'static str, String)]) -> Part {
+fn part(name: &'static str, role: Phrase, links: &[(Phrase, String)]) -> Part {
     Part {
         name,
         role,
@@ -52,14 +60,24 @@ fn vars(all: &[(&str, String)]) -> Vec<(String, String)> {
 
 fn jaeger(ports: &Ports, files: &Files) -> Recipe {
     let links = [
-        ("traces", url(ports.page, "/search?service=shop")),
         (
-            "the same as JSON",
+            Phrase::fixed("traces", "链路追踪"),
+            url(ports.page, "/search?service=shop"),
+        ),
+        (
+            Phrase::fixed("the same as JSON", "同样内容的 JSON"),
             url(ports.jaeger, "/api/traces?service=shop&limit=5"),
         ),
     ];
     Recipe {
-        part: part("Jaeger", "keeps traces; the demo shows them", &links),
+        part: part(
+            "Jaeger",
+            Phrase::fixed(
+                "keeps traces; the demo shows them",
+                "保存链路追踪，由演示程序展示",
+            ),
+            &links,
+        ),
         program: Program::Other(
             Tool::Jaeger,
             vec!["--config".into(), files.text("jaeger.yaml")],
@@ -79,11 +97,24 @@ fn jaeger(ports: &Ports, files: &Files) -> Recipe {
 
 fn collector(ports: &Ports, files: &Files) -> Recipe {
     let links = [
-        ("span metrics", url(ports.span_metrics, "/metrics")),
-        ("own metrics", url(ports.collector_self, "/metrics")),
+        (
+            Phrase::fixed("span metrics", "由 span 统计的指标"),
+            url(ports.span_metrics, "/metrics"),
+        ),
+        (
+            Phrase::fixed("own metrics", "自身指标"),
+            url(ports.collector_self, "/metrics"),
+        ),
     ];
     Recipe {
-        part: part("Collector", "counts spans and chooses what is kept", &links),
+        part: part(
+            "Collector",
+            Phrase::fixed(
+                "counts spans and chooses what is kept",
+                "统计 span，并决定保留哪些",
+            ),
+            &links,
+        ),
         program: Program::Other(
             Tool::Collector,
             vec!["--config".into(), files.text("collector.yaml")],
@@ -106,13 +137,31 @@ fn collector(ports: &Ports, files: &Files) -> Recipe {
     }
 }
 
-fn alert_router(ports: &Ports, files: &Files, installed: &Installed) -> Recipe {
+fn alert_router(ports: &Ports, files: &Files, installed: &Installed, language: Language) -> Recipe {
+    // Else it is as the browser likes.
+    let start = match language {
+        Language::English => "/",
+        Language::Chinese => "/?lang=zh",
+    };
     let links = [
-        ("groups and inbox", url(ports.alert_router, "/")),
-        ("metrics", url(ports.alert_router, "/metrics")),
+        (
+            Phrase::fixed("groups and inbox", "告警组与收件箱"),
+            url(ports.alert_router, start),
+        ),
+        (
+            Phrase::fixed("metrics", "指标"),
+            url(ports.alert_router, "/metrics"),
+        ),
     ];
     Recipe {
-        part: part("alert-router", "tells people, once and in order", &links),
+        part: part(
+            "alert-router",
+            Phrase::fixed(
+                "tells people, once and in order",
+                "通知人员：只通知一次，按顺序",
+            ),
+            &links,
+        ),
         program: Program::Own(vec![
             "alert-router".into(),
             "--config".into(),
@@ -124,17 +173,31 @@ fn alert_router(ports: &Ports, files: &Files, installed: &Installed) -> Recipe {
 }
 
 fn alertmanager(ports: &Ports, files: &Files) -> Recipe {
-    let links = [("alerts as JSON", url(ports.alertmanager, "/api/v2/alerts"))];
+    let links = [
+        (
+            Phrase::fixed("alerts and silences", "告警与静默"),
+            url(ports.page, ALERTMANAGER),
+        ),
+        (
+            Phrase::fixed("alerts as JSON", "告警 JSON"),
+            url(ports.alertmanager, "/api/v2/alerts"),
+        ),
+    ];
     let arguments = vec![
         format!("--config.file={}", files.text("alertmanager.yml")),
         format!("--storage.path={}", files.text("alertmanager")),
         format!("--web.listen-address={}", ports.alertmanager),
-        // For the links in messages: by its own idea it is known under this machine's name.
-        format!("--web.external-url={}", url(ports.alertmanager, "")),
+        // For the links in messages: Debian's has no pages, and the demo shows them.
+        format!("--web.external-url={}", url(ports.page, ALERTMANAGER)),
+        "--web.route-prefix=/".into(),
         "--cluster.listen-address=".into(),
     ];
     Recipe {
-        part: part("Alertmanager", "groups, inhibits and silences", &links),
+        part: part(
+            "Alertmanager",
+            Phrase::fixed("groups, inhibits and silences", "分组、抑制与静默"),
+            &links,
+        ),
         program: Program::Other(Tool::Alertmanager, arguments),
         vars: Vec::new(),
         ready: Ready::Page(ports.alertmanager, "/-/ready"),
@@ -143,9 +206,18 @@ fn alertmanager(ports: &Ports, files: &Files) -> Recipe {
 
 fn prometheus(ports: &Ports, files: &Files) -> Recipe {
     let links = [
-        ("graph", url(ports.prometheus, "/graph")),
-        ("alerts", url(ports.prometheus, "/alerts")),
-        ("targets", url(ports.prometheus, "/targets")),
+        (
+            Phrase::fixed("graph", "图表"),
+            url(ports.prometheus, "/graph"),
+        ),
+        (
+            Phrase::fixed("alerts", "告警"),
+            url(ports.prometheus, "/alerts"),
+        ),
+        (
+            Phrase::fixed("targets", "抓取目标"),
+            url(ports.prometheus, "/targets"),
+        ),
     ];
     let arguments = vec![
         format!("--config.file={}", files.text("prometheus.yml")),
@@ -157,7 +229,10 @@ fn prometheus(ports: &Ports, files: &Files) -> Recipe {
     Recipe {
         part: part(
             "Prometheus",
-            "scrapes metrics and decides what is an alert",
+            Phrase::fixed(
+                "scrapes metrics and decides what is an alert",
+                "抓取指标，判断是否告警",
+            ),
             &links,
         ),
         program: Program::Other(Tool::Prometheus, arguments),
@@ -183,7 +258,14 @@ fn redis(ports: &Ports, files: &Files) -> Recipe {
         "64mb",
     ];
     Recipe {
-        part: part("Redis", "keeps reservations, events and the cache", &[]),
+        part: part(
+            "Redis",
+            Phrase::fixed(
+                "keeps reservations, events and the cache",
+                "保存预留、事件和缓存",
+            ),
+            &[],
+        ),
         program: Program::Other(Tool::Redis, arguments.map(str::to_owned).into()),
         vars: Vec::new(),
         ready: Ready::Port(ports.redis),
@@ -192,10 +274,19 @@ fn redis(ports: &Ports, files: &Files) -> Recipe {
 
 fn cache(ports: &Ports, installed: &Installed) -> Recipe {
     let links = [
-        ("an item", url(ports.cache, "/items/7")),
-        ("metrics", url(ports.cache, "/metrics")),
+        (
+            Phrase::fixed("an item", "一件商品"),
+            url(ports.cache, "/items/7"),
+        ),
+        (
+            Phrase::fixed("metrics", "指标"),
+            url(ports.cache, "/metrics"),
+        ),
     ];
-    let role = "renews what it knows when an event comes; a job takes stock";
+    let role = Phrase::fixed(
+        "renews what it knows when an event comes; a job takes stock",
+        "收到事件后更新缓存；定时任务盘点库存",
+    );
     let redis = ["--redis".to_owned(), ports.redis.to_string()];
     let mut recipe = service(ports, installed, "cache", role, &links, ports.cache, &redis);
     if let Program::Own(arguments) = recipe.program {
@@ -205,14 +296,23 @@ fn cache(ports: &Ports, installed: &Installed) -> Recipe {
 }
 
 fn stock(ports: &Ports, installed: &Installed) -> Recipe {
-    let links = [("metrics", url(ports.stock, "/metrics"))];
+    let links = [(
+        Phrase::fixed("metrics", "指标"),
+        url(ports.stock, "/metrics"),
+    )];
     let (role, more) = match installed.has(Tool::Redis) {
         true => (
-            "reserves goods, asked over gRPC; tells the cache through Redis",
+            Phrase::fixed(
+                "reserves goods, asked over gRPC; tells the cache through Redis",
+                "经 gRPC 预留商品，通过 Redis 通知 cache",
+            ),
             vec!["--redis".to_owned(), ports.redis.to_string()],
         ),
         false => (
-            "reserves goods, asked over gRPC; without Redis its queue is in its own process",
+            Phrase::fixed(
+                "reserves goods, asked over gRPC; without Redis its queue is in its own process",
+                "经 gRPC 预留商品；没有 Redis，队列在自身进程内",
+            ),
             Vec::new(),
         ),
     };
@@ -220,13 +320,25 @@ fn stock(ports: &Ports, installed: &Installed) -> Recipe {
 }
 
 fn shop(ports: &Ports, installed: &Installed) -> Recipe {
-    let mut links = vec![("metrics", url(ports.shop, "/metrics"))];
+    let mut links = vec![(
+        Phrase::fixed("metrics", "指标"),
+        url(ports.shop, "/metrics"),
+    )];
     let mut others = vec!["--calls".to_owned(), ports.stock.to_string()];
     if installed.has(Tool::Redis) {
-        links.insert(0, ("an item", url(ports.shop, "/items/7")));
+        links.insert(
+            0,
+            (
+                Phrase::fixed("an item", "一件商品"),
+                url(ports.shop, "/items/7"),
+            ),
+        );
         others.extend(["--cache".to_owned(), ports.cache.to_string()]);
     }
-    let role = "takes orders over HTTP, and shows items";
+    let role = Phrase::fixed(
+        "takes orders over HTTP, and shows items",
+        "经 HTTP 接受订单，展示商品",
+    );
     service(ports, installed, "shop", role, &links, ports.shop, &others)
 }
 
@@ -234,8 +346,8 @@ fn service(
     ports: &Ports,
     installed: &Installed,
     name: &'static str,
-    role: &'static str,
-    links: &[(&'static str, String)],
+    role: Phrase,
+    links: &[(Phrase, String)],
     listen: SocketAddr,
     more: &[String],
 ) -> Recipe {
@@ -270,7 +382,7 @@ mod tests {
             let Program::Own(arguments) = recipe.program else {
                 panic!("the stock is always of use");
             };
-            (recipe.part.role, arguments.join(" "))
+            (recipe.part.role.to_string(), arguments.join(" "))
         };
         let redis = format!("--redis {}", ports.redis);
         assert!(stock(&[]).1.contains(&redis));

@@ -6,6 +6,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use alert_router::render::Phrase;
+
 /// Where free ports are looked for: below those that Linux gives to outgoing connections, so that no
 /// client takes one before its server does.
 const FREE: Range<u16> = 20_000..32_000;
@@ -35,12 +37,8 @@ pub(crate) struct Ports {
     pub(crate) jaeger_self: SocketAddr,
 }
 
-/// Ports that other programs hold.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "in use by other programs: {0}; stop them (another demo? Debian starts what it installs: sudo systemctl disable --now prometheus prometheus-alertmanager), or start with --any-port, which takes free ports"
-)]
-pub(crate) struct InUse(String);
+/// Stops what Debian has started at our ports.
+const STOP: &str = "sudo systemctl disable --now prometheus prometheus-alertmanager";
 
 impl Ports {
     /// The ports that the documents name.
@@ -87,8 +85,8 @@ impl Ports {
         Ok(ports)
     }
 
-    /// Fails with all ports that cannot be taken.
-    pub(crate) fn check(&self) -> Result<(), InUse> {
+    /// Fails with all ports that other programs hold.
+    pub(crate) fn check(&self) -> Result<(), Phrase> {
         let busy = self.all().into_iter().filter(|(_, address)| {
             TcpListener::bind(address).is_err_and(|e| e.kind() == io::ErrorKind::AddrInUse)
         });
@@ -96,7 +94,15 @@ impl Ports {
         if busy.is_empty() {
             return Ok(());
         }
-        Err(InUse(busy.join(", ")))
+        let busy = busy.join(", ");
+        Err(Phrase::new(
+            format!(
+                "in use by other programs: {busy}; stop them (another demo? Debian starts what it installs: {STOP}), or start with --any-port, which takes free ports"
+            ),
+            format!(
+                "端口被其他程序占用：{busy}；请停止它们（另一个演示？Debian 会启动所安装的服务：{STOP}），或加 --any-port 使用空闲端口"
+            ),
+        ))
     }
 
     /// All of them, under the names that people know.

@@ -1,5 +1,5 @@
 //! Other programs as processes of ours: each leads a process group of its own, writes into a log
-//! file, is asked to stop and then made to, and ends with us even if we are killed.
+//! file or beside us, is asked to stop and then made to, and ends with us even if we are killed.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -25,13 +25,18 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command` with its output in `log`.
     pub(crate) fn start(
         command: &[OsString],
         vars: &[(String, String)],
-        log: &Path,
+        output: Output<'_>,
     ) -> io::Result<Self> {
-        let log = File::create(log)?;
+        let (stdout, stderr) = match output {
+            Output::Log(path) => {
+                let log = File::create(path)?;
+                (log.try_clone()?.into(), log.into())
+            }
+            Output::Ours => (Stdio::inherit(), Stdio::inherit()),
+        };
         let mut leashed = Command::new(std::env::current_exe()?);
         leashed
             .arg("leash")
@@ -39,10 +44,9 @@ impl Process {
             .args(command)
             .envs(vars.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .process_group(0) // Ctrl-C reaches us only, and we stop the others in order
-            .kill_on_drop(true);
+            .stdout(stdout)
+            .stderr(stderr)
+            .process_group(0); // Ctrl-C reaches us only, and we stop the others in order
         let child = leashed.spawn()?;
         let id = child.id().and_then(|id| i32::try_from(id).ok());
         let group = id.and_then(Pid::from_raw);
@@ -52,6 +56,11 @@ impl Process {
     /// How it ended, if it did.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn end(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait().await
     }
 
     /// SIGTERM to the group, SIGKILL when the grace is over; returns when it is gone.
@@ -80,6 +89,24 @@ impl Process {
             let _ = kill_process_group(group, signal);
         }
     }
+}
+
+/// Whoever does not wait for the end makes one: also of what the process has started.
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.ended().is_none() {
+            self.signal(Signal::KILL);
+        }
+    }
+}
+
+/// Where a process writes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Output<'a> {
+    /// Into a file that begins anew.
+    Log(&'a Path),
+    /// Where we write ourselves.
+    Ours,
 }
 
 /// How a process came to its end.

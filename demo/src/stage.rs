@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use alert_router::render::{Language, Phrase};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::interval;
@@ -14,9 +15,9 @@ use crate::clock::Since;
 use crate::files::Files;
 use crate::http::Client;
 use crate::part::{Part, Program, Ready, Recipe, State};
-use crate::process::{Process, Stopped};
-use crate::say;
+use crate::process::{Output, Process, Stopped};
 use crate::tool::Tool;
+use crate::voice::{Voice, padded};
 
 /// What a part has to become ready.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,6 +32,7 @@ pub(crate) struct Stage {
     recipes: Vec<Recipe>,
     files: Files,
     client: Client,
+    voice: Voice,
     board: Board,
     /// By their place; also those that have ended by themselves.
     running: BTreeMap<usize, Process>,
@@ -72,7 +74,7 @@ impl Lever {
 
 impl Stage {
     /// Nothing runs yet. `dependency` is the name of the part that may be killed.
-    pub(crate) fn new(recipes: Vec<Recipe>, files: Files, dependency: &str) -> Self {
+    pub(crate) fn new(recipes: Vec<Recipe>, files: Files, dependency: &str, voice: Voice) -> Self {
         let parts = recipes.iter().map(|recipe| recipe.part.clone()).collect();
         let named = |recipe: &Recipe| recipe.part.name == dependency;
         Self {
@@ -81,6 +83,7 @@ impl Stage {
             recipes,
             files,
             client: Client::new(),
+            voice,
             running: BTreeMap::new(),
         }
     }
@@ -115,14 +118,17 @@ impl Stage {
     }
 
     pub(crate) async fn stop_all(mut self) {
-        say("stopping");
+        self.voice.say(&Phrase::fixed("stopping", "正在停止"));
         while let Some((place, process)) = self.running.pop_last() {
             let how = match process.stop().await {
-                Stopped::Before => "had ended",
-                Stopped::Politely => "stopped",
-                Stopped::Killed => "killed: it did not stop when asked",
+                Stopped::Before => Phrase::fixed("had ended", "此前已退出"),
+                Stopped::Politely => Phrase::fixed("stopped", "已停止"),
+                Stopped::Killed => Phrase::fixed(
+                    "killed: it did not stop when asked",
+                    "已强制终止：未响应停止请求",
+                ),
             };
-            say(&format!("{:<16} {how}", self.part(place).name));
+            self.say_of(self.part(place).name, &how);
         }
     }
 
@@ -155,13 +161,13 @@ impl Stage {
                 return false;
             }
         };
-        match Process::start(&command, &recipe.vars, &self.log_of(place)) {
+        match Process::start(&command, &recipe.vars, Output::Log(&self.log_of(place))) {
             Ok(process) => {
                 self.running.insert(place, process);
                 true
             }
             Err(error) => {
-                self.set(place, State::Failed(error.to_string()));
+                self.set(place, State::Failed(Phrase::verbatim(error)));
                 false
             }
         }
@@ -177,11 +183,17 @@ impl Stage {
             for place in waiting {
                 let process = self.running.get_mut(&place);
                 if let Some(status) = process.and_then(Process::ended) {
-                    self.set(place, ended(&status.to_string(), &self.log_of(place)));
+                    self.set(place, ended(&Phrase::verbatim(status), &self.log_of(place)));
                 } else if self.is_ready(place).await {
                     self.set(place, State::Ready(begin.elapsed()));
                 } else if begin.elapsed() > PATIENCE {
-                    self.set(place, ended("no answer for 30 s", &self.log_of(place)));
+                    self.set(
+                        place,
+                        ended(
+                            &Phrase::fixed("no answer for 30 s", "30 秒内没有响应"),
+                            &self.log_of(place),
+                        ),
+                    );
                 } else {
                     still.push(place);
                 }
@@ -207,7 +219,7 @@ impl Stage {
         });
         for (place, status) in ends.collect::<Vec<_>>() {
             if !matches!(self.part(place).state, State::Failed(_)) {
-                self.set(place, ended(&status, &self.log_of(place)));
+                self.set(place, ended(&Phrase::verbatim(status), &self.log_of(place)));
             }
         }
     }
@@ -224,15 +236,20 @@ impl Stage {
     /// Changes the board and says so.
     fn set(&self, place: usize, state: State) {
         self.board.send_modify(|parts| parts[place].state = state);
-        let part = self.part(place);
-        say(&format!("{:<16} {}", part.name, part.state));
+        let Part { name, state, .. } = self.part(place);
+        self.say_of(name, &state.phrase());
+    }
+
+    fn say_of(&self, name: &str, phrase: &Phrase) {
+        let name = padded(name, 16);
+        self.voice.say(&phrase.map(|text| format!("{name} {text}")));
     }
 }
 
 /// What to run, or how the part is without it.
 fn command(program: &Program) -> Result<Vec<OsString>, State> {
     let found = |tool: Tool| tool.find().ok_or(State::Missing(tool));
-    let own = || std::env::current_exe().map_err(|error| State::Failed(error.to_string()));
+    let own = || std::env::current_exe().map_err(|error| State::Failed(Phrase::verbatim(error)));
     let (file, arguments) = match program {
         Program::Own(arguments) => (own()?, arguments),
         Program::OwnWith(tool, arguments) => (found(*tool).and_then(|_| own())?, arguments),
@@ -244,6 +261,10 @@ fn command(program: &Program) -> Result<Vec<OsString>, State> {
         .collect())
 }
 
-fn ended(why: &str, log: &Path) -> State {
-    State::Failed(format!("{why}; its log: {}", log.display()))
+fn ended(why: &Phrase, log: &Path) -> State {
+    let log = log.display();
+    State::Failed(Phrase::new(
+        format!("{why}; its log: {log}"),
+        format!("{}；日志：{log}", why.in_language(Language::Chinese)),
+    ))
 }

@@ -3,6 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use alert_router::render::Phrase;
+
+use crate::voice::called;
+
 /// A program that is not ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tool {
@@ -11,6 +15,15 @@ pub(crate) enum Tool {
     Collector,
     Jaeger,
     Redis,
+}
+
+/// Where a tool comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A package of Debian.
+    Package(&'static str),
+    /// Built with Go into the cache folder.
+    Build,
 }
 
 /// Which of them this machine has. What needs a missing one does without, or is left out, and the start
@@ -22,6 +35,11 @@ impl Installed {
     pub(crate) fn find() -> Self {
         let there = Tool::ALL.into_iter().filter(|tool| tool.find().is_some());
         Self(there.collect())
+    }
+
+    pub(crate) fn missing(&self) -> Vec<Tool> {
+        let all = Tool::ALL.into_iter();
+        all.filter(|tool| !self.has(*tool)).collect()
     }
 
     pub(crate) fn has(&self, tool: Tool) -> bool {
@@ -36,7 +54,7 @@ impl Installed {
 }
 
 impl Tool {
-    const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::Prometheus,
         Self::Alertmanager,
         Self::Collector,
@@ -52,14 +70,43 @@ impl Tool {
             .find(|path| path.is_file())
     }
 
-    /// The command that installs or builds it.
-    pub(crate) fn how_to_get_it(self) -> &'static str {
+    /// As people know it.
+    pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Prometheus => "sudo apt-get install prometheus",
-            Self::Alertmanager => "sudo apt-get install prometheus-alertmanager",
-            Self::Redis => "sudo apt-get install redis-server",
-            Self::Collector | Self::Jaeger => "demo/parts/build.sh --fetch-go (about 10 minutes)",
+            Self::Prometheus => "Prometheus",
+            Self::Alertmanager => "Alertmanager",
+            Self::Collector => "Collector",
+            Self::Jaeger => "Jaeger",
+            Self::Redis => "Redis",
         }
+    }
+
+    pub(crate) fn source(self) -> Source {
+        match self {
+            Self::Prometheus => Source::Package("prometheus"),
+            Self::Alertmanager => Source::Package("prometheus-alertmanager"),
+            Self::Redis => Source::Package("redis-server"),
+            Self::Collector | Self::Jaeger => Source::Build,
+        }
+    }
+
+    /// The command that gets it, and what that does.
+    pub(crate) fn how_to_get_it(self) -> Phrase {
+        let (english, chinese) = match self.source() {
+            Source::Package(name) => {
+                let command = format!("sudo apt-get install {name}");
+                (command.clone(), command)
+            }
+            Source::Build => {
+                let command = "demo/parts/build.sh --fetch-go";
+                (
+                    format!("{command}, about 10 minutes"),
+                    format!("{command}，约 10 分钟"),
+                )
+            }
+        };
+        let get = format!("{} --get", called());
+        Phrase::new(format!("{get} ({english})"), format!("{get}（{chinese}）"))
     }
 
     fn names(self) -> &'static [&'static str] {

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use alert_router::render::{Language, Phrase};
 use serde_json::Value;
 
-use crate::page::{escape, head};
+use crate::page::{below_start, escape, head};
 
 /// Deeper spans are drawn at this depth.
 const DEEPEST: usize = 8;
@@ -30,16 +31,22 @@ struct Row {
 }
 
 /// The page for an answer of Jaeger's `/api/traces`.
-pub(crate) fn page(answer: &Value) -> String {
+pub(crate) fn page(answer: &Value, language: Language) -> String {
     let traces = answer["data"].as_array().map(Vec::as_slice);
     let traces: Vec<Trace> = traces.unwrap_or_default().iter().map(read).collect();
-    let mut html = head("Traces");
-    html.push_str("<body><p><a href=/>Start page</a><h1>Traces</h1>");
+    let title = Phrase::fixed("Traces", "链路追踪");
+    let mut html = head(&title, language);
+    html.push_str("<body>");
+    html.push_str(&below_start(&title, language));
     if traces.is_empty() {
-        html.push_str("<p>None was found. Spans need some seconds to get here.");
+        let none = Phrase::fixed(
+            "None was found. Spans need some seconds to get here.",
+            "没有找到。span 需要几秒才能到达这里。",
+        );
+        push(&mut html, format_args!("<p>{}", none.in_language(language)));
     }
     for trace in &traces {
-        render(&mut html, trace);
+        render(&mut html, trace, language);
     }
     html.push_str("</html>");
     html
@@ -116,20 +123,24 @@ fn is_failed(span: &Value) -> bool {
         .any(|tag| tag["key"] == "error" && tag["value"] == true)
 }
 
-fn render(html: &mut String, trace: &Trace) {
+fn render(html: &mut String, trace: &Trace, language: Language) {
     let end = trace
         .spans
         .iter()
         .map(|span| span.begin + span.duration)
         .max();
     let whole = end.unwrap_or_default().max(1);
+    let (count, time) = (trace.spans.len(), milliseconds(whole));
+    let size = Phrase::new(
+        format!("{count} spans in {time}"),
+        format!("{count} 个 span，共 {time}"),
+    );
     push(
         html,
         format_args!(
-            "<section class=trace><h2>{}</h2><p>{} spans in {} · <code>{}</code><table>",
+            "<section class=trace><h2>{}</h2><p>{} · <code>{}</code><table>",
             escape(trace.spans.first().map_or("", |span| &span.name)),
-            trace.spans.len(),
-            milliseconds(whole),
+            size.in_language(language),
             escape(&trace.id),
         ),
     );
@@ -213,11 +224,11 @@ mod tests {
     fn what_a_span_says_cannot_become_part_of_the_page_and_rubbish_is_no_trace() {
         let mut span = span("a", "", 1, &json!([]));
         span["operationName"] = "<script>".into();
-        let html = page(&answer(&[span]));
+        let html = page(&answer(&[span]), Language::English);
         assert!(
             !html.contains("<script>") && html.contains("&lt;script&gt;"),
             "{html}"
         );
-        assert!(page(&json!("what")).contains("None was found"));
+        assert!(page(&json!("what"), Language::English).contains("None was found"));
     }
 }

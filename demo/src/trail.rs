@@ -1,5 +1,6 @@
 //! Where the last alert is on its way to people, asked from each station itself.
 
+use alert_router::render::Phrase;
 use serde_json::Value;
 use wecom_sim::Sim;
 
@@ -10,7 +11,7 @@ use crate::ports::Ports;
 /// One station and what it says.
 #[derive(Debug)]
 pub(crate) struct Station {
-    pub(crate) name: &'static str,
+    pub(crate) name: Phrase,
     pub(crate) news: News,
 }
 
@@ -48,7 +49,8 @@ pub(crate) async fn stations(
     });
     let mailed = mailbox.mails().pop();
     let mailed = mailed.map(|mail| heard(&mail.subject, &mail.text));
-    let station = |name, news| Station { name, news };
+    let named = |name, news| Station { name, news };
+    let station = |name, news| named(Phrase::fixed(name, name), news);
     [
         station(
             "Prometheus",
@@ -62,20 +64,25 @@ pub(crate) async fn stations(
                 heard(word("title"), word("text"))
             }),
         ),
-        station("Mail", mailed.unwrap_or(News::None)),
-        station("WeCom", on_phone.unwrap_or(News::None)),
+        named(Phrase::fixed("Mail", "邮件"), mailed.unwrap_or(News::None)),
+        named(
+            Phrase::fixed("WeCom", "企业微信"),
+            on_phone.unwrap_or(News::None),
+        ),
     ]
 }
 
 /// A message to people: what it is about, and its text, which says whether it is over.
 fn heard(about: &str, text: &str) -> News {
-    const OVER: &str = "RESOLVED";
+    /// As alert-router says it in each of its languages.
+    const OVER: [&str; 2] = ["RESOLVED", "已恢复"];
     let first = text.lines().find(|line| !line.trim().is_empty());
-    match first.is_some_and(|line| line.contains(OVER)) {
+    let over = first.and_then(|line| OVER.into_iter().find(|over| line.contains(over)));
+    match over {
         _ if about.is_empty() => News::None,
-        false => News::Firing(about.to_owned()),
-        true if about.contains(OVER) => News::Over(about.to_owned()),
-        true => News::Over(format!("{OVER} {about}")),
+        None => News::Firing(about.to_owned()),
+        Some(over) if about.contains(over) => News::Over(about.to_owned()),
+        Some(over) => News::Over(format!("{over} {about}")),
     }
 }
 
@@ -130,6 +137,8 @@ mod tests {
         assert_eq!(firing, News::Firing(subject.into()));
         let over = heard(subject, "\nRESOLVED · critical\n");
         assert_eq!(over, News::Over("RESOLVED [critical] Errors".into()));
+        let over = heard(subject, "已恢复 · critical\n");
+        assert_eq!(over, News::Over("已恢复 [critical] Errors".into()));
         let phone = "✅ RESOLVED · Errors";
         assert_eq!(heard(phone, phone), News::Over(phone.into()));
         assert_eq!(heard("", ""), News::None);

@@ -187,13 +187,20 @@ async fn links_lead_somewhere(demo: &Demo) {
     let runbook = format!("http://{}/runbooks/{ALERT}.md", demo.at("start page"));
     let search = format!("http://{}/search?service=", demo.at("start page"));
     let html = mails[0].html.replace("&amp;", "&");
+    let start = demo.at("start page");
+    let dashboard = format!("http://{start}/d/toolkit-service?");
+    let silence = format!("http://{start}/alertmanager/#/silences/new?filter=");
     for text in [&html, &phone[0]] {
-        for link in [&runbook, &search, "/d/toolkit-service?"] {
+        for link in [&runbook, &search, &dashboard, &silence] {
             assert!(text.contains(link), "no {link} in {text}");
         }
     }
     let page = get_text(&runbook).await.expect("the runbook is served");
     assert!(page.contains(ALERT), "{page}");
+    for link in [&dashboard, &silence] {
+        get_text(link).await.expect("the demo has a page for it");
+    }
+    links::a_silence_is_made(demo).await;
 
     let (_, query) = html.split_once(&search).expect("it was there");
     let end = query.find('"').expect("it is the value of href");

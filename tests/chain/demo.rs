@@ -46,10 +46,11 @@ impl Demo {
     }
 
     /// Starts it on a machine that has no programs but those in `path`.
-    pub(crate) async fn start_where(path: TempDir) -> Self {
+    pub(crate) async fn start_where(path: TempDir, arguments: &[&str]) -> Self {
         let folder = folder();
         let mut command = Command::new(binary("demo"));
         command
+            .args(arguments)
             .env("PATH", path.path())
             .env("XDG_CACHE_HOME", folder.path());
         let mut demo = Self::run(command, folder).await;
@@ -59,7 +60,8 @@ impl Demo {
 
     async fn run(mut command: Command, folder: TempDir) -> Self {
         let data = folder.path().join("data");
-        command.arg("--any-port").arg("--data").arg(&data);
+        command.args(["--lang", "en", "--any-port"]);
+        command.arg("--data").arg(&data);
         let addresses = data.join("addresses.json");
         let ready = Ready::File(addresses.clone());
         Self {
@@ -94,7 +96,7 @@ impl Demo {
 
     /// What `demo break …` or `demo heal` answers to whoever types it.
     pub(crate) fn tell(&self, order: &[&str]) -> String {
-        let page = ["--page", self.at("start page")];
+        let page = ["--lang", "en", "--page", self.at("start page")];
         let told = Command::new(binary("demo")).args(order).args(page).output();
         let told = told.expect("it starts");
         let complaint = String::from_utf8_lossy(&told.stderr);

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use stack_tests::parts::{get_text, tell, until};
+use serde_json::json;
+use stack_tests::parts::{get_json, get_text, tell, until};
+use stack_tests::post_json;
 
 use crate::demo::Demo;
 
@@ -36,6 +38,29 @@ pub(crate) async fn printed_urls_answer(demo: &Demo) {
         );
     }
     tell(&format!("{} printed addresses answer", urls.len()));
+}
+
+/// As the page behind the link "Silence" does it.
+///
+/// # Panics
+/// Alertmanager does not get it, or keeps it.
+pub(crate) async fn a_silence_is_made(demo: &Demo) {
+    let silence = json!({
+        "matchers": [{"name": "alertname", "value": "Other", "isRegex": false, "isEqual": true}],
+        "startsAt": "2026-01-01T00:00:00Z", "endsAt": "2099-01-01T00:00:00Z",
+        "createdBy": "test", "comment": "test",
+    });
+    let through_the_page = "/alertmanager/api/v2/silences";
+    let made = post_json(
+        demo.at("start page"),
+        through_the_page,
+        &silence.to_string(),
+    );
+    let (status, body) = made.expect("the page answers");
+    assert_eq!(status, 200, "{body}");
+    let url = format!("http://{}/api/v2/silences", demo.at("Alertmanager"));
+    let silences = get_json(&url).await.expect("Alertmanager answers");
+    assert_eq!(silences[0]["createdBy"], "test", "{silences}");
 }
 
 /// Those in a text, each to the next space or quote.

@@ -1,27 +1,35 @@
-//! The start page: what runs, what is missing, where the last alert is, and the switch.
+//! The pages for people: the start page with the switch, and what the parts have no pages for.
 
-use std::fmt::Write;
+mod alertmanager;
+mod grafana;
+mod switch;
+mod view;
+
 use std::sync::Arc;
 
+use alert_router::render::{Language, Phrase};
 use axum::Router;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use http::{HeaderMap, Method, StatusCode, header};
 use tokio::sync::watch;
 use wecom_sim::Sim;
 
+pub(crate) use alertmanager::PATH as ALERTMANAGER;
+pub(crate) use switch::path as switch_path;
+pub(crate) use view::own_pages;
+
 use crate::http::Client;
 use crate::mailbox::{self, Mailbox};
-use crate::part::{self, Link, Part};
+use crate::part::Part;
 use crate::ports::Ports;
 use crate::runbook;
-use crate::service::Mode;
-use crate::stage::{Fate, Lever};
+use crate::stage::Lever;
 use crate::traces;
-use crate::trail::{self, News, Station};
-use crate::trouble::Trouble;
+use crate::trail;
+use crate::voice::tag;
 
 const POLICY: &str = "default-src 'none'; frame-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
@@ -29,12 +37,14 @@ const POLICY: &str = "default-src 'none'; frame-src 'self'; style-src 'self'; sc
 #[derive(Clone)]
 pub(crate) struct Shared(Arc<Sources>);
 
-struct Sources {
-    ports: Ports,
-    client: Client,
-    board: watch::Receiver<Vec<Part>>,
-    people: People,
-    lever: Lever,
+/// Whom the pages ask.
+pub(crate) struct Sources {
+    pub(crate) ports: Ports,
+    pub(crate) client: Client,
+    pub(crate) board: watch::Receiver<Vec<Part>>,
+    pub(crate) people: People,
+    pub(crate) lever: Lever,
+    pub(crate) language: Language,
 }
 
 /// Where messages end: what people would look at.
@@ -45,47 +55,37 @@ pub(crate) struct People {
 }
 
 impl Shared {
-    pub(crate) fn new(
-        ports: Ports,
-        client: Client,
-        board: watch::Receiver<Vec<Part>>,
-        people: People,
-        lever: Lever,
-    ) -> Self {
-        Self(Arc::new(Sources {
-            ports,
-            client,
-            board,
-            people,
-            lever,
-        }))
+    pub(crate) fn new(sources: Sources) -> Self {
+        Self(Arc::new(sources))
     }
-}
-
-/// Where to post to break or heal.
-pub(crate) fn switch_path(trouble: Option<Trouble>) -> String {
-    trouble.map_or("/heal".to_owned(), |trouble| {
-        format!("/break/{}", trouble.as_str())
-    })
 }
 
 pub(crate) fn routes(shared: Shared) -> Router {
     let file = |kind: &'static str, text: &'static str| {
         get(move || async move { ([(header::CONTENT_TYPE, kind)], text) })
     };
-    let mailbox = shared.0.people.mailbox.clone();
+    let script = |text| file("text/javascript", text);
+    let mailbox = mailbox::routes(shared.0.people.mailbox.clone(), shared.0.language);
     Router::new()
         .route("/", get(whole))
         .route("/view", get(view))
         .route("/page.css", file("text/css", include_str!("page.css")))
-        .route("/page.js", file("text/javascript", include_str!("page.js")))
-        .route("/break", post(break_it))
-        .route("/break/{mode}", post(break_as))
-        .route("/heal", post(heal))
+        .route("/page.js", script(include_str!("page.js")))
+        .route("/break", post(switch::break_it))
+        .route("/break/{mode}", post(switch::break_as))
+        .route("/heal", post(switch::heal))
         .route("/runbooks/{name}", get(runbook::show))
         .route("/search", get(search))
+        .route("/d/{*dashboard}", get(grafana::show))
+        .route("/alertmanager", get(alertmanager::show))
+        .route("/alertmanager/", get(alertmanager::show))
+        .route(
+            "/alertmanager/page.js",
+            script(include_str!("alertmanager.js")),
+        )
+        .route("/alertmanager/api/{*path}", any(alertmanager::forward))
         .with_state(shared)
-        .merge(mailbox::routes(mailbox))
+        .merge(mailbox)
         .layer(middleware::from_fn(guard))
 }
 
@@ -114,23 +114,34 @@ fn is_ours(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 /// How each page begins.
-pub(crate) fn head(title: &str) -> String {
+pub(crate) fn head(title: &Phrase, language: Language) -> String {
     format!(
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
-         <title>{title}</title><link rel=stylesheet href=/page.css>"
+        "<!doctype html><html lang={}><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
+         <title>{}</title><link rel=stylesheet href=/page.css>",
+        tag(language),
+        title.in_language(language),
+    )
+}
+
+/// The same for those that lead back to the first.
+pub(crate) fn below_start(title: &Phrase, language: Language) -> String {
+    let start = Phrase::fixed("Start page", "首页");
+    format!(
+        "<p><a href=/>{}</a><h1>{}</h1>",
+        start.in_language(language),
+        title.in_language(language),
     )
 }
 
 async fn whole(State(shared): State<Shared>) -> Html<String> {
+    let language = shared.0.language;
     let view = view(State(shared)).await.0;
+    let title = Phrase::fixed("The way of an alert", "一条告警的历程");
     Html(format!(
-        "{}<script src=/page.js defer></script>\
-         <h1>The way of an alert</h1><p>Press <i>break</i>: within two minutes people hear it by mail and on WeCom. Press <i>heal</i>: they hear that it is over.\
-         <p><form method=post action=/break/errors><button>Break: errors</button></form>\
-         <form method=post action=/break/latency><button>Break: latency</button></form>\
-         <form method=post action=/break/dependency><button>Break: a dependency</button></form>\
-         <form method=post action=/heal><button>Heal</button></form><div id=view>{view}</div></html>",
-        head("Demo")
+        "{}<script src=/page.js defer></script><h1>{}</h1>{}<div id=view>{view}</div></html>",
+        head(&title, language),
+        title.in_language(language),
+        switch::buttons(language),
     ))
 }
 
@@ -139,17 +150,19 @@ async fn view(State(Shared(sources)): State<Shared>) -> Html<String> {
         ports,
         client,
         people,
+        language,
         ..
     } = &*sources;
     let (stations, trouble) = tokio::join!(
         trail::stations(client, ports, &people.mailbox, &people.sim),
         sources.trouble()
     );
-    Html(render(
+    Html(view::render(
         &sources.board.borrow(),
         &stations,
         &trouble,
         &own_pages(ports),
+        *language,
     ))
 }
 
@@ -158,7 +171,9 @@ async fn search(State(Shared(sources)): State<Shared>, RawQuery(query): RawQuery
     let query = query.unwrap_or_else(|| "service=shop".into());
     let path = format!("/api/traces?{query}");
     match sources.client.get(sources.ports.jaeger, &path).await {
-        Ok(answer) if answer.is_success() => Html(traces::page(&answer.json())).into_response(),
+        Ok(answer) if answer.is_success() => {
+            Html(traces::page(&answer.json(), sources.language)).into_response()
+        }
         Ok(answer) => (StatusCode::BAD_GATEWAY, answer.body).into_response(),
         Err(error) => {
             let text = format!("Jaeger: {error}; the start page says whether it runs\n");
@@ -167,200 +182,10 @@ async fn search(State(Shared(sources)): State<Shared>, RawQuery(query): RawQuery
     }
 }
 
-async fn break_it(shared: State<Shared>) -> Response {
-    switch(&shared.0, Some(Trouble::Errors)).await
-}
-
-async fn break_as(shared: State<Shared>, Path(name): Path<String>) -> Response {
-    match Trouble::parse(&name) {
-        Some(trouble) => switch(&shared.0, Some(trouble)).await,
-        None => {
-            let known = Trouble::ALL.map(Trouble::as_str).join(", ");
-            (StatusCode::NOT_FOUND, format!("there are {known}\n")).into_response()
-        }
-    }
-}
-
-async fn heal(shared: State<Shared>) -> Response {
-    switch(&shared.0, None).await
-}
-
-async fn switch(Shared(sources): &Shared, trouble: Option<Trouble>) -> Response {
-    if let Err(why) = sources.set(trouble).await {
-        return (StatusCode::BAD_GATEWAY, format!("{why}\n")).into_response();
-    }
-    // Browsers follow; whoever uses the command line reads.
-    let why_not = part::no_alert(&sources.board.borrow()).unwrap_or_default();
-    let to_the_page = [(header::LOCATION, "/")];
-    (StatusCode::SEE_OTHER, to_the_page, why_not).into_response()
-}
-
-impl Sources {
-    /// Breaks it this way and no other.
-    async fn set(&self, trouble: Option<Trouble>) -> Result<(), String> {
-        if trouble == Some(Trouble::Dependency) {
-            // It may be the stock that dies, or is dead: then this does not matter.
-            let _ = self.tell_the_stock(None).await;
-            let dead = self.lever.pull(Fate::Dead).await;
-            return dead.map(drop).ok_or("the demo is ending".into());
-        }
-        let dependency = self.lever.pull(Fate::Alive).await;
-        self.tell_the_stock(trouble.and_then(Trouble::in_the_stock))
-            .await?;
-        match dependency {
-            Some(part::State::Failed(why)) if trouble.is_none() => Err(why),
-            _ => Ok(()),
-        }
-    }
-
-    async fn tell_the_stock(&self, mode: Option<Mode>) -> Result<(), String> {
-        let path = format!("/trouble/{}", mode.map_or("none", Mode::as_str));
-        match self.client.post(self.ports.stock, &path).await {
-            Ok(answer) if answer.is_success() => Ok(()),
-            Ok(_) | Err(_) => Err("the stock does not answer".into()),
-        }
-    }
-
-    /// What is broken at the moment, from those who know.
-    async fn trouble(&self) -> String {
-        let killed = |part: &&Part| part.state == part::State::Killed;
-        let killed = self
-            .board
-            .borrow()
-            .iter()
-            .find(killed)
-            .map(|part| part.name);
-        if let Some(name) = killed {
-            return format!("{}: {name} is dead", Trouble::Dependency.as_str());
-        }
-        match self.client.get(self.ports.stock, "/trouble").await {
-            Ok(answer) if *answer.body == *b"none" => "nothing".into(),
-            Ok(answer) => String::from_utf8_lossy(&answer.body).into_owned(),
-            Err(_) => "unknown: the stock does not answer".into(),
-        }
-    }
-}
-
-fn render(parts: &[Part], stations: &[Station], trouble: &str, own: &[Link]) -> String {
-    let why_not = part::no_alert(parts).map_or(String::new(), |why| {
-        format!("<p class=missing>{} See below.", escape(&why))
-    });
-    let mut html = format!(
-        "{why_not}<p>Broken now: <b>{}</b><h2>Where the last alert is</h2><ol>",
-        escape(trouble)
-    );
-    for Station { name, news } in stations {
-        let (class, text) = match news {
-            News::None => ("", "nothing"),
-            News::Firing(text) => ("lit", text.as_str()),
-            News::Over(text) => ("over", text.as_str()),
-            News::Unknown => ("", "no answer"),
-        };
-        push(
-            &mut html,
-            format_args!(
-                "<li class=\"{class}\"><b>{name}</b><span>{}</span></li>",
-                escape(text)
-            ),
-        );
-    }
-    html.push_str("</ol><h2>Parts</h2><table>");
-    for part in parts {
-        push(
-            &mut html,
-            format_args!(
-                "<tr><td><b>{}</b><br>{}<td>",
-                escape(part.name),
-                escape(part.role)
-            ),
-        );
-        // Behind a link to what nobody has started is only an error of the browser.
-        let links = match part.state {
-            part::State::Starting | part::State::Ready(_) | part::State::Failed(_) => {
-                part.links.as_slice()
-            }
-            part::State::Missing(_) | part::State::Killed => &[],
-        };
-        for (what, url) in links {
-            push(
-                &mut html,
-                format_args!("<a href=\"{}\">{}</a> ", escape(url), escape(what)),
-            );
-        }
-        push(
-            &mut html,
-            format_args!(
-                "<td class={}>{}",
-                part.state.class(),
-                escape(&part.state.to_string())
-            ),
-        );
-    }
-    for Link { name, what, url } in own {
-        push(
-            &mut html,
-            format_args!(
-                "<tr><td><b>{}</b><br>what people see<td><a href=\"{}\">{}</a><td class=ready>ready",
-                escape(name),
-                escape(url),
-                escape(what)
-            ),
-        );
-    }
-    html.push_str("</table>");
-    html
-}
-
-/// What the demo itself serves for people to look at.
-pub(crate) fn own_pages(ports: &Ports) -> [Link; 2] {
-    [
-        Link {
-            name: "Mailbox",
-            what: "mails",
-            url: format!("http://{}/mail", ports.page),
-        },
-        Link {
-            name: "WeCom",
-            what: "simulated phone",
-            url: format!("http://{}/", ports.wecom),
-        },
-    ]
-}
-
-fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
-    html.write_fmt(text)
-        .expect("writing into a String cannot fail");
-}
-
 pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")
         .replace('\'', "&#39;")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tool::Tool;
-
-    #[test]
-    fn what_others_wrote_is_text_and_what_is_missing_says_how_to_get_it() {
-        let parts = [Part {
-            name: "Jaeger",
-            role: "keeps traces",
-            links: vec![("traces", "http://127.0.0.1:1/".into())],
-            state: part::State::Missing(Tool::Jaeger),
-        }];
-        let stations = [Station {
-            name: "WeCom",
-            news: News::Firing("<script>alert('1')</script>".into()),
-        }];
-        let html = render(&parts, &stations, "<b>", &[]);
-        assert!(!html.contains("<script>"), "{html}");
-        assert!(html.contains("&lt;script&gt;alert(&#39;1&#39;)"), "{html}");
-        assert!(html.contains("demo/parts/build.sh"), "{html}");
-        assert!(!html.contains("127.0.0.1:1/"), "{html}");
-    }
 }

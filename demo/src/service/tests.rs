@@ -143,10 +143,10 @@ async fn a_dead_redis_is_an_error_of_every_span_on_the_way_to_it() {
 }
 
 fn error_type(span: &ReceivedSpan) -> Option<&str> {
-    match span.attribute("error.type")? {
-        AttributeValue::Text(text) => Some(text),
-        _ => None,
-    }
+    let AttributeValue::Text(text) = span.attribute("error.type")? else {
+        return None;
+    };
+    Some(text)
 }
 
 #[tokio::test]
