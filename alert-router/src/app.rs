@@ -109,11 +109,7 @@ impl App {
         let store = open_store(&config, &clock, &url)?;
         let data = config.store.absolute();
         let metrics = Arc::new(Metrics::new());
-        let materials = Materials {
-            renderer: Arc::new(Renderer::built_in()),
-            store: Arc::clone(&store),
-            clock: Arc::clone(&clock),
-        };
+        let materials = materials(&store, &clock);
         let plan = Plan::new(config, &materials)?;
         let (plans, plan) = watch::channel(Arc::new(plan));
         let (changes, changed) = watch::channel(0);
@@ -290,6 +286,15 @@ impl Signals {
     /// Waits until it is asked to end; there is nothing to reload any more.
     async fn stop(&mut self) {
         while self.next().await == Asked::Reload {}
+    }
+}
+
+/// What every plan is built with.
+fn materials(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> Materials {
+    Materials {
+        renderer: Arc::new(Renderer::built_in()),
+        store: Arc::clone(store),
+        clock: Arc::clone(clock),
     }
 }
 

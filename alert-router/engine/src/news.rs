@@ -1,12 +1,14 @@
 //! What a lane has not been told, gathered from its group: the facts that the verdict needs and the
 //! lines that a message would have.
 
+use std::collections::BTreeSet;
+
 use crate::alert::Alert;
 use crate::content::{Content, Line, LineKind};
 use crate::context::Context;
 use crate::episode::{End, Episode, EpisodeId, Phase};
 use crate::group::{Due, Group};
-use crate::id::{DeliveryId, LaneKey};
+use crate::id::{AlertKey, DeliveryId, LaneKey};
 use crate::lane::{Heard, Lane};
 use crate::limits::DELAY_WORTH_TELLING;
 use crate::policy::{Ends, Opens, Policy, WhenMuted};
@@ -87,8 +89,28 @@ impl Ear {
 
 impl News {
     pub(crate) fn gather(state: &GroupState, lane: &Lane, ear: Ear, policy: &Policy) -> Self {
+        Self::of(state, lane, ear, policy, |_| true).with_folded(state, lane)
+    }
+
+    fn with_folded(mut self, state: &GroupState, lane: &Lane) -> Self {
+        self.expired = lane.folded.count;
+        if self.expired > 0 {
+            self.missed(lane.folded.since.unwrap_or(state.birth));
+        }
+        self
+    }
+
+    /// Of some alerts only.
+    fn of(
+        state: &GroupState,
+        lane: &Lane,
+        ear: Ear,
+        policy: &Policy,
+        wanted: impl Fn(&AlertKey) -> bool,
+    ) -> Self {
         let mut news = Self::default();
-        for (id, episode) in &state.episodes {
+        let episodes = state.episodes.iter();
+        for (id, episode) in episodes.filter(|(_, episode)| wanted(&episode.alert)) {
             let alert = state.alerts.get(&episode.alert);
             let at_home = alert.is_some_and(|a| !a.departed && a.episode == *id);
             let heard = lane.heard.get(id).copied();
@@ -99,10 +121,6 @@ impl News {
                 Phase::Doubted(_) => news.doubted(*id, episode, lane, at_home),
                 Phase::Ended(end) => news.ended(*id, episode, &end, lane, policy),
             }
-        }
-        news.expired = lane.folded.count;
-        if news.expired > 0 {
-            news.missed(lane.folded.since.unwrap_or(state.birth));
         }
         let start = |line: &Line| state.episodes.get(&line.episode).map(|e| e.start);
         news.lines
@@ -205,42 +223,43 @@ impl News {
     }
 }
 
-impl News {
-    /// What fires, and what is over, for a message each. What fires comes first: both are due when
-    /// the older of them is.
-    fn apart(self) -> [Self; 2] {
-        let fires = |line: &Line| line.kind.fires();
-        let (firing, over) = self.lines.into_iter().partition(fires);
-        let facts = self.facts;
-        let firing = Self {
-            facts: Facts {
-                over: false,
-                missed: false,
-                ..facts
+/// What fires, and what is over, for a message each. What was over of an alert that fires again stays
+/// beside that: alone it would be read as the end of both. Both are due when the older of them is, and
+/// what fires comes first.
+fn apart(
+    all: News,
+    state: &GroupState,
+    lane: &Lane,
+    ear: Ear,
+    policy: &Policy,
+) -> (News, Option<News>) {
+    let alert = |line: &Line| state.episodes.get(&line.episode).map(|e| &e.alert);
+    let lines = all.lines.iter();
+    let fires: BTreeSet<&AlertKey> = lines.filter(|l| l.kind.fires()).filter_map(alert).collect();
+    let mut firing = News::of(state, lane, ear, policy, |alert| fires.contains(alert));
+    let over = News::of(state, lane, ear, policy, |alert| !fires.contains(alert));
+    let mut over = over.with_folded(state, lane);
+    if firing.lines.is_empty() || !over.facts.unsaid() {
+        return (
+            News {
+                follows: firing.lines.is_empty(),
+                ..all
             },
-            lines: firing,
-            muted: self.muted,
-            newest: self.newest,
-            fires_since: self.fires_since,
-            followed_by: self.ended_since.filter(|_| facts.news),
-            missed_since: self.missed_since.filter(|_| facts.news),
-            ..Self::default()
-        };
-        let over = Self {
-            facts: Facts {
-                news: false,
-                standing: false,
-                ..facts
-            },
-            lines: over,
-            ended_since: self.ended_since,
-            missed_since: self.missed_since,
-            expired: self.expired,
-            follows: !facts.news,
-            ..Self::default()
-        };
-        [firing, over]
+            None,
+        );
     }
+    for news in [&mut firing, &mut over] {
+        news.facts.heard = all.facts.heard;
+        news.facts.left = all.facts.left;
+    }
+    firing.muted = all.muted;
+    over.muted = 0;
+    over.follows = !firing.facts.unsaid();
+    if firing.facts.unsaid() {
+        firing.followed_by = over.first();
+        firing.missed_since = all.missed_since;
+    }
+    (firing, Some(over))
 }
 
 impl Group {
@@ -256,8 +275,9 @@ impl Group {
         if policy.is_none_or(|lane| lane.ends != Ends::Apart) {
             return self.wish_to_say(news, key, ear, ctx);
         }
-        let apart = news.apart().into_iter();
-        let wishes = apart.filter_map(|news| self.wish_to_say(news, key, ear, ctx));
+        let (firing, over) = apart(news, &self.state, lane, ear, ctx.policy);
+        let both = [Some(firing), over].into_iter().flatten();
+        let wishes = both.filter_map(|news| self.wish_to_say(news, key, ear, ctx));
         // Of those that are due already, what fires.
         wishes.min_by_key(|wish| wish.at.max(ctx.now))
     }

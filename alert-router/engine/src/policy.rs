@@ -95,7 +95,7 @@ pub enum Ends {
     #[default]
     Together,
     /// In messages of their own. What fires goes first, and what is over follows without waiting
-    /// for `group_interval`.
+    /// for `group_interval`. An older occurrence of an alert that fires again stays beside that.
     Apart,
     /// Not at all.
     Untold,

@@ -117,3 +117,16 @@ fn reminders_name_what_fires_only() {
         "245:07 Repeat =B",
     ]);
 }
+
+#[test]
+fn an_older_occurrence_of_what_fires_again_is_told_beside_it() {
+    let mut world = told_a_and_b();
+    world.at("1:00").resolves("A");
+    world.at("1:30").resolves("B");
+    world.at("2:00").fires("A", "1:50");
+    world.at("30:00").heard(&[
+        "0:05 First +A +B",
+        "5:06 NewAlerts +A -A",
+        "5:07 SomeResolved -B",
+    ]);
+}
