@@ -4,7 +4,7 @@
 #
 #   ./ci.sh              everything; cold (nothing built, nothing installed) within 45 minutes on two cores
 #   ./ci.sh --kills=1000 the crash test kills the router so often (50 times, or 12 with --quick)
-#   ./ci.sh --seeds=5000 the simulation plays so many worlds (160 without it)
+#   ./ci.sh --seeds=5000 the simulation plays so many worlds (320 without it)
 #   ./ci.sh --quick      without the parts that need other programs (real parts are NOT RUN, and it says so)
 #
 # Tiers: *core* needs Rust only; *stack* needs the real parts: Debian's packages, and the Collector and
