@@ -10,6 +10,7 @@ mod endpoint;
 mod engine;
 mod export;
 mod findable;
+mod fork;
 mod gate;
 mod grpc;
 mod health;

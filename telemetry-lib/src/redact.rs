@@ -4,20 +4,26 @@
 pub(crate) const REDACTED: &str = "REDACTED";
 
 /// Words, lower case; `_` stands between the words of one name.
-const SECRETS: [&str; 14] = [
+const SECRETS: [&str; 20] = [
+    "accesstoken",
     "api_key",
     "apikey",
     "authorization",
+    "clientsecret",
     "cookie",
     "credential",
     "credentials",
+    "jsessionid",
+    "jwt",
     "passphrase",
     "passwd",
     "password",
     "private_key",
     "pwd",
+    "refreshtoken",
     "secret",
     "session_id",
+    "sessionid",
     "token",
 ];
 
@@ -50,13 +56,16 @@ impl Redaction {
     }
 }
 
-/// Whether another word begins at `at`: after what is no letter, or with a capital after a small one.
+/// Whether another word begins at `at`: after what is no letter, or with a capital after a small one or
+/// before one, as in `DBPassword`.
 fn begins_word(text: &[u8], at: usize) -> bool {
     let Some(before) = at.checked_sub(1).map(|before| text[before]) else {
         return true;
     };
-    !before.is_ascii_alphanumeric()
-        || before.is_ascii_lowercase() && text.get(at).is_some_and(u8::is_ascii_uppercase)
+    let (capital, small) = (u8::is_ascii_uppercase, u8::is_ascii_lowercase);
+    let is_capital = text.get(at).is_some_and(capital);
+    let ends_acronym = capital(&before) && text.get(at + 1).is_some_and(small);
+    !before.is_ascii_alphabetic() || is_capital && (small(&before) || ends_acronym)
 }
 
 /// Whether these words stand at `at`, and then another or none.
@@ -66,7 +75,7 @@ fn has_words(text: &[u8], at: usize, words: &[u8]) -> bool {
         return false;
     };
     let same = found.iter().zip(words).all(|(a, b)| plain(*a) == *b);
-    let ends = |next: &u8| !next.is_ascii_alphanumeric() || begins_word(text, end);
+    let ends = |next: &u8| !next.is_ascii_alphabetic() || begins_word(text, end);
     same && text.get(end).is_none_or(ends)
 }
 
@@ -102,6 +111,12 @@ mod tests {
             "apiKey",
             "http.request.header.authorization",
             "card_number",
+            "password1",
+            "oauth2Token",
+            "DBPassword",
+            "CSRFToken",
+            "AWSSecretKey",
+            "JSESSIONID",
         ];
         for name in hidden {
             assert!(redaction.hides(name), "{name}");

@@ -7,6 +7,7 @@
     reason = "helpers of tests, too, fail by panicking"
 )]
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -91,6 +92,12 @@ fn f27_a_child_exports_its_own_spans_and_not_those_of_its_parent() {
     let names: Vec<&str> = spans.iter().map(|span| span.name()).collect();
     let expected = ["child", "grandchild", "its parent", "parent", "anew"];
     assert_eq!(names, expected);
+    let ids: BTreeSet<_> = spans
+        .iter()
+        .map(|it| (it.trace_id(), it.span_id()))
+        .collect();
+    let traces: BTreeSet<_> = spans.iter().map(|it| it.trace_id()).collect();
+    assert_eq!((ids.len(), traces.len()), (5, 5), "{ids:?}");
     let pid = spans[0].resource_attribute("process.pid");
     assert_eq!(pid, Some(&AttributeValue::Int(child)));
 }

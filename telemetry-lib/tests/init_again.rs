@@ -60,6 +60,15 @@ fn f27_export_ends_with_the_last_handle_and_begins_anew_with_the_next() {
     assert_eq!(three.spans().len(), 1);
     assert_eq!(one.spans().len(), 2);
 
+    // Who exports nothing does not keep a run that is over.
+    let nothing = ("OTEL_TRACES_EXPORTER".to_owned(), "none".to_owned());
+    let idle = telemetry_lib::init(Config::from_vars("again", [nothing])).unwrap();
+    let fifth = init(&three);
+    span();
+    fifth.shutdown_blocking(LIMIT);
+    idle.shutdown_blocking(LIMIT);
+    assert_eq!(three.spans().len(), 2);
+
     let production = [("TOOLKIT_ENV".to_owned(), "prod".to_owned())];
     let refused = Config::from_vars("again", production)
         .endpoint("http://collector.example/v1/traces")

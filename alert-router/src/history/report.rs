@@ -118,7 +118,7 @@ impl Event {
     }
 
     /// Time alone did something. `carried` says how people know a destination, and a content. What
-    /// nobody hears of becomes a dead letter, whose event is [`left`](Self::left).
+    /// nobody hears of becomes a dead letter, which has an event of its own.
     #[must_use]
     pub fn noted(
         note: &Note,

@@ -139,7 +139,11 @@ impl Step {
         if lost.is_empty() {
             self.walk.after = last;
         }
-        Ok(self.walk.after.is_some())
+        let more = self.walk.after.is_some();
+        if !more {
+            self.walk.hurries.clear();
+        }
+        Ok(more)
     }
 
     async fn rehome_groups(

@@ -125,11 +125,16 @@ impl Step {
         for (destination, blocked) in circuits {
             show_circuit(&self.metrics, &plan, destination, blocked);
         }
+        let mut mended = BTreeSet::new();
         for (ending, trouble) in endings {
             if !ending.settled.lanes.meet(&conflicts) {
+                let ends = trouble.as_ref().is_some_and(|trouble| !trouble.fires());
+                mended.extend(ends.then(|| ending.settled.destination()));
                 self.written(&ending, trouble, now);
             }
         }
+        // What waited for the probe waits for its answer, not for its deadline.
+        self.walk.hurry(mended);
         Ok(conflicts)
     }
 

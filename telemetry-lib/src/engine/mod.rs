@@ -8,6 +8,7 @@ mod client;
 mod events;
 mod filter;
 mod finish;
+mod ids;
 mod numbers;
 mod rpc;
 mod sampler;
@@ -55,6 +56,7 @@ impl Engine {
         let limits = config.limits;
         let mut builder = SdkTracerProvider::builder()
             .with_resource(resource)
+            .with_id_generator(ids::Ids::new())
             .with_sampler(sampler::build(config.sampler))
             .with_span_limits(SpanLimits {
                 max_attributes_per_span: limits.attributes,

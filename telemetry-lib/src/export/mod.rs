@@ -4,7 +4,6 @@
 //! is counted with its reason.
 
 mod client;
-mod fork;
 #[cfg(feature = "otlp-grpc")]
 mod grpc;
 mod health;

@@ -9,7 +9,8 @@ use opentelemetry_sdk::Resource;
 use super::queue::Queue;
 use super::timer::Timer;
 use super::worker::{Connect, Worker};
-use super::{ExportConfig, ExportError, ExportHealth, fork};
+use super::{ExportConfig, ExportError, ExportHealth};
+use crate::fork;
 
 /// One run in one process, and those that take its place.
 pub(super) struct Run {
@@ -94,9 +95,10 @@ impl Run {
 
     /// Closes this run; what came to it goes to `next` from now on.
     pub(super) fn hand_over(&self, next: &Arc<Self>) {
-        self.queue_to_end().close();
-        // A run hands over once; were it twice, the first successor would be the right one.
+        // First where spans go, so that none meets a closed queue. A run hands over once; were it twice,
+        // the first successor would be the right one.
         let _ = self.next.set(Arc::clone(next));
+        self.queue_to_end().close();
     }
 
     #[inline]

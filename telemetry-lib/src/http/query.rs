@@ -10,7 +10,14 @@ const SEPARATORS: [char; 2] = ['&', ';'];
 /// case nor encoding hides a secret from us.
 pub(crate) fn shown_query(query: &str, config: &HttpConfig) -> Option<String> {
     let mut shown = String::with_capacity(query.len());
+    let mut in_secret = false;
     for part in query.split_inclusive(SEPARATORS) {
+        if in_secret {
+            // Whoever splits at `&` alone reads this as the rest of the secret.
+            in_secret = !part.ends_with('&');
+            shown.push_str(if in_secret { "" } else { "&" });
+            continue;
+        }
         let pair = part.strip_suffix(SEPARATORS).unwrap_or(part);
         let (raw, value) = pair.split_once('=').unwrap_or((pair, ""));
         let key = percent_bytes(raw);
@@ -28,7 +35,8 @@ pub(crate) fn shown_query(query: &str, config: &HttpConfig) -> Option<String> {
             shown.push('=');
         }
         shown.push_str(REDACTED);
-        shown.push_str(&part[pair.len()..]);
+        in_secret = part.ends_with(';');
+        shown.push_str(if in_secret { "" } else { &part[pair.len()..] });
     }
     if config.query_keys.is_some() {
         // It stood before a pair that was left out.
@@ -82,7 +90,12 @@ mod tests {
             "SIG=REDACTED&Signature=REDACTED",
         );
         check(&config, "%73%69g=abc&%zz=1", "%73%69g=REDACTED&%zz=1");
-        check(&config, "a=1;token=abc;b=2", "a=1;token=REDACTED;b=2");
+        check(&config, "a=1;token=abc;b=2", "a=1;token=REDACTED");
+        check(
+            &config,
+            "password=a;b;c&d=1;e=2",
+            "password=REDACTED&d=1;e=2",
+        );
         check(&config, "user[password]=abc", "user[password]=REDACTED");
         check(
             &config,
@@ -146,7 +159,7 @@ mod tests {
         fn no_value_of_a_secret_survives_in_any_spelling_of_its_key(
             key in secret_key(),
             before in "([a-f]{0,3}=?[0-9%+]{0,3}[&;]){0,3}",
-            after in "([&;][a-f]{0,3}=?[0-9%=]{0,3}){0,3}",
+            after in "(&[a-f]{0,3}=?[0-9%=;]{0,3}){0,3}",
             equals in proptest::sample::select(vec!["=", "==", "%3D"]),
         ) {
             let config = config(|it| it);

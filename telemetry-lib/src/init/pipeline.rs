@@ -68,7 +68,7 @@ impl Pipeline {
         Ok(pipeline)
     }
 
-    /// Another `init` uses it. If nobody else does, the export begins anew, as `config` says; `true`
+    /// Another `init` uses it. If nobody else does, or its run is over, the export begins anew, as `config` says; `true`
     /// then.
     pub(super) fn join(&self, config: &Config) -> Result<bool, InitError> {
         let Some(export) = &self.export else {
@@ -76,7 +76,9 @@ impl Pipeline {
         };
         let mut users = export.users();
         let wanted = config.exporter.as_ref().filter(|_| !config.disabled);
-        let anew = wanted.filter(|_| users.count == 0);
+        // Also if those who use it came with nothing to export, after the run was over.
+        let is_free = users.count == 0 || users.run.is_closed();
+        let anew = wanted.filter(|_| is_free);
         if let Some(exporter) = anew {
             let (_, run) = begin(config, exporter, &self.health)?;
             users.run.hand_over(&run);

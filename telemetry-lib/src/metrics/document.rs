@@ -12,7 +12,7 @@ Generated from the catalog in the code: `UPDATE_DOCS=1 cargo test -p telemetry-l
 Names and labels are the same in every format. A label without a value is absent. A metric has at
 most 2,000 series, those of calls 1,000, those of jobs 200. What is beyond is counted in one series
 with `otel_metric_overflow=\"true\"`, and `telemetry_metric_overflow_total` says so. With `error_type`
-among the labels, 4xx and `cancelled` take at most half of the series, successes seven eighths, so that
+among the labels, 4xx of servers and `cancelled` take at most half of the series, successes seven eighths, so that
 no stranger's requests hide errors (methods and versions alone make 33 series of a route); errors
 beyond the cap have an overflow of their own, with `error_type=\"_OTHER\"`.
 

@@ -63,6 +63,18 @@ impl JobMetrics {
         }
     }
 
+    /// Observations beyond the cap, by metric.
+    pub(super) fn overflowed(&self) -> [(&'static str, u64); 2] {
+        let Inner {
+            durations,
+            last_successes,
+        } = &*self.0;
+        [
+            (durations.desc().name, durations.overflowed()),
+            (last_successes.desc().name, last_successes.overflowed()),
+        ]
+    }
+
     pub(super) fn gather(&self) -> Vec<Gathered> {
         let durations = self.0.durations.entries().map(|entry| Point {
             labels: Arc::clone(&entry.labels),

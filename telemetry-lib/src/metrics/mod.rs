@@ -195,6 +195,7 @@ impl Metrics {
         let overflowed = overflowed
             .chain([inner.http_client.overflowed()])
             .chain(inner.rpc.overflowed())
+            .chain(inner.jobs.overflowed())
             .map(|(metric, count)| (metric.to_owned(), PointValue::Count(count)));
         let families = [
             OwnFamily {

@@ -4,8 +4,8 @@ use std::thread;
 
 use opentelemetry_sdk::trace::SpanProcessor;
 
-use super::super::fork::tests::PRETENDED;
 use super::*;
+use crate::fork::tests::PRETENDED;
 use crate::testing::{Answer, FakeCollector, closed_endpoint};
 
 #[test]
