@@ -110,7 +110,7 @@ fi
 [ "$quick" = yes ] && : "${kills:=12}"
 export CRASH_KILLS="${kills:-50}"
 [ -n "$seeds" ] && export SIMULATION_SEEDS="$seeds"
-run "tests" 1350 cargo test --locked --workspace --no-fail-fast
+run "tests" 1500 cargo test --locked --workspace --no-fail-fast
 run "docs" 240 env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
 if command -v cargo-deny >/dev/null; then
