@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::config::{Config, ConfigError, Receiver as Settings, show_duration};
 use crate::message::Message;
+use crate::plan::Outlet;
 use crate::receiver::{Receiver, Rendering};
 use crate::render::Locale;
 
@@ -33,6 +34,18 @@ pub struct Built<'a> {
     pub receiver: &'a dyn Receiver,
     /// How its people read.
     pub locale: &'a Locale,
+}
+
+impl<'a> Built<'a> {
+    /// What is built for one destination of a receiver.
+    #[must_use]
+    pub fn of(outlet: &'a Outlet) -> Self {
+        Self {
+            name: &outlet.name,
+            receiver: &*outlet.receiver,
+            locale: &outlet.locale,
+        }
+    }
 }
 
 /// Says what was read from `file`, or everything that is wrong with it.

@@ -39,14 +39,7 @@ pub fn check(file: &Path, flags: &Flags) -> Report {
             let outlets: Vec<Arc<Outlet>> = receivers
                 .flat_map(|receiver| plan.outlets_of(&receiver.name))
                 .collect();
-            let built: Vec<Built<'_>> = outlets
-                .iter()
-                .map(|outlet| Built {
-                    name: &outlet.name,
-                    receiver: &*outlet.receiver,
-                    locale: &outlet.locale,
-                })
-                .collect();
+            let built: Vec<_> = outlets.iter().map(|outlet| Built::of(outlet)).collect();
             let rendered = check::rendering(&built, &check::samples("sample", clock.now()));
             report.text.push_str(&rendered.text);
             report.good &= rendered.good;

@@ -163,7 +163,7 @@ impl GroupState {
 
     /// All that there is to say of an episode which nobody was told of.
     pub(crate) fn unsaid(&self, id: EpisodeId) -> Option<Unsaid> {
-        let episode = self.episodes.get(&id)?.clone();
+        let episode = self.episodes.get(&id)?;
         let kind = match episode.ended() {
             Some(_) => LineKind::Missed,
             None => LineKind::New,
@@ -173,13 +173,7 @@ impl GroupState {
             episode: id,
             reopened: episode.reopened,
         };
-        let text = self.alerts.get(&episode.alert);
-        let text = text.map(|alert| alert.text.clone());
-        Some(Unsaid {
-            line,
-            episode,
-            text,
-        })
+        Unsaid::of(line, self)
     }
 
     fn is_heard(&self, id: EpisodeId) -> bool {

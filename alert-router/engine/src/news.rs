@@ -236,18 +236,15 @@ fn apart(
     let alert = |line: &Line| state.episodes.get(&line.episode).map(|e| &e.alert);
     let lines = all.lines.iter();
     let fires: BTreeSet<&AlertKey> = lines.filter(|l| l.kind.fires()).filter_map(alert).collect();
+    let mut lines = all.lines.iter().filter_map(alert);
+    let some_is_over = all.expired > 0 || lines.any(|alert| !fires.contains(alert));
+    if fires.is_empty() || !some_is_over {
+        let follows = fires.is_empty();
+        return (News { follows, ..all }, None);
+    }
     let mut firing = News::of(state, lane, ear, policy, |alert| fires.contains(alert));
     let over = News::of(state, lane, ear, policy, |alert| !fires.contains(alert));
     let mut over = over.with_folded(state, lane);
-    if firing.lines.is_empty() || !over.facts.unsaid() {
-        return (
-            News {
-                follows: firing.lines.is_empty(),
-                ..all
-            },
-            None,
-        );
-    }
     for news in [&mut firing, &mut over] {
         news.facts.heard = all.facts.heard;
         news.facts.left = all.facts.left;

@@ -6,6 +6,7 @@ use crate::alert::Text;
 use crate::content::{Content, Line};
 use crate::episode::Episode;
 use crate::id::{DeliveryId, LaneKey};
+use crate::state::GroupState;
 use crate::time::Timestamp;
 
 /// How a delivery ended, in the words of whoever carried it.
@@ -136,6 +137,20 @@ pub struct Unsaid {
     pub episode: Episode,
     /// Its text; `None` if its alert is forgotten.
     pub text: Option<Text>,
+}
+
+impl Unsaid {
+    /// What `group` knows of a line; `None` if its occurrence is forgotten.
+    #[must_use]
+    pub fn of(line: Line, group: &GroupState) -> Option<Self> {
+        let episode = group.episodes.get(&line.episode)?.clone();
+        let alert = group.alerts.get(&episode.alert);
+        Some(Self {
+            line,
+            text: alert.map(|alert| alert.text.clone()),
+            episode,
+        })
+    }
 }
 
 /// A number of things as records hold it.

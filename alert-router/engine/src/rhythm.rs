@@ -30,27 +30,26 @@ impl<'a> Rhythm<'a> {
 
     /// When news that is unsaid since `first` is due.
     pub(crate) fn opens_at(&self, lane: &Lane, first: Timestamp) -> Timestamp {
-        match self.timing {
-            Timing::Ticking => self.tick_from(first),
-            Timing::Settled => {
-                let waited = first + self.policy.group_wait;
-                match lane.last {
-                    Some(last) if lane.holds_something() => {
-                        waited.max(last + self.policy.group_interval)
-                    }
-                    Some(_) | None => waited,
-                }
+        let waited = self.waited(first);
+        match (self.timing, lane.last) {
+            (Timing::Settled, Some(last)) if lane.holds_something() => {
+                waited.max(last + self.policy.group_interval)
             }
+            (Timing::Settled | Timing::Ticking, _) => waited,
         }
     }
 
     /// When what is unsaid since `first`, and had to leave the message of `last` to others, is due.
     pub(crate) fn follows_at(&self, first: Timestamp, last: Timestamp) -> Timestamp {
-        let due = match self.timing {
+        self.waited(first).max(last)
+    }
+
+    /// When news of `first` has waited for company.
+    fn waited(&self, first: Timestamp) -> Timestamp {
+        match self.timing {
             Timing::Ticking => self.tick_from(first),
             Timing::Settled => first + self.policy.group_wait,
-        };
-        due.max(last)
+        }
     }
 
     /// When what was last said at `last`, and is unchanged since `since`, is said again.

@@ -139,14 +139,7 @@ fn what_looks_alike_is_rendered_once_for_all_and_each_address_all_the_same() {
         .iter()
         .flat_map(|name| plan.outlets_of(name))
         .collect();
-    let built: Vec<Built<'_>> = outlets
-        .iter()
-        .map(|outlet| Built {
-            name: &outlet.name,
-            receiver: &*outlet.receiver,
-            locale: &outlet.locale,
-        })
-        .collect();
+    let built: Vec<_> = outlets.iter().map(|outlet| Built::of(outlet)).collect();
     let report = rendering(&built, &samples("x", clock.now()));
     assert!(report.good, "{}", report.text);
     let alike = report

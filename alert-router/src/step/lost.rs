@@ -168,17 +168,8 @@ fn left(receiver: &str) -> Phrase {
 
 /// What a content says of each episode, as far as its group remembers.
 fn said(content: &Content, group: &GroupState) -> Vec<Unsaid> {
-    let unsaid = |line: &alert_engine::Line| {
-        let episode = group.episodes.get(&line.episode)?.clone();
-        let text = group.alerts.get(&episode.alert);
-        let text = text.map(|alert| alert.text.clone());
-        Some(Unsaid {
-            line: *line,
-            episode,
-            text,
-        })
-    };
-    content.lines.iter().filter_map(unsaid).collect()
+    let lines = content.lines.iter();
+    lines.filter_map(|line| Unsaid::of(*line, group)).collect()
 }
 
 fn named(outlet: &Outlet) -> (String, Destination) {

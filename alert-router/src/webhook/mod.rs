@@ -32,7 +32,7 @@ use crate::quarantine::Quarantine;
 use crate::step::{Busy, StepHandle, Taken};
 use crate::trace::Sampled;
 use payload::{Batch, RefusedAlert, Rejection};
-use room::Lost;
+use room::NotRead;
 
 /// Alertmanager gives up a webhook only at its own timeout, by default never; we answer earlier, so
 /// that it tries again.
@@ -220,15 +220,15 @@ async fn read(intake: &Intake, body: Body, limit: usize) -> Result<Bytes, Refusa
     match whole {
         Err(_elapsed) => Err(Refusal::TooSlow),
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(Lost::TooLarge)) => {
+        Ok(Err(NotRead::TooLarge)) => {
             let rejection = Rejection::TooLarge { limit };
             // What is not read to its end cannot be kept, only counted.
             let quarantined = &intake.metrics.quarantined;
             quarantined.with_label_values(&[rejection.reason()]).inc();
             Err(Refusal::Rejected(rejection))
         }
-        Ok(Err(lost @ Lost::NoRoom)) => Err(Refusal::Unavailable(lost.to_string())),
-        Ok(Err(Lost::BrokeOff)) => Err(Refusal::BrokeOff),
+        Ok(Err(why @ NotRead::NoRoom)) => Err(Refusal::Unavailable(why.to_string())),
+        Ok(Err(NotRead::BrokeOff)) => Err(Refusal::BrokeOff),
     }
 }
 
@@ -329,7 +329,7 @@ impl IntoResponse for Refusal {
             Self::BrokeOff => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
-                Lost::BrokeOff.to_string(),
+                NotRead::BrokeOff.to_string(),
             ),
             Self::Unavailable(why) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", why),
         };

@@ -18,9 +18,9 @@ pub struct BodyRoom {
     all: u32,
 }
 
-/// Why a body did not arrive.
+/// Why a body was not read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Lost {
+pub(super) enum NotRead {
     #[error("the body is larger than one may be")]
     TooLarge,
     #[error("all the room for bodies is taken by others; try again")]
@@ -56,13 +56,13 @@ impl BodyRoom {
     }
 
     /// Reads a body of at most `limit` bytes.
-    pub(super) async fn read(&self, body: Body, limit: usize) -> Result<Bytes, Lost> {
+    pub(super) async fn read(&self, body: Body, limit: usize) -> Result<Bytes, NotRead> {
         let mut body = Limited::new(body, limit);
         let (mut chunks, mut place) = (Vec::new(), None);
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| match error.is::<LengthLimitError>() {
-                true => Lost::TooLarge,
-                false => Lost::BrokeOff,
+                true => NotRead::TooLarge,
+                false => NotRead::BrokeOff,
             })?;
             if let Ok(chunk) = frame.into_data() {
                 self.widen(&mut place, chunk.len())?;
@@ -78,13 +78,13 @@ impl BodyRoom {
     }
 
     /// A body that is larger than all of the room needs all of it, and no more.
-    fn widen(&self, place: &mut Option<OwnedSemaphorePermit>, by: usize) -> Result<(), Lost> {
+    fn widen(&self, place: &mut Option<OwnedSemaphorePermit>, by: usize) -> Result<(), NotRead> {
         let has = place.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let left = (self.all as usize).saturating_sub(has);
         let more = u32::try_from(by.min(left)).unwrap_or(self.all);
         let free = Arc::clone(&self.free);
         let more = free.try_acquire_many_owned(more);
-        let more = more.map_err(|_none| Lost::NoRoom)?;
+        let more = more.map_err(|_none| NotRead::NoRoom)?;
         match place {
             Some(place) => place.merge(more),
             None => *place = Some(more),
@@ -112,7 +112,10 @@ mod tests {
     use super::*;
 
     fn body(chunks: &[&'static str]) -> Body {
-        let chunks: Vec<_> = chunks.iter().map(|chunk| Ok::<_, Lost>(*chunk)).collect();
+        let chunks: Vec<_> = chunks
+            .iter()
+            .map(|chunk| Ok::<_, NotRead>(*chunk))
+            .collect();
         Body::from_stream(stream::iter(chunks))
     }
 
@@ -124,7 +127,7 @@ mod tests {
         let slice = first.slice(2..4);
         drop(first);
         let refused = room.read(body(&["123", "45"]), 100).await;
-        assert!(matches!(refused, Err(Lost::NoRoom)), "{refused:?}");
+        assert!(matches!(refused, Err(NotRead::NoRoom)), "{refused:?}");
         assert_eq!(room.read(body(&["1234"]), 100).await.unwrap(), "1234");
         drop(slice);
         let whole = room.read(body(&["0123456789"]), 100).await.unwrap();
@@ -137,7 +140,7 @@ mod tests {
         let large = room.read(body(&["abc", "def", "ghi"]), 100).await.unwrap();
         assert_eq!(large, "abcdefghi");
         let refused = room.read(body(&["1"]), 100).await;
-        assert!(matches!(refused, Err(Lost::NoRoom)), "{refused:?}");
+        assert!(matches!(refused, Err(NotRead::NoRoom)), "{refused:?}");
         drop(large);
         assert_eq!(room.read(body(&[]), 100).await.unwrap(), "");
         assert_eq!(room.read(body(&["1"]), 100).await.unwrap(), "1");
@@ -147,10 +150,10 @@ mod tests {
     async fn a_body_that_is_too_large_or_breaks_off_gives_its_place_back() {
         let room = BodyRoom::of(8);
         let refused = room.read(body(&["abc", "def"]), 5).await;
-        assert!(matches!(refused, Err(Lost::TooLarge)), "{refused:?}");
-        let broken = stream::iter([Ok("abcd"), Err(Lost::BrokeOff)]);
+        assert!(matches!(refused, Err(NotRead::TooLarge)), "{refused:?}");
+        let broken = stream::iter([Ok("abcd"), Err(NotRead::BrokeOff)]);
         let refused = room.read(Body::from_stream(broken), 100).await;
-        assert!(matches!(refused, Err(Lost::BrokeOff)), "{refused:?}");
+        assert!(matches!(refused, Err(NotRead::BrokeOff)), "{refused:?}");
         assert_eq!(room.free.available_permits(), 8);
     }
 }

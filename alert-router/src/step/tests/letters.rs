@@ -123,23 +123,26 @@ async fn a_last_attempt_that_died_with_the_process_leaves_a_letter_and_a_trouble
         1,
         "the last attempt is under way"
     );
-    let mut bench = bench.restart().await;
+    let bench = bench.restart().await;
     let letter = letter(&bench).await;
     assert_eq!((names(&letter), &*letter.receiver), (vec!["A"], "hook"));
     assert_eq!(letter.reason, "lapsed");
     assert!(letter.rendered.is_some(), "it can be sent again as it was");
+    everybody_knows(bench, &letter, "DeliveryGivenUp", &operators).await;
+}
+
+/// The operators hear of the letter of `hook`, it is counted, and the history has it.
+async fn everybody_knows(mut bench: Bench, letter: &DeadLetter, trouble: &str, operators: &Server) {
     for _ in 0..2 {
         bench.pass(Duration::from_secs(10)).await;
     }
-    let told = told(&operators);
+    let told = told(operators);
     assert!(
-        told.contains("DeliveryGivenUp") && told.contains(&letter.id),
+        told.contains(trouble) && told.contains(&letter.id),
         "{told}"
     );
-    assert_eq!(
-        bench.value("dead_letters_total{receiver=\"hook\"}"),
-        Some(1.0)
-    );
+    let counted = bench.value("dead_letters_total{receiver=\"hook\"}");
+    assert_eq!(counted, Some(1.0));
     let history = events(&bench).await.concat();
     assert!(history.contains("gave_up"), "{history}");
 }
@@ -175,20 +178,7 @@ async fn what_a_destination_was_owed_when_it_left_the_config_becomes_a_letter_an
         "{}",
         letter.destination
     );
-    for _ in 0..2 {
-        bench.pass(Duration::from_secs(10)).await;
-    }
-    let told = told(&operators);
-    assert!(
-        told.contains("ReceiverLeft") && told.contains(&letter.id),
-        "{told}"
-    );
-    assert_eq!(
-        bench.value("dead_letters_total{receiver=\"hook\"}"),
-        Some(1.0)
-    );
-    let history = events(&bench).await.concat();
-    assert!(history.contains("gave_up"), "{history}");
+    everybody_knows(bench, &letter, "ReceiverLeft", &operators).await;
 }
 
 #[tokio::test]
