@@ -145,6 +145,44 @@ impl Ledger {
         repeated
     }
 
+    /// How many ends a webhook was told once more, in the same words or, with what happened since,
+    /// in others.
+    ///
+    /// # Panics
+    /// If the message that told it before was under way at no kill since.
+    pub(crate) fn ends_repeated(&self) -> usize {
+        let ends = self.ends();
+        let mut last: BTreeMap<(Destination, &str), &Receipt> = BTreeMap::new();
+        let mut repeated = 0;
+        for receipt in &self.receipts {
+            for name in ends.get(&receipt.body).into_iter().flatten() {
+                let Some(before) = last.insert((receipt.to, name), receipt) else {
+                    continue;
+                };
+                repeated += 1;
+                let kills = &self.in_flight[before.round..receipt.round];
+                assert!(
+                    kills.iter().any(|flights| flights.contains(&before.body)),
+                    "{:?} was told twice that {name} is over, and the first message was under way at no kill",
+                    receipt.to
+                );
+            }
+        }
+        repeated
+    }
+
+    /// The alerts that each message to a webhook tells as over.
+    fn ends(&self) -> BTreeMap<usize, Vec<String>> {
+        let hooks: BTreeSet<usize> = self
+            .receipts
+            .iter()
+            .filter(|receipt| receipt.to.channel == Channel::Hook)
+            .map(|receipt| receipt.body)
+            .collect();
+        let bodies = self.bodies.iter().filter(|(_, body)| hooks.contains(body));
+        bodies.map(|(text, body)| (*body, ended(text))).collect()
+    }
+
     /// Messages that providers took.
     pub(crate) fn messages(&self) -> usize {
         self.receipts.len()

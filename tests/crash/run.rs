@@ -124,10 +124,11 @@ impl Run {
         self.wire.quiesce().await;
         let repeated = self.ledger().repeated();
         assert!(repeated > 0, "no kill made anything come twice: none hit");
+        let ends = self.ledger().ends_repeated();
         let application = self.application();
         let refusals = self.sim.refusals();
         assert!(refusals.is_empty(), "refused: {:?}", refusals.first());
-        self.summary(repeated, application, last)
+        self.summary(repeated, ends, application, last)
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -157,7 +158,7 @@ impl Run {
         swallowed.len()
     }
 
-    fn summary(&self, repeated: usize, application: usize, last: Duration) -> String {
+    fn summary(&self, repeated: usize, ends: usize, application: usize, last: Duration) -> String {
         let kills = self.kills.len();
         let in_flight: usize = self.kills.iter().map(|kill| kill.in_flight).sum();
         let average = in_flight as f64 / kills as f64;
@@ -174,7 +175,8 @@ impl Run {
         format!(
             "{kills} kills in {:.0} s, {between} of them between an answer and its commit; {} alerts \
              acknowledged and heard in {} messages; {average:.1} deliveries under way at a kill, \
-             {repeated} messages repeated, {application} of them by the application and shown once; \
+             {repeated} messages repeated, {application} of them by the application and shown once; {ends} \
+             ends told to webhooks once more; \
              {} ms from start to the first acknowledgement; {} aimed kills came too late; the last life \
              lasted {:.0} s",
             self.began.elapsed().as_secs_f64(),

@@ -63,7 +63,10 @@ impl Place {
         match self {
             Self::Hook(number) => json!({
                 "name": self.to_string(),
-                "webhook_configs": [{"url": format!("http://{providers}/hook/{number}")}],
+                "webhook_configs": [{
+                    "url": format!("http://{providers}/hook/{number}"),
+                    "separate_resolved": tells_ends_apart(number),
+                }],
             }),
             Self::Room(number) => json!({
                 "name": self.to_string(),
@@ -147,6 +150,11 @@ pub(crate) fn addressee(path: &str, body: &[u8]) -> Option<Destination> {
         return to(Channel::App, member.trim_start_matches("member-"));
     }
     None
+}
+
+/// Two messages for one change: a death between them must repeat neither.
+fn tells_ends_apart(hook: usize) -> bool {
+    hook.is_multiple_of(3)
 }
 
 fn bot(number: usize) -> String {
