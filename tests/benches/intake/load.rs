@@ -107,22 +107,22 @@ struct Pass {
 }
 
 async fn pass(server: &Server, fleet: &Fleet, per_request: usize) -> Result<Pass, String> {
-    let bodies: Arc<Vec<String>> = Arc::new(
+    let path = server.path(fleet.api());
+    let requests: Arc<Vec<Vec<u8>>> = Arc::new(
         (0..fleet.len())
             .step_by(per_request)
-            .map(|at| fleet.body(at..at + per_request))
+            .map(|at| post(path, &fleet.body(at..at + per_request)))
             .collect(),
     );
     let next = Arc::new(AtomicUsize::new(0));
-    let path = server.path(fleet.api());
     let mut connections = Vec::new();
-    for _ in 0..CONNECTIONS.min(bodies.len()) {
+    for _ in 0..CONNECTIONS.min(requests.len()) {
         connections.push(server.connect().await?);
     }
     let began = instant();
     let tasks: Vec<_> = connections
         .into_iter()
-        .map(|stream| tokio::spawn(send(stream, path, Arc::clone(&bodies), Arc::clone(&next))))
+        .map(|stream| tokio::spawn(send(stream, Arc::clone(&requests), Arc::clone(&next))))
         .collect();
     let (mut latencies, mut changed) = (Vec::new(), 0);
     for task in tasks {
@@ -139,15 +139,14 @@ async fn pass(server: &Server, fleet: &Fleet, per_request: usize) -> Result<Pass
 
 async fn send(
     mut stream: TcpStream,
-    path: &'static str,
-    bodies: Arc<Vec<String>>,
+    requests: Arc<Vec<Vec<u8>>>,
     next: Arc<AtomicUsize>,
 ) -> Result<(Vec<Duration>, u64), String> {
     let (mut latencies, mut changed) = (Vec::new(), 0);
     let mut answer = Vec::with_capacity(4096);
-    while let Some(body) = bodies.get(next.fetch_add(1, Ordering::Relaxed)) {
+    while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
         let began = instant();
-        ask(&mut stream, path, body).await?;
+        write(&mut stream, request).await?;
         let (_, news) = read_answer(&mut stream, &mut answer).await?;
         changed += news;
         latencies.push(began.elapsed());
@@ -161,29 +160,28 @@ pub(crate) async fn post_body(
     path: &str,
     body: &str,
 ) -> Result<(), String> {
-    ask(stream, path, body).await?;
+    write(stream, &post(path, body)).await?;
     read_answer(stream, &mut Vec::new()).await.map(drop)
 }
 
 /// The body of a page, which must be answered with a 200.
 pub(crate) async fn get(stream: &mut TcpStream, path: &str) -> Result<String, String> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    let sent = stream.write_all(request.as_bytes()).await;
-    sent.map_err(|error| error.to_string())?;
+    write(stream, request.as_bytes()).await?;
     let mut answer = Vec::with_capacity(4096);
     Ok(read_answer(stream, &mut answer).await?.0)
 }
 
-async fn ask(stream: &mut TcpStream, path: &str, body: &str) -> Result<(), String> {
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    for bytes in [&head, body] {
-        let sent = stream.write_all(bytes.as_bytes()).await;
-        sent.map_err(|error| error.to_string())?;
-    }
-    Ok(())
+/// One request in one piece, as HTTP clients buffer it: in two, the server would be woken twice.
+fn post(path: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}")
+        .into_bytes()
+}
+
+async fn write(stream: &mut TcpStream, request: &[u8]) -> Result<(), String> {
+    let sent = stream.write_all(request).await;
+    sent.map_err(|error| error.to_string())
 }
 
 /// Reads one answer; it must be a 200. Returns its body, and its `changed`, if it is ours.
