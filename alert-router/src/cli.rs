@@ -65,6 +65,7 @@ const EXAMPLES: &str = "Examples:
   alert-router check --config alert-router.yaml           every problem with its line and the fix
   alert-router route-test --config alert-router.yaml severity=critical service=orders
   alert-router send-test --config alert-router.yaml --receiver oncall
+  alert-router doctor --config alert-router.yaml          what stands in the way of messages; sends nothing
   alert-router dead-letters list                          what was given up, and why";
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -148,6 +149,14 @@ enum Command {
         #[arg(long)]
         receiver: String,
     },
+    /// Looks at this machine and at every account and server of the config, and sends nothing; exit
+    /// code 1 if anything is wrong.
+    ///
+    /// Logs in at mail servers, fetches tokens of WeCom applications, connects to webhooks.
+    Doctor {
+        #[command(flatten)]
+        file: FileArguments,
+    },
     /// Deliveries that were given up.
     DeadLetters {
         #[command(flatten)]
@@ -183,6 +192,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Some(Command::Check { file, open }) => commands::check(&file, open),
         Some(Command::RouteTest { file, labels }) => commands::route_test(&file, &labels),
         Some(Command::SendTest { file, receiver }) => commands::send_test(&file, &receiver).await,
+        Some(Command::Doctor { file }) => commands::doctor(&file).await,
         Some(Command::DeadLetters { file, what }) => kept::dead_letters(&file, what).await,
         Some(Command::Quarantine { file, what }) => kept::quarantine(&file, what).await,
         Some(Command::Completions { shell }) => {

@@ -6,6 +6,7 @@ pub mod check;
 pub mod clock;
 pub mod config;
 pub mod dead_letter;
+pub mod doctor;
 pub mod history;
 pub mod id;
 pub mod listing;

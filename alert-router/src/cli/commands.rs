@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use alert_router::config::{Config, Flags};
 use alert_router::tools;
-use alert_router::{reload, route_test};
+use alert_router::{doctor, reload, route_test};
 
 use super::{Failure, FileArguments};
 
@@ -42,6 +42,10 @@ pub(super) fn route_test(file: &FileArguments, labels: &[String]) -> Result<(), 
 
 pub(super) async fn send_test(file: &FileArguments, receiver: &str) -> Result<(), Failure> {
     print(&tools::send_test(read(file)?, receiver).await)
+}
+
+pub(super) async fn doctor(file: &FileArguments) -> Result<(), Failure> {
+    print(&doctor::examine(&read(file)?).await)
 }
 
 pub(super) fn read(file: &FileArguments) -> Result<Config, Failure> {

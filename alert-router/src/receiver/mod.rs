@@ -6,6 +6,7 @@ mod build;
 mod email;
 mod http;
 mod inbox;
+mod probe;
 mod reasons;
 mod redact;
 mod tls;
@@ -30,6 +31,7 @@ pub use email::{Accounts, Email};
 pub use http::BuildError;
 pub(crate) use inbox::CHANNEL as INBOX;
 pub use inbox::{Entry, Inbox, newest};
+pub(crate) use probe::ways;
 pub(crate) use reasons::reasons;
 pub use webhook::Webhook;
 pub(crate) use webhook::raw_alert;
@@ -208,15 +210,20 @@ pub struct SendError {
 }
 
 impl SendError {
-    /// All of it for people; `before_fix` stands before what they should do.
-    pub(crate) fn explained(&self, before_fix: &str) -> Phrase {
+    /// Reason, code and answer on one line.
+    pub(crate) fn words(&self) -> String {
         let code = self.code.as_ref().map(|code| format!(" {code}"));
-        let what = format!(
+        format!(
             "{}{}: {}",
             self.reason,
             code.unwrap_or_default(),
             self.answer
-        );
+        )
+    }
+
+    /// All of it for people; `before_fix` stands before what they should do.
+    pub(crate) fn explained(&self, before_fix: &str) -> Phrase {
+        let what = self.words();
         let fix = |language, to_do: &str| {
             let fix = self.fix.as_ref();
             fix.map_or_else(String::new, |fix| {

@@ -1,13 +1,16 @@
 //! Whom a TLS client trusts: the public roots, and those that the config adds. The crypto
 //! provider is given, never taken from the process.
 
+use std::io;
 use std::sync::Arc;
 
+use rustls::ProtocolVersion;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::BuildError;
 use crate::config::Trust;
+use crate::render::Phrase;
 
 /// A client configuration for `trust`; which name to expect is the caller's to say.
 pub(super) fn client_config(trust: &Trust) -> Result<rustls::ClientConfig, BuildError> {
@@ -36,6 +39,28 @@ fn add(roots: &mut rustls::RootCertStore, pem: &str) -> Result<(), String> {
     } else {
         Ok(())
     }
+}
+
+/// What is wrong with the server's certificate, if a handshake failed for that.
+pub(super) fn distrust(error: &io::Error) -> Option<String> {
+    let tls = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    matches!(tls, rustls::Error::InvalidCertificate(_)).then(|| tls.to_string())
+}
+
+/// What to do about a certificate that does not hold.
+pub(super) const RENEW: Phrase = Phrase::fixed(
+    "renew the certificate, or name its authority in tls_config.ca_file",
+    "请更新证书，或在 tls_config.ca_file 中指定其签发机构",
+);
+
+/// A handshake that came to its end, as people read it: no other kind of certificate is accepted.
+pub(super) fn shown(version: Option<ProtocolVersion>, name: &str) -> String {
+    let version = match version {
+        Some(ProtocolVersion::TLSv1_3) => "1.3",
+        Some(ProtocolVersion::TLSv1_2) => "1.2",
+        Some(_) | None => "of an unknown version",
+    };
+    format!("{version}, with a valid certificate for {name}")
 }
 
 #[cfg(test)]

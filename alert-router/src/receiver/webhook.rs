@@ -23,8 +23,10 @@ use crate::render::Phrase;
 use crate::trace;
 
 mod body;
+mod probe;
 
 pub(crate) use body::raw_alert;
+pub(super) use probe::{is_same_way, probe};
 
 const CHANNEL: &str = "webhook";
 /// The only part.

@@ -25,6 +25,7 @@ mod recipients;
 mod token;
 
 pub use account::Applications;
+pub(super) use account::{is_same_account, probe};
 
 const CHANNEL: &str = "wecom_app";
 /// Messages of one delivery, the copy as text included.

@@ -12,6 +12,7 @@ use reqwest::Url;
 use serde_json::{Value, json};
 
 use super::http::{BuildError, HttpClient};
+use super::probe::Findings;
 use super::redact::Redaction;
 use super::wecom::content::{Content, Markup, Room};
 use super::wecom::reply::{Accepted, Trouble};
@@ -101,6 +102,14 @@ impl WecomBot {
             robot: Robot::new(config, clock)?,
         })
     }
+}
+
+/// A robot has no call but the one that writes.
+pub(super) fn probe(receiver: &str) -> Findings {
+    let how = format!(
+        "a robot can only be tried by a message: alert-router send-test --receiver {receiver:?}"
+    );
+    Findings::default().saw("not tried", how)
 }
 
 impl WecomBot {

@@ -32,6 +32,7 @@ async fn help() {
         "check",
         "route-test",
         "send-test",
+        "doctor",
         "dead-letters",
         "dead-letters replay",
         "quarantine",
@@ -75,6 +76,40 @@ async fn send_test() {
     insta::assert_snapshot!("send-test refused", run(&folder, &words, &mask).await);
     let words = ["send-test", "--receiver", "rom"];
     insta::assert_snapshot!("send-test unknown", run(&folder, &words, &mask).await);
+}
+
+/// The lines of a report that no machine shares with another.
+fn without_machine(said: &str) -> String {
+    let of_machine = |line: &&str| line.contains("compare it with") || line.contains("MiB free");
+    let lines = said
+        .lines()
+        .map(|line| if of_machine(&line) { "  …" } else { line });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn doctor() {
+    let sink = Sink::start().await;
+    let address = sink.url("");
+    let mask = [
+        (address.as_str(), "http://<sink>"),
+        (address.trim_start_matches("http://"), "<sink>"),
+    ];
+    let page = "{name: page, inbox_configs: [{}]}";
+    let folder = Folder::with(&format!(
+        "route: {{receiver: page}}\nreceivers: [{page}, {{name: room, webhook_configs: [{{url: \"{address}/room\"}}]}}]\n"
+    ));
+    let said = run(&folder, &["doctor"], &mask).await;
+    insta::assert_snapshot!("doctor good", without_machine(&said));
+    assert!(sink.heard("alertname").is_empty(), "nothing is sent");
+    folder.configure(&format!(
+        "route: {{receiver: page}}\nreceivers: [{page}, {{name: mail, email_configs: [{{to: a@x.test, from: r@x.test, \
+         smarthost: '127.0.0.1:1', require_tls: false}}]}}]\n"
+    ));
+    let said = run(&folder, &["doctor"], &mask).await;
+    insta::assert_snapshot!("doctor wrong", without_machine(&said));
+    let said = run(&folder, &["doctor", "--receiver", "mail"], &mask).await;
+    insta::assert_snapshot!("doctor used wrongly", said);
 }
 
 #[tokio::test]

@@ -236,8 +236,9 @@ async fn post(router: &Router) {
 }
 
 /// What commands print; none of them asks the server.
-const COMMANDS: [&[&str]; 7] = [
+const COMMANDS: [&[&str]; 8] = [
     &["check"],
+    &["doctor"],
     &["dead-letters", "list"],
     &["quarantine", "list"],
     &["send-test", "--receiver", "hook"],

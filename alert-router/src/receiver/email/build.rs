@@ -98,7 +98,7 @@ impl<'a> Addressed<'a> {
 }
 
 /// The password, and the forms in which it travels: a server may echo the command it refuses.
-fn secrets(auth: &SmtpAuth) -> Vec<Secret> {
+pub(super) fn secrets(auth: &SmtpAuth) -> Vec<Secret> {
     vec![
         auth.password.clone(),
         Secret::new(&BASE64.encode(auth.password.expose())),
@@ -183,7 +183,8 @@ fn stationery(name: &str, to: &[Mailbox], config: &config::Email) -> Stationery 
     }
 }
 
-fn relay(config: &config::Email) -> Result<Relay, BuildError> {
+/// How the account's relay is reached.
+pub(super) fn relay(config: &config::Email) -> Result<Relay, BuildError> {
     let host = &config.smarthost.host;
     let name = config.trust.server_name.as_ref().unwrap_or(host);
     let server_name = rustls::pki_types::ServerName::try_from(name.clone())

@@ -3,7 +3,8 @@
 //! `mime` and `thread` make the bytes, `smtp` talks to the relay over a `wire`, `classify` says
 //! what its replies mean, `deliver` keeps the results of the recipients apart, `outcome` says them
 //! in the seam's terms, and `account` is what all receivers share that use one account: a `pool` of
-//! open sessions among it. `provider` knows how much providers take.
+//! open sessions among it. `provider` knows how much providers take. `probe` looks into an account
+//! without a mail.
 //!
 //! A mail counts as delivered when the reply to the final dot is positive, never earlier. Until
 //! then every failure is safe to repeat; after it, a retry repeats the same bytes.
@@ -15,6 +16,7 @@ mod deliver;
 mod mime;
 mod outcome;
 mod pool;
+mod probe;
 mod provider;
 mod reply;
 mod smtp;
@@ -29,6 +31,8 @@ pub(super) mod document;
 mod letters;
 #[cfg(test)]
 mod pooled;
+#[cfg(test)]
+mod probed;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -45,6 +49,7 @@ use account::Account;
 pub use account::Accounts;
 use mime::{Letter, Stationery};
 use outcome::Fates;
+pub(super) use probe::{is_same_way, probe};
 use smtp::{Dial, Relay, Session};
 use thread::Place;
 

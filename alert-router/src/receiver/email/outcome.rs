@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::classify::{Meaning, Step, TOO_LARGE, fix, meaning};
 use super::reply::Reply;
 use super::smtp::Trouble;
-use crate::receiver::{Failure, Progress, Receipt, RefusedRecipient, SendError};
+use crate::receiver::{Failure, Progress, Receipt, RefusedRecipient, SendError, tls};
 use crate::render::Phrase;
 
 /// How long nobody tries a config that was refused: providers lock accounts that do.
@@ -170,10 +170,7 @@ pub(super) fn trouble_error(host: &str, trouble: Trouble) -> SendError {
         Trouble::Certificate { why } => blocked(
             "certificate",
             format!("{host} has no valid certificate: {why}"),
-            Phrase::fixed(
-                "renew the certificate, or name its authority in tls_config.ca_file",
-                "请更新证书，或在 tls_config.ca_file 中指定其签发机构",
-            ),
+            tls::RENEW,
         ),
         Trouble::NoStartTls => blocked(
             "no_tls",

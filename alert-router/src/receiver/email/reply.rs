@@ -69,7 +69,16 @@ impl Reply {
                 Some("SIZE") => {
                     offers.size = words.next().and_then(|n| n.parse().ok()).filter(|n| *n > 0)
                 }
-                Some("AUTH") => offers.auth.extend(words.filter_map(mechanism)),
+                Some("8BITMIME") => offers.eight_bit = true,
+                Some("SMTPUTF8") => offers.utf8 = true,
+                Some("AUTH") => {
+                    // Those who write it both ways say it twice.
+                    let new = |name: &&str| {
+                        !name.is_empty() && !offers.auth.iter().any(|known| known == name)
+                    };
+                    let new: Vec<_> = words.filter(new).map(str::to_owned).collect();
+                    offers.auth.extend(new);
+                }
                 Some(_) | None => {}
             }
         }
@@ -83,13 +92,21 @@ pub(super) struct Offers {
     pub(super) start_tls: bool,
     /// The largest mail in bytes, if it says.
     pub(super) size: Option<usize>,
-    pub(super) auth: Vec<Mechanism>,
+    /// 8BITMIME.
+    pub(super) eight_bit: bool,
+    /// SMTPUTF8.
+    pub(super) utf8: bool,
+    /// The mechanisms for AUTH, those too that are not spoken here.
+    pub(super) auth: Vec<String>,
 }
 
-fn mechanism(name: &str) -> Option<Mechanism> {
-    [Mechanism::Plain, Mechanism::Login]
-        .into_iter()
-        .find(|known| known.to_string() == name)
+impl Offers {
+    /// How to log in with a password: as simply as possible, because TLS protects it.
+    pub(super) fn mechanism(&self) -> Option<Mechanism> {
+        [Mechanism::Plain, Mechanism::Login]
+            .into_iter()
+            .find(|known| self.auth.contains(&known.to_string()))
+    }
 }
 
 fn code_of(digits: &[u8]) -> Option<u16> {
@@ -170,14 +187,18 @@ mod tests {
     #[test]
     fn offers_are_read_in_any_case() {
         let text =
-            "mx STARTTLS\nstarttls\nSize 1048576\nauth plain login\nAUTH=CRAM-MD5".to_owned();
+            "mx STARTTLS\nstarttls\nSize 1048576\n8bitmime\nauth login plain\nAUTH=LOGIN CRAM-MD5"
+                .to_owned();
         let offers = Reply { code: 250, text }.offers();
-        let auth = vec![Mechanism::Plain, Mechanism::Login];
+        let auth = ["LOGIN", "PLAIN", "CRAM-MD5"].map(str::to_owned).to_vec();
+        assert_eq!(offers.mechanism(), Some(Mechanism::Plain));
         assert_eq!(
             offers,
             Offers {
                 start_tls: true,
                 size: Some(1_048_576),
+                eight_bit: true,
+                utf8: false,
                 auth
             }
         );

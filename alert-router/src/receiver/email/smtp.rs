@@ -7,6 +7,7 @@
 use std::fmt::Display;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use super::classify::Step;
 use super::reply::{Offers, Reply};
 use super::wire::{Io, Wire, within};
 use crate::config::{SmtpAuth, SmtpTls};
+use crate::receiver::tls;
 
 /// Where mail is handed in, and how.
 #[derive(Clone)]
@@ -56,15 +58,35 @@ impl PartialEq for Relay {
 
 /// Opens byte streams. A seam, so that tests need no sockets and no real time.
 pub(super) trait Dial: Send + Sync + 'static {
-    /// A stream to `host`, and whether the peer is this machine.
+    /// A stream to `host`.
     fn dial<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<Dialed>>;
 }
 
 /// An open byte stream.
 pub(super) struct Dialed {
     pub(super) stream: Box<dyn Io>,
-    pub(super) is_loopback: bool,
+    /// Who is at the other end.
+    pub(super) peer: SocketAddr,
 }
+
+/// What shows on the way into a session, for whoever wants to know why one does not open.
+pub(super) enum Sight<'a> {
+    /// TCP stands.
+    Connected(SocketAddr),
+    /// The server's first words.
+    Greeted(&'a Reply),
+    /// What it can do: again after STARTTLS, when it may be something else.
+    Offered(&'a Offers),
+    /// TLS stands, and the certificate holds.
+    Protected(Option<rustls::ProtocolVersion>),
+    /// The login begins.
+    LoggingIn(Mechanism),
+    /// The login was accepted, in these words.
+    LoggedIn(&'a Reply),
+}
+
+/// Is told of each as it shows.
+pub(super) type Watch<'a> = &'a mut (dyn FnMut(Sight<'_>) + Send);
 
 /// TCP.
 pub(super) struct Tcp;
@@ -74,10 +96,10 @@ impl Dial for Tcp {
         Box::pin(async move {
             let stream = tokio::net::TcpStream::connect((host, port)).await?;
             stream.set_nodelay(true)?;
-            let is_loopback = stream.peer_addr()?.ip().to_canonical().is_loopback();
+            let peer = stream.peer_addr()?;
             Ok(Dialed {
                 stream: Box::new(stream),
-                is_loopback,
+                peer,
             })
         })
     }
@@ -136,22 +158,35 @@ pub(super) struct Session {
 impl Session {
     /// Connects, protects the connection as the relay wants it, and logs in.
     pub(super) async fn open(relay: &Relay, dial: &dyn Dial) -> Result<Self, Trouble> {
-        let dialed = step(Step::Connect, dial.dial(&relay.host, relay.port)).await?;
-        if relay.tls == SmtpTls::Plain && relay.auth.is_some() && !dialed.is_loopback {
+        Self::open_watched(relay, dial, &mut |_| {}).await
+    }
+
+    /// As [`open`](Self::open), before the eyes of `watch`.
+    pub(super) async fn open_watched(
+        relay: &Relay,
+        dial: &dyn Dial,
+        watch: Watch<'_>,
+    ) -> Result<Self, Trouble> {
+        let Dialed { stream, peer } =
+            step(Step::Connect, dial.dial(&relay.host, relay.port)).await?;
+        watch(Sight::Connected(peer));
+        let is_loopback = peer.ip().to_canonical().is_loopback();
+        if relay.tls == SmtpTls::Plain && relay.auth.is_some() && !is_loopback {
             return Err(Trouble::Unprotected);
         }
         let mut session = match relay.tls {
-            SmtpTls::Plain => Self::greet(dialed.stream, relay).await?,
-            SmtpTls::Implicit => Self::greet(handshake(relay, dialed.stream).await?, relay).await?,
+            SmtpTls::Plain => Self::greet(stream, relay, watch).await?,
+            SmtpTls::Implicit => {
+                let stream = handshake(relay, stream, watch).await?;
+                Self::greet(stream, relay, watch).await?
+            }
             SmtpTls::StartTls => {
-                Self::greet(dialed.stream, relay)
-                    .await?
-                    .start_tls(relay)
-                    .await?
+                let session = Self::greet(stream, relay, watch).await?;
+                session.start_tls(relay, watch).await?
             }
         };
         if let Some(auth) = &relay.auth {
-            session.log_in(auth).await?;
+            session.log_in(auth, watch).await?;
         }
         Ok(session)
     }
@@ -232,13 +267,11 @@ impl Session {
 
     /// Waits for the greeting and says EHLO, or HELO to a server so old that it must not be
     /// trusted with more than a mail.
-    async fn greet(stream: Box<dyn Io>, relay: &Relay) -> Result<Self, Trouble> {
+    async fn greet(stream: Box<dyn Io>, relay: &Relay, watch: Watch<'_>) -> Result<Self, Trouble> {
         let mut wire = Wire::new(stream);
-        expect(
-            220,
-            Step::Greeting,
-            step(Step::Greeting, wire.reply()).await?,
-        )?;
+        let greeting = step(Step::Greeting, wire.reply()).await?;
+        watch(Sight::Greeted(&greeting));
+        expect(220, Step::Greeting, greeting)?;
         let mut session = Self::new(wire);
         let reply = session
             .ask(Step::Greeting, Ehlo::new(relay.hello.clone()))
@@ -251,12 +284,19 @@ impl Session {
             expect(250, Step::Greeting, reply)?;
             return Ok(session);
         }
-        session.offers = expect(250, Step::Greeting, reply)?.offers();
+        session.learn(reply, watch)?;
         Ok(session)
     }
 
+    /// Takes the reply to EHLO for what the server can do.
+    fn learn(&mut self, reply: Reply, watch: Watch<'_>) -> Result<(), Trouble> {
+        self.offers = expect(250, Step::Greeting, reply)?.offers();
+        watch(Sight::Offered(&self.offers));
+        Ok(())
+    }
+
     /// Begins TLS on a plain session, of which nothing is believed afterwards.
-    async fn start_tls(mut self, relay: &Relay) -> Result<Self, Trouble> {
+    async fn start_tls(mut self, relay: &Relay, watch: Watch<'_>) -> Result<Self, Trouble> {
         if !self.offers.start_tls {
             return Err(Trouble::NoStartTls);
         }
@@ -266,23 +306,24 @@ impl Session {
             .wire
             .into_stream()
             .map_err(|error| lost(Step::StartTls, &error))?;
-        let wire = Wire::new(handshake(relay, stream).await?);
+        let wire = Wire::new(handshake(relay, stream, watch).await?);
         let mut session = Self::new(wire);
         let reply = session
             .ask(Step::Greeting, Ehlo::new(relay.hello.clone()))
             .await?;
-        session.offers = expect(250, Step::Greeting, reply)?.offers();
+        session.learn(reply, watch)?;
         Ok(session)
     }
 
-    async fn log_in(&mut self, auth: &SmtpAuth) -> Result<(), Trouble> {
-        let offered = |mechanism| self.offers.auth.contains(&mechanism);
+    async fn log_in(&mut self, auth: &SmtpAuth, watch: Watch<'_>) -> Result<(), Trouble> {
+        let mechanism = self.offers.mechanism().ok_or(Trouble::NoMechanism)?;
+        watch(Sight::LoggingIn(mechanism));
         let (user, password) = (&auth.username, auth.password.expose());
-        let reply = if offered(Mechanism::Plain) {
+        let reply = if mechanism == Mechanism::Plain {
             let proof = plain_proof(auth);
             self.ask(Step::Auth, format!("AUTH PLAIN {proof}\r\n"))
                 .await?
-        } else if offered(Mechanism::Login) {
+        } else {
             let prompt = self.ask(Step::Auth, "AUTH LOGIN\r\n").await?;
             expect(334, Step::Auth, prompt)?;
             let prompt = self
@@ -291,10 +332,10 @@ impl Session {
             expect(334, Step::Auth, prompt)?;
             self.ask(Step::Auth, format!("{}\r\n", BASE64.encode(password)))
                 .await?
-        } else {
-            return Err(Trouble::NoMechanism);
         };
-        expect(235, Step::Auth, reply).map(drop)
+        let welcome = expect(235, Step::Auth, reply)?;
+        watch(Sight::LoggedIn(&welcome));
+        Ok(())
     }
 
     async fn ask(&mut self, at: Step, command: impl Display) -> Result<Reply, Trouble> {
@@ -320,20 +361,23 @@ fn expect(code: u16, step: Step, reply: Reply) -> Result<Reply, Trouble> {
     }
 }
 
-async fn handshake(relay: &Relay, stream: Box<dyn Io>) -> Result<Box<dyn Io>, Trouble> {
+async fn handshake(
+    relay: &Relay,
+    stream: Box<dyn Io>,
+    watch: Watch<'_>,
+) -> Result<Box<dyn Io>, Trouble> {
     let connector = TlsConnector::from(relay.client_config.clone());
     let connecting = connector.connect(relay.server_name.clone(), stream);
     match within(deadline(Step::Tls), connecting).await {
-        Ok(stream) => Ok(Box::new(stream)),
-        Err(error) => Err(certificate(&error).unwrap_or_else(|| lost(Step::Tls, &error))),
+        Ok(stream) => {
+            watch(Sight::Protected(stream.get_ref().1.protocol_version()));
+            Ok(Box::new(stream))
+        }
+        Err(error) => Err(match tls::distrust(&error) {
+            Some(why) => Trouble::Certificate { why },
+            None => lost(Step::Tls, &error),
+        }),
     }
-}
-
-/// The trouble, if it is the certificate's.
-fn certificate(error: &io::Error) -> Option<Trouble> {
-    let tls = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-    let why = tls.to_string();
-    matches!(tls, rustls::Error::InvalidCertificate(_)).then_some(Trouble::Certificate { why })
 }
 
 /// Does the work of a step within its time.

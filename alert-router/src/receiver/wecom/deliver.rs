@@ -132,7 +132,12 @@ fn is_too_long(trouble: &Trouble) -> bool {
     matches!(trouble, Trouble::Code { code, .. } if *classify(*code) == Class::TooLong)
 }
 
-fn failed(trouble: &Trouble, attempt: u32, redaction: &Redaction) -> SendError {
+/// The failure of a call at this attempt in the seam's terms.
+pub(in crate::receiver) fn failed(
+    trouble: &Trouble,
+    attempt: u32,
+    redaction: &Redaction,
+) -> SendError {
     let verdict = trouble.verdict(attempt);
     SendError {
         failure: verdict.failure,

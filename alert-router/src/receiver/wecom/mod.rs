@@ -17,7 +17,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use reqwest::Url;
 
-pub(super) use deliver::{Post, deliver};
+pub(super) use deliver::{Post, deliver, failed};
 pub(super) use hold::Hold;
 
 use super::http::{Call, HttpClient};

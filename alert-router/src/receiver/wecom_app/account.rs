@@ -14,6 +14,7 @@ use super::token::{Token, Tokens};
 use crate::clock::Clock;
 use crate::config::{self, Trust};
 use crate::receiver::http::{BuildError, HttpClient};
+use crate::receiver::probe::Findings;
 use crate::receiver::redact::Redaction;
 use crate::receiver::wecom::classify::{Class, classify};
 use crate::receiver::wecom::reply::{Accepted, Trouble};
@@ -73,6 +74,33 @@ impl Applications {
         let members = self.members.get(&agent(config));
         members.cloned().unwrap_or_default()
     }
+}
+
+/// Whether receivers of these settings share a token.
+pub(in crate::receiver) fn is_same_account(
+    one: &config::WecomApp,
+    other: &config::WecomApp,
+) -> bool {
+    account(one) == account(other)
+}
+
+/// Fetches a token, as the first message would.
+pub(in crate::receiver) async fn probe(
+    config: &config::WecomApp,
+    clock: &Arc<dyn Clock>,
+) -> Result<Findings, BuildError> {
+    let app = App::new(config, clock.clone())?;
+    let host = config.api_url.host_str().unwrap_or_default();
+    let found = Findings::default().saw("server", host);
+    Ok(match app.tokens.get().await {
+        Ok(_) => found
+            .saw("token", "errcode 0: corp_id and secret are accepted")
+            .saw(
+                "not tried",
+                "recipients and trusted IPs, which only a message shows: use send-test",
+            ),
+        Err(trouble) => found.ended(wecom::failed(&trouble, 1, &app.redaction)),
+    })
 }
 
 /// What must be the same for a token to be the same.
