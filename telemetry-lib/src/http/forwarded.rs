@@ -137,7 +137,7 @@ fn split_host(sent: &[u8]) -> Host {
         return Host::default();
     };
     if let Some((name, port)) = plain_host(host) {
-        let name = Some(text::shared(name));
+        let name = Some(text::shared(name.as_bytes()));
         return Host { name, port };
     }
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
@@ -146,7 +146,7 @@ fn split_host(sent: &[u8]) -> Host {
     };
     let name = authority.host().trim_matches(['[', ']']);
     Host {
-        name: (!name.is_empty()).then(|| text::shared(name)),
+        name: (!name.is_empty()).then(|| text::shared(name.as_bytes())),
         port: authority.port_u16(),
     }
 }

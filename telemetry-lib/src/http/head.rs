@@ -108,8 +108,7 @@ impl<'r> RequestHead<'r> {
             add("client.address", address.into());
         }
         if let Some(agent) = self.headers.user_agent {
-            let agent = String::from_utf8_lossy(agent.as_bytes());
-            add("user_agent.original", text::shared(&agent).into());
+            add("user_agent.original", text::shared(agent.as_bytes()).into());
         }
         if let Some(peer) = peer {
             attributes.extend(peer_attributes(peer));

@@ -66,7 +66,7 @@ impl Route {
     pub(crate) fn value(&self) -> Value {
         match self {
             #[cfg(feature = "axum")]
-            Self::Axum(matched) => crate::text::shared(matched.as_str()).into(),
+            Self::Axum(matched) => crate::text::shared(matched.as_str().as_bytes()).into(),
             Self::Given(RouteTemplate(template)) => StringValue::from(Arc::clone(template)).into(),
         }
     }
