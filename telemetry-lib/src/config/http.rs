@@ -199,6 +199,17 @@ impl FromStr for Network {
     }
 }
 
+/// An attribute of a span is recorded once.
+pub(super) fn each_once(names: impl IntoIterator<Item = HeaderName>) -> Vec<HeaderName> {
+    let mut all = Vec::new();
+    for name in names {
+        if !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

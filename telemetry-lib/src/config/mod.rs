@@ -174,14 +174,14 @@ impl Config {
     /// those with the names of secrets, such as `x-api-key`, as `REDACTED`.
     #[must_use]
     pub fn request_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
-        self.http.request_headers = names.into_iter().collect();
+        self.http.request_headers = http::each_once(names);
         self
     }
 
     /// Records these response headers as attributes (default: none), as those of requests.
     #[must_use]
     pub fn response_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
-        self.http.response_headers = names.into_iter().collect();
+        self.http.response_headers = http::each_once(names);
         self
     }
 

@@ -66,10 +66,15 @@ impl<Q: SpanProcessor> SpanProcessor for Finish<Q> {
         for secret in said.filter(|it| self.redaction.hides(it.key.as_str())) {
             secret.value = Value::from(REDACTED);
         }
+        let may_repeat = !span.attributes.is_empty();
         if let Some(own) = span::take_own() {
             own.add_to(&mut span, self.attributes);
         }
-        keep_last(&mut span.attributes);
+        // Our own keys differ, so a request of which the service said nothing is not looked through.
+        if may_repeat {
+            keep_last(&mut span.attributes);
+        }
+        debug_assert!(!has_repeated(&span.attributes), "{:?}", span.attributes);
         self.shorten_all(&mut span);
         self.queue.on_end(span);
     }
@@ -89,7 +94,7 @@ impl<Q: SpanProcessor> SpanProcessor for Finish<Q> {
 
 /// The SDK keeps every value that was recorded for a key; OTLP wants one.
 fn keep_last(attributes: &mut Vec<KeyValue>) {
-    if !may_repeat(attributes) {
+    if !has_repeated(attributes) {
         return;
     }
     let repeated = |at: usize, all: &[KeyValue]| {
@@ -105,7 +110,7 @@ fn keep_last(attributes: &mut Vec<KeyValue>) {
 }
 
 /// Compares texts only where a number for each key does not tell them apart.
-fn may_repeat(attributes: &[KeyValue]) -> bool {
+fn has_repeated(attributes: &[KeyValue]) -> bool {
     let mut seen = 0_u64;
     attributes.iter().enumerate().any(|(at, attribute)| {
         let key = attribute.key.as_str();

@@ -191,7 +191,7 @@ impl OpenSpan {
         self.own.name = name.into();
     }
 
-    /// What is known at the start. A value of the service's own for the same key wins.
+    /// What is known at the start, each key once. A value of the service's own for the same key wins.
     pub(crate) fn describe(&mut self, fill: impl FnOnce(&mut Vec<KeyValue>)) {
         let attributes = &mut self.own.attributes;
         attributes.reserve(ATTRIBUTES);
@@ -199,7 +199,7 @@ impl OpenSpan {
         self.own.early = attributes.len();
     }
 
-    /// What is known later, and wins.
+    /// What is known later, and wins. Each key once: a second time it is [`set_again`](Self::set_again).
     pub(crate) fn set(&mut self, attribute: KeyValue) {
         self.own.attributes.push(attribute);
     }
@@ -207,6 +207,11 @@ impl OpenSpan {
     /// As [`set`](Self::set), for several.
     pub(crate) fn set_all(&mut self, attributes: impl IntoIterator<Item = KeyValue>) {
         self.own.attributes.extend(attributes);
+    }
+
+    /// In place of what was said for the same key, if anything was.
+    pub(crate) fn set_again(&mut self, attribute: KeyValue) {
+        self.own.set_again(attribute);
     }
 
     /// An error that the status code or `error.type` explains needs no description.
@@ -254,6 +259,16 @@ impl Own {
             early: 0,
             start: None,
         }
+    }
+
+    /// Keeps the keys different, so that nobody need look for repeated ones at the end.
+    fn set_again(&mut self, attribute: KeyValue) {
+        let known = self.attributes.iter();
+        if let Some(at) = known.map(|it| &it.key).position(|it| *it == attribute.key) {
+            self.attributes.remove(at);
+            self.early -= usize::from(at < self.early);
+        }
+        self.attributes.push(attribute);
     }
 
     /// Puts our attributes around those that the span has, and no more than the limit allows.
@@ -315,4 +330,22 @@ fn pass<T>(span: u64, work: impl FnOnce() -> T) -> T {
     // Without the thread's storage nobody has read it either.
     let _ = PASSING.try_with(|passing| passing.set(before.unwrap_or(0)));
     done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_set_again_is_there_once_and_late() {
+        let mut own = Own::new("job".into(), SpanKind::Internal);
+        let early = [KeyValue::new("a", 1), KeyValue::new("b", 2)];
+        own.attributes.extend(early);
+        own.early = 2;
+        for (key, value) in [("c", 3), ("a", 4), ("c", 5)] {
+            own.set_again(KeyValue::new(key, value));
+        }
+        let expected = [("b", 2), ("a", 4), ("c", 5)].map(|(key, value)| KeyValue::new(key, value));
+        assert_eq!((own.attributes, own.early), (expected.to_vec(), 1));
+    }
 }

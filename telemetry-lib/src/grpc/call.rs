@@ -225,7 +225,7 @@ impl State {
         let mut add = |key: &'static str, value: Value| attributes.push(KeyValue::new(key, value));
         if method.is_none() {
             span.rename(RPC_SYSTEM.to_owned());
-            add("rpc.method", OTHER.into());
+            span.set_again(KeyValue::new("rpc.method", OTHER));
             add("rpc.method_original", asked.as_str().to_owned().into());
         }
         add("rpc.status_code", outcome.code.as_str().into());

@@ -162,7 +162,8 @@ impl State {
         self.span.rename(name);
         let route = Route::Given(template);
         if self.span.is_recording() {
-            self.span.set(KeyValue::new("http.route", route.value()));
+            self.span
+                .set_again(KeyValue::new("http.route", route.value()));
         }
         self.route = Some(route);
     }
