@@ -29,13 +29,18 @@ const RELOAD_FAILED: &str = "ConfigReloadFailed";
 const FULL: &str = "StoreFull";
 
 const LEFT: Phrase = Phrase::fixed("the destination left the config", "该目的地已从配置中移除");
+const RETURNED: Phrase = Phrase::fixed(
+    "the destination is in the config again; what was given up is still among the dead letters: \
+     alert-router dead-letters list",
+    "该目的地已重新加入配置；此前放弃的消息仍在死信中：alert-router dead-letters list",
+);
 
 /// How long refused recipients are an open trouble: nothing says that they are taken again but that
 /// they are not refused with the messages that follow.
 const REFUSED_LASTS: Duration = Duration::from_secs(24 * 3_600);
 
-/// How long it is an open trouble that a receiver left the config while it was owed something: what
-/// is told cannot be mended, only known.
+/// How long it is an open trouble that a receiver left the config while it was owed something,
+/// unless it comes back: what is told cannot be mended, only known.
 const LEFT_LASTS: Duration = Duration::from_secs(24 * 3_600);
 
 /// Something that an operator should know.
@@ -173,6 +178,11 @@ impl Trouble {
             let labels = about(alertname, destination);
             Self::ends(labels, LEFT)
         })
+    }
+
+    /// A destination that left while it was owed something is in the config again.
+    fn returned(destination: &Destination) -> Self {
+        Self::ends(about(LEFT_OWED, destination), RETURNED)
     }
 
     /// A changed config cannot be used.

@@ -1,5 +1,5 @@
 //! Tells of what only a change of the config raises or ends: a reload that was refused, and
-//! destinations that are no more. Tells the state, not each event, so nothing is lost while the
+//! destinations that are no more, or are there again. Tells the state, not each event, so nothing is lost while the
 //! store does not answer.
 
 use std::collections::BTreeMap;
@@ -58,6 +58,8 @@ impl ConfigTroubles {
             let gone = gone.filter(|(key, _)| !now.contains_key(key));
             let mut troubles: Vec<Trouble> =
                 gone.flat_map(|(_, gone)| Trouble::left(gone)).collect();
+            // Of all, because one may have come back while no process ran.
+            troubles.extend(now.values().map(Trouble::returned));
             troubles.push(match &*self.refused.borrow_and_update() {
                 Some(why) => Trouble::config_refused(why),
                 None => Trouble::config_taken(),

@@ -67,6 +67,7 @@ fn every_trouble() -> Vec<Trouble> {
         Trouble::silent(&SourceName::ours(), true),
     ];
     troubles.extend(Trouble::left(&destination));
+    troubles.push(Trouble::returned(&destination));
     troubles
 }
 

@@ -184,6 +184,36 @@ async fn what_was_open_about_a_destination_ends_when_it_leaves_the_config() {
 }
 
 #[tokio::test]
+async fn that_a_receiver_left_which_was_owed_something_is_over_when_it_is_back() {
+    let sink = Sink::start().await;
+    sink.answer("/bad", 503);
+    let without = config(&sink).replace("/bad", "/other");
+    let (other, bad) = (sink.url("/other"), sink.url("/bad"));
+    let url = |url: &str| format!("{{url: \"{url}\"}}");
+    let both = format!("{}, {}", url(&other), url(&bad));
+    let with = without.replace(&url(&other), &both);
+    let folder = Folder::with(&with);
+    let router = folder.start().await;
+    router.take(&[firing(&[("alertname", "A")])]).await;
+    sink.until_heard("alertname", "+A").await;
+    until("somebody tried /bad", async || {
+        (!sink.at("/bad").is_empty())
+            .then_some(())
+            .ok_or(String::new())
+    })
+    .await;
+    let reload = async |config: &str| {
+        folder.configure(config);
+        let answer = router.ask("POST", "/-/reload", "").await.unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+    };
+    reload(&without).await;
+    sink.until_heard("alertname", "+ReceiverLeft").await;
+    reload(&with).await;
+    until_over(&router, "ReceiverLeft").await;
+}
+
+#[tokio::test]
 async fn the_page_counts_what_was_given_up_and_what_is_in_quarantine_and_offers_to_replay() {
     let sink = Sink::start().await;
     sink.answer("/bad", 400);
