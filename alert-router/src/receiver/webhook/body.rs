@@ -77,7 +77,9 @@ impl<'a> Body<'a> {
         let uncounted = news.iter().flat_map(|n| &n.uncounted);
         let uncounted: usize = uncounted.map(|counted| counted.firing + counted.over).sum();
         let truncated_alerts = uncounted + alerts.len().saturating_sub(max_alerts);
+        // Cut first: of an alert that began anew its beginning is the newest news.
         alerts.truncate(max_alerts);
+        put_ends_first(&mut alerts);
         let first = &news.first();
         // In a digest only what all groups share is common.
         let common = |labels: fn(&GroupNews) -> &Labels| shared(news.iter().map(labels));
@@ -164,6 +166,19 @@ impl<'a> Alert<'a> {
 
 fn pairs(labels: &Labels) -> Pairs<'_> {
     labels.iter().collect()
+}
+
+/// Occurrences of one alert stand together, those that are over first: to whoever reads in order, the
+/// last one of a fingerprint is how things are.
+fn put_ends_first(alerts: &mut [Alert<'_>]) {
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    for (place, alert) in alerts.iter().enumerate() {
+        places.entry(alert.fingerprint.clone()).or_insert(place);
+    }
+    alerts.sort_by_key(|alert| {
+        let goes_on = alert.status == Status::Firing;
+        (places.get(&alert.fingerprint).copied(), goes_on)
+    });
 }
 
 /// Firing if any of the included alerts is.

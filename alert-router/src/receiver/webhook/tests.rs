@@ -198,6 +198,31 @@ fn max_alerts_cuts_and_counts() {
 }
 
 #[test]
+fn of_an_alert_that_began_anew_the_earlier_end_is_listed_first() {
+    let mut news = samples::news(Reason::NewAlerts);
+    let mut other = news.alerts[0].clone();
+    other.fingerprint = Fingerprint(7);
+    let mut earlier = news.alerts[0].clone();
+    earlier.ends_at = Some(earlier.starts_at);
+    let mut now = earlier.clone();
+    now.ends_at = None;
+    let again = now.fingerprint.to_string();
+    news.alerts = vec![now, other.clone(), earlier];
+    let listed = |max| {
+        let message = samples::message(Says::Group(Box::new(news.clone())));
+        let body = body(&message, max);
+        let alerts = body["alerts"].as_array().unwrap().clone();
+        let text = |alert: &Value, key: &str| alert[key].as_str().unwrap().to_owned();
+        let one = |alert| (text(alert, "fingerprint"), text(alert, "status"));
+        alerts.iter().map(one).collect::<Vec<_>>()
+    };
+    let [over, fires] = ["resolved", "firing"].map(|status| (again.clone(), status.to_owned()));
+    assert_eq!(listed(0)[..2], [over, fires.clone()]);
+    assert_eq!(listed(0)[2].0, other.fingerprint.to_string());
+    assert_eq!(listed(1), [fires], "a cut loses the earlier end");
+}
+
+#[test]
 fn a_test_says_so() {
     let body = body(&samples::message(Says::Test), 0);
     assert_eq!(body["status"], "firing");
