@@ -48,6 +48,7 @@ pub use wecom::{
 };
 
 pub(crate) use duration::show as show_duration;
+pub(crate) use source::{built_in, test_button};
 
 use crate::render::{Language, Locale};
 

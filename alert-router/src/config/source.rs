@@ -137,6 +137,20 @@ fn fits_a_header(token: &Secret) -> bool {
     token.expose().chars().all(printable)
 }
 
+/// Whom the alerts of the page's button come from.
+pub(crate) fn test_button() -> SourceName {
+    SourceName::new("test-button")
+}
+
+/// What a source is that only this server itself speaks for; `None`: programs may post as it.
+pub(crate) fn built_in(name: &SourceName) -> Option<&'static str> {
+    match name {
+        name if *name == SourceName::ours() => Some("alert-router is the source of its own alerts"),
+        name if *name == test_button() => Some("test-button is the source of the page's button"),
+        _ => None,
+    }
+}
+
 /// Reads `sources`.
 pub(super) fn read(node: &Node<'_>) -> Option<BTreeMap<SourceName, Source>> {
     let mut sources = BTreeMap::new();
@@ -194,9 +208,8 @@ fn name(text: &str) -> Result<SourceName, Complaint> {
         ));
     }
     let name = SourceName::new(text);
-    if name == SourceName::ours() {
-        let what = "alert-router is the source of its own alerts";
-        return Err(Complaint::new(what, "choose another name"));
+    match built_in(&name) {
+        Some(what) => Err(Complaint::new(what, "choose another name")),
+        None => Ok(name),
     }
-    Ok(name)
 }

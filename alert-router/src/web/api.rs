@@ -15,12 +15,12 @@ use serde::{Deserialize, Serialize};
 
 use super::refusal::{Refusal, of_step};
 use super::{Web, view};
+use crate::config::test_button;
 use crate::history::Event;
 use crate::id;
 use crate::receiver;
 use crate::render::{Language, Phrase};
 use crate::step::groups::group_key;
-use crate::step::sources::test_button;
 use crate::store::{HistoryQuery, Kind, Position};
 use crate::webhook::payload::{BodyLimits, parse};
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use alert_engine::{SourceName, Timestamp};
 
 use super::pace::Pace;
-use crate::config::Config;
+use crate::config::{Config, built_in};
 
 /// Names that the config does not list.
 const UNLISTED: usize = 32;
@@ -37,10 +37,8 @@ impl KnownSources {
                 "a source's name consists of {rule}: post to /webhook/NAME"
             ));
         }
-        if *source == SourceName::ours() {
-            return Err(
-                "the source alert-router is this server itself: choose another name".to_owned(),
-            );
+        if let Some(what) = built_in(source) {
+            return Err(format!("{what}: choose another name"));
         }
         let mut known = self.unlisted.lock().unwrap_or_else(PoisonError::into_inner);
         if !known.contains(source) && known.len() >= UNLISTED {
@@ -81,7 +79,15 @@ mod tests {
         let check = |name: &str| known.admit(&config, &SourceName::new(name)).is_ok();
         assert!(check("default"));
         assert!(check("prod-sh.1_a"));
-        for bad in ["", "a b", "a/b", "支付", "alert-router", &"x".repeat(65)] {
+        for bad in [
+            "",
+            "a b",
+            "a/b",
+            "支付",
+            "alert-router",
+            "test-button",
+            &"x".repeat(65),
+        ] {
             assert!(!check(bad), "{bad}");
         }
         (1..UNLISTED).for_each(|n| assert!(check(&format!("s{n}"))));

@@ -73,6 +73,8 @@ const WRONG: &[&str] = &[
     "sources:\n  prod:\n    rate_limit: {requests: 10, per: 2h} #!\n",
     "sources:\n  prod/sh: {} #!\n",
     "sources:\n  alert-router: {} #!\n",
+    "sources:\n  test-button: {} #!\n",
+    "sources:\n  prod:\n    formerly: [test-button] #!\n",
     "sources:\n  prod: {bearer_token: a, basic_auth: {username: u, password: p}} #!\n",
     "sources:\n  prod:\n    basic_auth: {username: u} #!\n",
     "sources:\n  a: {formerly: [default]}\n  b: {formerly: [default]} #!\n",

@@ -255,7 +255,7 @@ async fn an_alert_of_the_test_button_is_over_by_itself_and_its_source_is_never_s
     let mut bench = Bench::new(&format!("operators: hook\n{}", one_hook(&server))).await;
     let mut test = batch(&[firing(&[("alertname", "TestAlert")])]);
     test.alerts[0].expires = Some(bench.clock.now() + Duration::from_secs(60));
-    bench.post_batch(sources::test_button(), test).await;
+    bench.post_batch(crate::config::test_button(), test).await;
     assert_eq!(told_of(&server, "TestAlert"), (1, 0));
     bench.pass(Duration::from_secs(21)).await;
     bench.pass(Duration::from_secs(5 * 60)).await;
