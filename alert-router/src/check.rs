@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 
-use crate::config::{Config, ConfigError, Receiver as Settings, show_duration};
+use crate::config::{Config, ConfigError, Receiver as Settings, not_shown, show_duration};
 use crate::message::Message;
 use crate::plan::Outlet;
 use crate::receiver::{Receiver, Rendering};
@@ -57,7 +57,7 @@ pub fn config(file: &Path, read: Result<&Config, &ConfigError>) -> Report {
             good: true,
         },
         Err(error) => {
-            let count = error.problems.len();
+            let count = error.problems.len() + error.more;
             let s = if count == 1 { "" } else { "s" };
             Report {
                 text: format!("{error}\n{count} problem{s}\n"),
@@ -88,6 +88,7 @@ pub fn rendering(built: &[Built<'_>], samples: &[Message]) -> Report {
         let count = samples.len();
         let said = match (rendered, like) {
             (Err(why), _) => format!("a sample cannot be rendered: {why}"),
+            (Ok(_), Some(first)) if first == name => "renders like the one above".to_owned(),
             (Ok(_), Some(first)) => format!("renders like {first}"),
             (Ok(largest), None) => format!("{count} samples rendered, at most {largest} bytes"),
         };
@@ -177,6 +178,9 @@ fn summary(file: &Path, config: &Config) -> String {
     }
     for warning in &config.warnings {
         let _ = writeln!(out, "{file}: warning: {warning}");
+    }
+    if config.more_warnings > 0 {
+        let _ = writeln!(out, "{file}: warning: {}", not_shown(config.more_warnings));
     }
     out
 }

@@ -55,6 +55,17 @@ fn a_bad_file_lists_every_problem() {
     insta::assert_snapshot!(report.text);
 }
 
+#[test]
+fn of_too_many_problems_the_first_are_listed_and_the_others_counted() {
+    let unknown: String = (0..123).map(|n| format!("x{n}: 1\n")).collect();
+    let good = "route: {receiver: a}\nreceivers: [{name: a}]\n";
+    let text = check(&format!("{unknown}{good}")).text;
+    let last: Vec<&str> = text.lines().rev().take(2).collect();
+    let more = "alert-router.yaml: 23 more not shown: mend these first";
+    assert_eq!(last, ["123 problems", more]);
+    assert_eq!(text.lines().count(), 102);
+}
+
 /// A channel that takes so many parts, and no digest.
 struct Fussy(Destination, Limits, usize);
 
@@ -131,10 +142,11 @@ fn what_looks_alike_is_rendered_once_for_all_and_each_address_all_the_same() {
         - {name: bot, wecom_configs: [{bot: {key: k1}}]}\n  \
         - {name: same, wecom_configs: [{bot: {key: k2}}]}\n  \
         - {name: text, wecom_configs: [{bot: {key: k3}, format: text}]}\n  \
+        - {name: two, webhook_configs: [{url: 'http://127.0.0.1:9/d', max_alerts: 9}, {url: 'http://127.0.0.1:9/e', max_alerts: 9}]}\n  \
         - {name: zh, language: zh, wecom_configs: [{bot: {key: k4}}]}\n\
         route: {receiver: a}\n";
     let plan = plan(config, &materials(&clock));
-    let names = ["a", "b", "few", "bot", "same", "text", "zh"];
+    let names = ["a", "b", "few", "bot", "same", "text", "two", "zh"];
     let outlets: Vec<_> = names
         .iter()
         .flat_map(|name| plan.outlets_of(name))
@@ -150,6 +162,7 @@ fn what_looks_alike_is_rendered_once_for_all_and_each_address_all_the_same() {
     let expected = [
         "b: webhook: renders like a",
         "same: wecom_bot: renders like bot",
+        "two: webhook: renders like the one above",
     ];
     assert_eq!(alike, expected, "{}", report.text);
 }

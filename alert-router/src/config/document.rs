@@ -28,13 +28,14 @@ pub(super) fn parse(
     flags: &Flags,
     outside: &Outside<'_>,
 ) -> Result<Config, ConfigError> {
-    let refuse = |problems| ConfigError {
+    let refuse = |problems, more| ConfigError {
         file: file.to_owned(),
         problems,
+        more,
     };
     // Editors on Windows write a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let value = value(text).map_err(|problem| refuse(vec![problem]))?;
+    let value = value(text).map_err(|problem| refuse(vec![problem], 0))?;
     let cx = Context {
         outside,
         folder: file.parent().unwrap_or(Path::new("")),
@@ -42,19 +43,23 @@ pub(super) fn parse(
         warnings: RefCell::default(),
     };
     let config = Node::new(&cx, &value, KeyPath::default()).fields(|f| config(f, flags));
-    let errors = problems(text, cx.errors.into_inner());
+    let errors = cx.errors.into_inner();
+    let more = errors.more;
+    let errors = problems(text, errors.first);
     match config {
         Some(mut config) if errors.is_empty() => {
-            config.warnings = problems(text, cx.warnings.into_inner());
+            let warnings = cx.warnings.into_inner();
+            config.warnings = problems(text, warnings.first);
+            config.more_warnings = warnings.more;
             if let Some(mut problem) = open_door(&config, flags) {
                 if flags.listen.is_none() {
                     problem.line = locate::line_of(text, &KeyPath::default().key("listen"));
                 }
-                return Err(refuse(vec![problem]));
+                return Err(refuse(vec![problem], 0));
             }
             Ok(config)
         }
-        _ => Err(refuse(errors)),
+        _ => Err(refuse(errors, more)),
     }
 }
 
@@ -73,6 +78,7 @@ pub(super) fn default_inbox(flags: &Flags) -> Result<Config, ConfigError> {
                 .to_owned(),
             ..problem
         }],
+        more: 0,
     })
 }
 
@@ -204,6 +210,7 @@ fn config(f: &mut Fields<'_>, flags: &Flags) -> Option<Config> {
         priority,
         limits,
         warnings: Vec::new(),
+        more_warnings: 0,
     })
 }
 

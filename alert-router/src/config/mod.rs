@@ -48,6 +48,7 @@ pub use wecom::{
 };
 
 pub(crate) use duration::show as show_duration;
+pub(crate) use problem::not_shown;
 pub(crate) use source::{built_in, test_button};
 
 use crate::render::{Language, Locale};
@@ -81,6 +82,8 @@ pub struct Config {
     pub limits: Limits,
     /// What is odd about the file, but no reason not to start.
     pub warnings: Vec<Problem>,
+    /// How many there are beyond those.
+    pub more_warnings: usize,
 }
 
 /// What the command line says about the config; it wins.
@@ -120,6 +123,7 @@ impl Config {
                 what: format!("cannot read it: {error}"),
                 fix: "correct the path given by --config, or let this user read it".to_owned(),
             }],
+            more: 0,
         })?;
         Self::parse(file, &text, flags, &outside)
     }
@@ -225,6 +229,7 @@ impl Config {
             priority: vec![urgent()],
             limits: Limits::default(),
             warnings: Vec::new(),
+            more_warnings: 0,
         }
     }
 }

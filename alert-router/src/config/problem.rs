@@ -23,8 +23,10 @@ pub struct Problem {
 pub struct ConfigError {
     /// The file.
     pub file: PathBuf,
-    /// In the order of the file. Never empty.
+    /// The first that were found, in the order of the file. Never empty.
     pub problems: Vec<Problem>,
+    /// How many there are beyond those.
+    pub more: usize,
 }
 
 /// Where a value stands in the file.
@@ -110,8 +112,16 @@ impl fmt::Display for ConfigError {
             let gap = if i > 0 { "\n" } else { "" };
             write!(f, "{gap}{}: {problem}", self.file.display())?;
         }
-        Ok(())
+        match self.more {
+            0 => Ok(()),
+            more => write!(f, "\n{}: {}", self.file.display(), not_shown(more)),
+        }
     }
+}
+
+/// What stands in the place of those that are too many to list.
+pub(crate) fn not_shown(more: usize) -> String {
+    format!("{more} more not shown: mend these first")
 }
 
 impl std::error::Error for ConfigError {}

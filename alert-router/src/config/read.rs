@@ -23,8 +23,16 @@ pub(super) struct Context<'a> {
     pub(super) outside: &'a Outside<'a>,
     /// What relative paths in the file are relative to.
     pub(super) folder: &'a Path,
-    pub(super) errors: RefCell<Vec<(KeyPath, Complaint)>>,
-    pub(super) warnings: RefCell<Vec<(KeyPath, Complaint)>>,
+    pub(super) errors: RefCell<Complaints>,
+    pub(super) warnings: RefCell<Complaints>,
+}
+
+/// What is complained about, and where.
+#[derive(Default)]
+pub(super) struct Complaints {
+    pub(super) first: Vec<(KeyPath, Complaint)>,
+    /// How many there were beyond those.
+    pub(super) more: usize,
 }
 
 /// A value and where it stands.
@@ -37,11 +45,11 @@ pub(super) struct Node<'a> {
 
 impl Context<'_> {
     pub(super) fn error(&self, path: &KeyPath, complaint: impl Into<Complaint>) {
-        push(&self.errors, path, complaint.into());
+        self.errors.borrow_mut().add(path, complaint.into());
     }
 
     pub(super) fn warn(&self, path: &KeyPath, complaint: impl Into<Complaint>) {
-        push(&self.warnings, path, complaint.into());
+        self.warnings.borrow_mut().add(path, complaint.into());
     }
 
     /// The content of a file that the config names, without blanks around it.
@@ -251,10 +259,12 @@ impl<'a> Node<'a> {
     }
 }
 
-fn push(to: &RefCell<Vec<(KeyPath, Complaint)>>, path: &KeyPath, complaint: Complaint) {
-    let mut all = to.borrow_mut();
-    if all.len() < MAX_PROBLEMS {
-        all.push((path.clone(), complaint));
+impl Complaints {
+    fn add(&mut self, path: &KeyPath, complaint: Complaint) {
+        match self.first.len() < MAX_PROBLEMS {
+            true => self.first.push((path.clone(), complaint)),
+            false => self.more += 1,
+        }
     }
 }
 
