@@ -150,6 +150,7 @@ impl App {
             changes: changed,
             url: Arc::clone(&url),
             ready: is_ready,
+            proof: web::Proof::default(),
             reloader: Arc::clone(&reloader),
             telemetry: telemetry.clone(),
         };

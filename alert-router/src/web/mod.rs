@@ -15,6 +15,7 @@ mod view;
 
 pub(crate) use api::OPENAPI;
 pub use reader::language_of;
+pub use ready::Proof;
 pub use serve::serve;
 pub use trials::Trials;
 
@@ -62,6 +63,8 @@ pub struct Web {
     pub url: Arc<str>,
     /// Whether work is taken: false while starting and stopping.
     pub ready: watch::Receiver<bool>,
+    /// When the store last took a write that somebody asked for by `/-/ready`.
+    pub proof: Proof,
     /// Reads the config anew.
     pub reloader: Arc<Reloader>,
     /// Answers `/metrics`: ours, and those of the process.

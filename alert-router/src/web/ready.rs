@@ -1,12 +1,18 @@
 //! Whether this server takes alerts. It says nothing about others, or a mail server that is down
 //! would take us out of service.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use alert_engine::Timestamp;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::StatusCode;
+use tokio::sync::Mutex;
 
 use super::Web;
+use crate::clock::Clock;
 use crate::store::{Committed, DocKey, Kind, Revision, Scan, Store, StoreError, Write};
 
 pub(super) async fn ready(State(web): State<Web>) -> Response {
@@ -14,25 +20,46 @@ pub(super) async fn ready(State(web): State<Web>) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, "starting or stopping\n").into_response();
     }
     let had_no_room = web.metrics.store_full.get() > 0;
-    match works(&*web.store, had_no_room).await {
+    let proof = web.proof.of(&*web.store, had_no_room, &*web.intake.clock);
+    match proof.await {
         Ok(()) => "ready\n".into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
     }
 }
 
-/// Whether the store answers; if it had no room a moment ago, also whether it takes anything. A
-/// server at rest writes nothing.
-async fn works(store: &dyn Store, had_no_room: bool) -> Result<(), StoreError> {
-    // A cache cannot answer this one, so the store itself does.
-    let one = Scan {
-        kind: Kind::Source,
-        after: Bytes::new(),
-        limit: 1,
-    };
-    store.scan(one).await?;
-    match had_no_room {
-        true => write_something(store).await,
-        false => Ok(()),
+/// How long a write shows that the store takes more: probes may come every second.
+const PROVEN_FOR: Duration = Duration::from_secs(30);
+
+/// When a write last showed that the store takes any.
+#[derive(Clone, Default)]
+pub struct Proof(Arc<Mutex<Option<Timestamp>>>);
+
+impl Proof {
+    /// Whether the store answers, and takes what it is given. Without a question nothing is written,
+    /// and whoever asks while another one's write is under way waits for that.
+    async fn of(
+        &self,
+        store: &dyn Store,
+        had_no_room: bool,
+        clock: &dyn Clock,
+    ) -> Result<(), StoreError> {
+        // A cache cannot answer this one, so the store itself does.
+        let one = Scan {
+            kind: Kind::Source,
+            after: Bytes::new(),
+            limit: 1,
+        };
+        store.scan(one).await?;
+        let mut proven = self.0.lock().await;
+        let now = clock.now();
+        let lasts = |at: &Timestamp| *at <= now && now.since(*at) < PROVEN_FOR;
+        if proven.as_ref().is_some_and(lasts) && !had_no_room {
+            return Ok(());
+        }
+        *proven = None;
+        write_something(store).await?;
+        *proven = Some(now);
+        Ok(())
     }
 }
 
@@ -66,24 +93,65 @@ async fn write_something(store: &dyn Store) -> Result<(), StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::clock::SystemClock;
+    use crate::clock::ManualClock;
     use crate::store::{Fault, MemoryStore, Verb};
 
+    struct World {
+        store: MemoryStore,
+        clock: Arc<ManualClock>,
+        proof: Proof,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_700_000_000_000)));
+            Self {
+                store: MemoryStore::new(Arc::clone(&clock) as _),
+                clock,
+                proof: Proof::default(),
+            }
+        }
+
+        async fn is_ready(&self, had_no_room: bool) -> bool {
+            let proof = self.proof.of(&self.store, had_no_room, &*self.clock);
+            proof.await.is_ok()
+        }
+
+        fn takes_nothing(&self) {
+            self.store.fail(|verb| match matches!(verb, Verb::Commit) {
+                true => Fault::Unavailable,
+                false => Fault::None,
+            });
+        }
+    }
+
     #[tokio::test]
-    async fn a_store_that_had_no_room_must_take_something_and_keeps_nothing_of_it() {
-        let store = MemoryStore::new(Arc::new(SystemClock));
-        assert!(works(&store, true).await.is_ok());
-        assert!(works(&store, true).await.is_ok(), "again");
-        let depth = store.depth().await.unwrap();
+    async fn a_store_that_takes_nothing_is_not_ready_before_anybody_wrote() {
+        let world = World::new();
+        world.takes_nothing();
+        assert!(!world.is_ready(false).await);
+    }
+
+    #[tokio::test]
+    async fn what_proves_that_the_store_takes_something_stays_nowhere_and_lasts_a_while() {
+        let world = World::new();
+        assert!(world.is_ready(true).await);
+        assert!(world.is_ready(true).await, "again");
+        let depth = world.store.depth().await.unwrap();
         assert!(depth.docs.iter().all(|(_, count)| *count == 0));
-        store.fail(|verb| match matches!(verb, Verb::Commit) {
-            true => Fault::Unavailable,
-            false => Fault::None,
-        });
-        assert!(works(&store, true).await.is_err());
-        assert!(works(&store, false).await.is_ok(), "nothing is written");
+        world.takes_nothing();
+        assert!(world.is_ready(false).await, "nothing is written");
+        assert!(!world.is_ready(true).await, "there was no room meanwhile");
+        assert!(!world.is_ready(false).await, "a failure proves nothing");
+    }
+
+    #[tokio::test]
+    async fn an_old_proof_is_made_anew() {
+        let world = World::new();
+        assert!(world.is_ready(false).await);
+        world.takes_nothing();
+        world.clock.advance(PROVEN_FOR);
+        assert!(!world.is_ready(false).await);
     }
 }
