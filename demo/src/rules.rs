@@ -202,7 +202,7 @@ mod tests {
             names.iter().collect::<Vec<_>>()
         );
         let (_, slo) = ours.iter().find(|(name, _)| name == "slo.yaml").unwrap();
-        assert!(slo.contains("service:http_errors:ratio_rate5m"), "{slo}");
+        assert!(slo.contains("service:errors:ratio_rate5m"), "{slo}");
         assert!(slo.contains("SloErrorsBurnFast"), "{slo}");
         assert!(!slo.contains("BurnSlow"), "{slo}");
     }

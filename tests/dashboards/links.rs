@@ -79,9 +79,9 @@ fn errors_lead_to_failed_traces_and_durations_to_slow_ones() {
             if !panel["targets"].to_string().contains("{{service}}") {
                 continue;
             }
-            let failed = shown.contains("error_type!") || shown.contains("http_errors");
+            let failed = shown.contains("error_type!") || shown.contains("service:errors");
             let answers = shown.contains("_server_") && shown.contains("histogram_quantile");
-            let slow = answers || shown.contains("http_slow");
+            let slow = answers || shown.contains("service:slow");
             for (is, part) in [
                 (failed, "%22tags%22:%22error%3Dtrue%22"),
                 (slow, "%22minDuration%22:%22500ms%22"),

@@ -8,9 +8,9 @@ use regex::Regex;
 
 use super::rules;
 
-/// Labels that Prometheus or the target adds, and those of the Collector's own metrics.
-const LABELS: [&str; 7] = [
-    "job", "instance", "service", "env", "le", "exporter", "receiver",
+/// Labels that Prometheus, the target or a recording rule adds, and those of the Collector's own metrics.
+const LABELS: [&str; 8] = [
+    "job", "instance", "service", "env", "le", "exporter", "receiver", "protocol",
 ];
 
 /// The names of a metric on the page: a histogram has three.

@@ -138,9 +138,9 @@ fn the_latency_objective_is_the_collectors_threshold_for_slow() {
     assert!(collector.contains("threshold_ms: ${env:TRACE_SLOW_MS:-500}"));
     let recorded: Vec<_> = rules()
         .into_iter()
-        .filter(|rule| rule.text("record").contains("http_slow"))
+        .filter(|rule| rule.text("record").contains("service:slow"))
         .collect();
-    assert_eq!(recorded.len(), 7);
+    assert_eq!(recorded.len(), 14, "seven windows of two protocols");
     for rule in recorded {
         assert!(
             rule.text("expr").contains(r#"le="0.5""#),
