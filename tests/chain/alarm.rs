@@ -36,6 +36,7 @@ async fn traffic_is_seen_and_a_broken_service_heard_and_its_end_in_the_same_thre
     let healed = Stopwatch::start();
     demo.press("/heal");
     people_hear(&demo, "resolved", 2, healed).await;
+    is_over(&demo, BUDGET).await;
     people_hear_of(&demo, BUDGET, "resolved", healed).await;
     let mails = demo.mails(ALERT).await.expect("the mailbox opens");
     let last = mails.last().expect("there are two");
@@ -160,6 +161,18 @@ async fn the_mail_has_a_trace(demo: &Demo) {
         match told.clone().any(|span| span.links.iter().any(is_webhook)) {
             true => Ok(()),
             false => Err(format!("{:#?}", told.collect::<Vec<_>>())),
+        }
+    })
+    .await;
+}
+
+/// Waits until no rule says so any more: of a budget the windows must have passed for each protocol.
+async fn is_over(demo: &Demo, alert: &str) {
+    until(&format!("the end of {alert}"), async || {
+        let alerts = demo.alerts().await?;
+        match alerts.iter().any(|name| name == alert) {
+            true => Err(format!("{alerts:?}")),
+            false => Ok(()),
         }
     })
     .await;
