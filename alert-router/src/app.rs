@@ -30,6 +30,8 @@ use crate::webhook::{BodyRoom, Intake, KnownSources};
 
 /// How long deliveries and requests under way may take after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(20);
+/// What the system sends with a write beyond the largest size of a file.
+const FILE_TOO_LARGE: rustix::process::Signal = rustix::process::Signal::XFSZ;
 
 /// What the command line says.
 #[derive(Clone, Debug, Default)]
@@ -269,6 +271,9 @@ enum Asked {
 
 impl Signals {
     fn listen() -> io::Result<Self> {
+        // A file over its limit (`ulimit -f`) would end the process. With a handler the write fails
+        // as on a full disk, and the handler stays when this is dropped.
+        drop(signal(SignalKind::from_raw(FILE_TOO_LARGE.as_raw()))?);
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,

@@ -60,20 +60,6 @@ impl Folder {
     /// The binary, to be run here; with the config, if there is one.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_alert-router"));
-        self.prepare(&mut command, words);
-        command
-    }
-
-    /// The same through a shell that runs `first` before it becomes the router.
-    pub(crate) fn command_after(&self, first: &str, words: &[&str]) -> Command {
-        let mut command = Command::new("sh");
-        command.args(["-c", &format!("{first}; exec \"$0\" \"$@\"")]);
-        command.arg(env!("CARGO_BIN_EXE_alert-router"));
-        self.prepare(&mut command, words);
-        command
-    }
-
-    fn prepare(&self, command: &mut Command, words: &[&str]) {
         command.args(words).current_dir(self.path());
         command
             .env_remove("ALERT_ROUTER_CONFIG")
@@ -85,6 +71,7 @@ impl Folder {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        command
     }
 
     /// Runs a command to its end.
