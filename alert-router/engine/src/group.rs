@@ -336,6 +336,14 @@ impl Group {
         })
     }
 
+    /// Whether a lane speaks at the next look, or is speaking.
+    #[must_use]
+    pub fn is_about_to_speak(&self, lane: LaneKey, ctx: &Context<'_>) -> bool {
+        let known = self.state.lanes.get(&lane);
+        let speaks = known.is_some_and(|lane| lane.flight.is_some());
+        speaks || self.wish(lane, ctx).is_some_and(|wish| wish.at <= ctx.now)
+    }
+
     /// The next instant at which [`due`](Self::due) would say or do something new, and what. Always
     /// later than the last call of `due`; `None` when nothing happens until somebody speaks.
     #[must_use]

@@ -106,8 +106,7 @@ pub(super) async fn dead_letters(file: &FileArguments, what: DeadLetters) -> Res
         }
         DeadLetters::Replay { id, as_sent: false } => {
             let path = format!("{LETTERS}/{id}/replay");
-            place.server()?.ask(Method::POST, path, SOON).await?;
-            "its receiver hears the present truth now\n".to_owned()
+            told(&place.server()?.ask(Method::POST, path, SOON).await?)?
         }
         DeadLetters::Drop { id } => match &place {
             Place::Server(server) => server.drop(format!("{LETTERS}/{id}")).await?,
@@ -244,6 +243,15 @@ fn lines(rows: impl Iterator<Item = String>, none: &str) -> String {
         true => format!("{none}\n"),
         false => all,
     }
+}
+
+/// What a replay of the present truth came to; an empty answer: it is told.
+fn told(answer: &str) -> Result<String, Failure> {
+    if answer.is_empty() {
+        return Ok("its receiver hears the present truth now\n".to_owned());
+    }
+    let answer: Value = serde_json::from_str(answer)?;
+    Ok(text::line(answer["answer"].as_str().unwrap_or_default()) + "\n")
 }
 
 /// How a letter that was sent again arrived.

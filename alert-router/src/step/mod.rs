@@ -105,7 +105,7 @@ enum Command {
     Sources(oneshot::Sender<Vec<Known>>),
     Replay {
         lanes: Vec<(GroupId, LaneKey)>,
-        answer: oneshot::Sender<Result<(), Busy>>,
+        answer: oneshot::Sender<Result<bool, Busy>>,
     },
 }
 
@@ -210,7 +210,7 @@ impl StepHandle {
     /// # Errors
     ///
     /// If it was not done: trying again makes sense. After [`Busy::Slow`] it may still be done.
-    pub async fn replay(&self, lanes: Vec<(GroupId, LaneKey)>) -> Result<(), Busy> {
+    pub async fn replay(&self, lanes: Vec<(GroupId, LaneKey)>) -> Result<bool, Busy> {
         let (answer, done) = oneshot::channel();
         self.put(Command::Replay { lanes, answer })?;
         answered(done).await?
@@ -550,7 +550,7 @@ impl Step {
 type Told = (Trouble, oneshot::Receiver<Result<Taken, Busy>>);
 
 /// Lanes that say the present truth at once, and who waits for that.
-type Replay = (Vec<(GroupId, LaneKey)>, oneshot::Sender<Result<(), Busy>>);
+type Replay = (Vec<(GroupId, LaneKey)>, oneshot::Sender<Result<bool, Busy>>);
 
 /// What one step takes.
 #[derive(Default)]

@@ -204,8 +204,11 @@ impl Step {
         bodies::load(&*self.store, hashes.collect()).await
     }
 
-    /// Ends the cool-down of lanes.
-    pub(super) async fn replay(&mut self, lanes: &[(GroupId, LaneKey)]) -> Result<(), StoreError> {
+    /// Ends the cool-down of lanes. Says whether any of them has something to tell now.
+    pub(super) async fn replay(
+        &mut self,
+        lanes: &[(GroupId, LaneKey)],
+    ) -> Result<bool, StoreError> {
         let ids = lanes.iter().map(|(group, _)| *group).collect();
         let taken = self.groups.take(&ids).await?;
         let plan = self.plan.borrow().clone();
@@ -216,14 +219,18 @@ impl Step {
             now: taken.now,
         };
         let mut changes = Changes::at(taken.now);
+        let mut tells = false;
         for (id, mut held) in taken.groups {
             for (_, lane) in lanes.iter().filter(|(group, _)| *group == id) {
                 held.group.replay(*lane);
+                let ctx = world.context(held.group.state().route);
+                tells |= held.group.is_about_to_speak(*lane, &ctx);
             }
             let wake_at = world.wake(&held.group).map(|_| taken.now);
             changes.groups.insert(id, Touched::new(held, wake_at));
         }
-        self.groups.commit(changes, &plan).await.map(drop)
+        self.groups.commit(changes, &plan).await?;
+        Ok(tells)
     }
 
     /// Reports sources that fell silent, writes down when each spoke, and says when to look again.

@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 
 use super::api;
-use super::kept::{self, Manner};
+use super::kept::{self, Manner, Replayed};
 use super::reader::Reader;
 use super::refusal::Refusal;
 use super::{Web, trials};
@@ -55,10 +55,18 @@ async fn test_alert(web: State<Web>) -> Done {
 
 async fn replay_dead_letter(
     web: State<Web>,
+    reader: Reader,
     letter: Path<String>,
     manner: Result<Query<Manner>, QueryRejection>,
-) -> Done {
-    done(kept::replay_dead_letter(web, letter, manner).await)
+) -> Result<Response, Refusal> {
+    let language = reader.0.unwrap_or_else(|| web.language());
+    Ok(match kept::replay_dead_letter(web, letter, manner).await? {
+        Replayed::NothingToTell => {
+            kept::plain(kept::NOTHING_TO_TELL.in_language(language).to_owned() + "\n")
+                .into_response()
+        }
+        Replayed::Told | Replayed::AsSent(_) => Redirect::to("/").into_response(),
+    })
 }
 
 async fn drop_dead_letter(web: State<Web>, letter: Path<String>) -> Done {

@@ -90,7 +90,7 @@ pub(super) struct Manner {
     as_sent: bool,
 }
 
-/// How a letter that was sent again arrived.
+/// How a letter that was sent again arrived, or why nothing was sent.
 #[derive(Serialize)]
 struct Resent {
     status: &'static str,
@@ -111,37 +111,68 @@ impl From<RefusedRecipient> for Refused {
     }
 }
 
+/// What came of a replay.
+pub(super) enum Replayed {
+    /// The present truth is told at once.
+    Told,
+    /// There was nothing to tell.
+    NothingToTell,
+    /// The stored bytes arrived.
+    AsSent(Receipt),
+}
+
+/// Why a replay told nothing.
+pub(super) const NOTHING_TO_TELL: Phrase = Phrase::fixed(
+    "nothing is left to tell: its alerts are over and known, or muted, or its receiver does not get \
+     them any more; the letter is gone",
+    "没有需要告知的内容：相关告警已恢复且已告知、被静默，或其接收方不再接收这些告警；死信已移除",
+);
+
 /// The lanes of a dead letter say the present truth at once; the letter goes. Or, as it was sent:
 /// its bytes leave again, and the letter goes once that is confirmed.
 pub(super) async fn replay_dead_letter(
     State(web): State<Web>,
     Path(letter): Path<String>,
     manner: Result<Query<Manner>, QueryRejection>,
-) -> Result<Response, Refusal> {
+) -> Result<Replayed, Refusal> {
     let Query(manner) = manner?;
     if manner.as_sent {
         let plan = web.intake.plan.borrow().clone();
         let id = DeliveryId(read_id(&letter)?);
         let receipt = web.resender.resend(plan, id).await?;
-        return Ok(Json(Resent::from(receipt)).into_response());
+        return Ok(Replayed::AsSent(receipt));
     }
     let (found, doc) = find(&web, &letter).await?;
     let lanes = found
         .lanes()
         .map_or_else(Vec::new, |lanes| lanes.iter().copied().collect());
-    web.step.replay(lanes).await?;
-    Ok(remove(&web, doc).await?.into_response())
+    let tells = web.step.replay(lanes).await?;
+    // A conflict means that somebody else was faster.
+    web.store.commit(vec![doc.removal().into()]).await?;
+    Ok(match tells {
+        true => Replayed::Told,
+        false => Replayed::NothingToTell,
+    })
+}
+
+impl IntoResponse for Replayed {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Told => StatusCode::NO_CONTENT.into_response(),
+            Self::NothingToTell => Json(Resent {
+                status: "nothing_to_tell",
+                answer: NOTHING_TO_TELL.to_string(),
+                refused: Vec::new(),
+            })
+            .into_response(),
+            Self::AsSent(receipt) => Json(Resent::from(receipt)).into_response(),
+        }
+    }
 }
 
 async fn find(web: &Web, letter: &str) -> Result<(DeadLetter, Doc), Refusal> {
     let found = dead_letter::find(&*web.store, DeliveryId(read_id(letter)?)).await?;
     found.ok_or(Refusal::NotFound(NO_LETTER))
-}
-
-async fn remove(web: &Web, doc: Doc) -> Result<StatusCode, Refusal> {
-    // A conflict means that somebody else was faster.
-    web.store.commit(vec![doc.removal().into()]).await?;
-    Ok(StatusCode::NO_CONTENT)
 }
 
 impl From<Receipt> for Resent {

@@ -183,34 +183,78 @@ async fn what_was_open_about_a_destination_ends_when_it_leaves_the_config() {
     until_over(&router, "DestinationBlocked").await;
 }
 
-#[tokio::test]
-async fn that_a_receiver_left_which_was_owed_something_is_over_when_it_is_back() {
-    let sink = Sink::start().await;
+/// A router whose receiver `/bad` left the config while it was owed an alert that others heard, and
+/// the config with it.
+async fn without_bad(sink: &Sink, folder: &Folder) -> (Router, String) {
     sink.answer("/bad", 503);
-    let without = config(&sink).replace("/bad", "/other");
+    let without = config(sink).replace("/bad", "/other");
     let (other, bad) = (sink.url("/other"), sink.url("/bad"));
     let url = |url: &str| format!("{{url: \"{url}\"}}");
     let both = format!("{}, {}", url(&other), url(&bad));
     let with = without.replace(&url(&other), &both);
-    let folder = Folder::with(&with);
+    folder.configure(&with);
     let router = folder.start().await;
     router.take(&[firing(&[("alertname", "A")])]).await;
     sink.until_heard("alertname", "+A").await;
     until("somebody tried /bad", async || {
-        (!sink.at("/bad").is_empty())
-            .then_some(())
-            .ok_or(String::new())
+        let tried = !sink.at("/bad").is_empty();
+        tried.then_some(()).ok_or_else(|| "nobody".to_owned())
     })
     .await;
-    let reload = async |config: &str| {
-        folder.configure(config);
-        let answer = router.ask("POST", "/-/reload", "").await.unwrap();
-        assert_eq!(answer.status, 200, "{answer:?}");
-    };
-    reload(&without).await;
+    reload(&router, folder, &without).await;
     sink.until_heard("alertname", "+ReceiverLeft").await;
-    reload(&with).await;
+    (router, with)
+}
+
+async fn reload(router: &Router, folder: &Folder, config: &str) {
+    folder.configure(config);
+    let answer = router.ask("POST", "/-/reload", "").await.unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[tokio::test]
+async fn that_a_receiver_left_which_was_owed_something_is_over_when_it_is_back() {
+    let sink = Sink::start().await;
+    let folder = Folder::new();
+    let (router, with) = without_bad(&sink, &folder).await;
+    reload(&router, &folder, &with).await;
     until_over(&router, "ReceiverLeft").await;
+}
+
+#[tokio::test]
+async fn whoever_replays_a_letter_of_which_nothing_is_left_to_tell_reads_that() {
+    for (path, form) in [("/api/v1", false), ("", true)] {
+        let sink = Sink::start().await;
+        let folder = Folder::new();
+        let (router, _) = without_bad(&sink, &folder).await;
+        let letter = router.list("dead-letters").await[0]["id"].clone();
+        let replay = format!("{path}/dead-letters/{}/replay", letter.as_str().unwrap());
+        let answer = router.ask("POST", &replay, "").await.unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(
+            answer.body.contains("nothing is left to tell"),
+            "{answer:?}"
+        );
+        assert_eq!(answer.body.contains("nothing_to_tell"), !form, "{answer:?}");
+        assert_eq!(router.list("dead-letters").await.len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_command_says_that_a_letter_has_nothing_left_to_tell() {
+    let sink = Sink::start().await;
+    let folder = Folder::new();
+    let (router, _) = without_bad(&sink, &folder).await;
+    let letter = router.list("dead-letters").await[0]["id"].clone();
+    let ended = folder
+        .run(&["dead-letters", "replay", letter.as_str().unwrap()])
+        .await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(
+        ended.stdout.contains("nothing is left to tell"),
+        "{}",
+        ended.stdout
+    );
 }
 
 #[tokio::test]
