@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use alert_engine::{
-    Intake, LaneKey, LanePolicy, Note, Observed, Opens, Rehomed, Says, StillInFlight,
+    Intake, LaneKey, LanePolicy, Note, Observed, Opens, Outcome, Record, Rehomed, Says,
+    StillInFlight,
 };
 
 use crate::grouping::told_a;
@@ -170,6 +171,36 @@ fn what_only_a_destination_that_left_the_config_was_owed_is_noted() {
     *world.policy() = policy(&["mail"]);
     world.at("1:00").turn("G");
     assert_eq!(unsaid(&world), [(lane("room"), 1)]);
+}
+
+/// The delivery under way to the room while it leaves the config, and how that ends.
+fn left_under_way(world: &mut World, remain: &[&'static str]) -> Record {
+    world.channel("room", "0:00", Answer::Swallows);
+    world.fires("A", "0:00");
+    world.at("0:06");
+    let flight = world.group().state().lanes[&lane("room")].flight.clone();
+    let id = flight.expect("it is under way").id;
+    *world.policy() = policy(remain);
+    world.turn("G");
+    world.resolves("A");
+    let failed = Outcome::Failed { retry_after: None };
+    world.call("G", |group, ctx| group.settle(id, failed, ctx))
+}
+
+#[test]
+fn what_is_under_way_while_its_destination_leaves_the_config_is_noted_when_it_fails() {
+    let mut world = World::new();
+    *world.policy() = policy(&["room", "mail"]);
+    left_under_way(&mut world, &["mail"]);
+    assert_eq!(unsaid(&world), [(lane("room"), 1)]);
+}
+
+#[test]
+fn what_is_under_way_while_its_destination_leaves_the_config_others_hear_when_it_fails() {
+    let mut world = World::new();
+    left_under_way(&mut world, &["mail"]);
+    world.at("60:00").heard(&["0:07 Missed !A"]);
+    assert_eq!(unsaid(&world), []);
 }
 
 #[test]
