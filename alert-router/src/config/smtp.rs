@@ -9,7 +9,7 @@ use lettre::message::Mailbox;
 
 use super::fields::{Fields, Given};
 use super::read::Node;
-use super::{Secret, address};
+use super::{OAuth2, Secret, address};
 
 /// Host and port of a mail relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,10 +45,19 @@ pub struct Trust {
 pub struct SmtpAuth {
     /// `auth_username`, or `global.smtp_auth_username`.
     pub username: String,
-    /// `auth_password`, `auth_password_file`, or `global`'s.
-    pub password: Secret,
+    /// How we prove it.
+    pub proof: SmtpProof,
     /// `auth_identity`, for PLAIN; usually none.
     pub identity: Option<String>,
+}
+
+/// What an account is proved with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SmtpProof {
+    /// `auth_password`, `auth_password_file`, or `global`'s: AUTH PLAIN or LOGIN.
+    Password(Secret),
+    /// `auth_oauth2`, or `global.smtp_auth_oauth2`: AUTH XOAUTH2 with an access token.
+    OAuth2(OAuth2),
 }
 
 /// What an account takes: at most `mails` in any span of `per`. A mail to several addresses counts
@@ -67,7 +76,7 @@ pub(super) struct SmtpDefaults {
     smarthost: Given<(String, Option<u16>)>,
     hello: Given<String>,
     username: Given<String>,
-    password: Given<Secret>,
+    proof: Given<SmtpProof>,
     identity: Given<String>,
     require_tls: Given<bool>,
     force_implicit_tls: Given<bool>,
@@ -92,7 +101,7 @@ impl SmtpDefaults {
             smarthost: Given::absent(),
             hello: Given::absent(),
             username: Given::absent(),
-            password: Given::absent(),
+            proof: Given::absent(),
             identity: Given::absent(),
             require_tls: Given::absent(),
             force_implicit_tls: Given::absent(),
@@ -108,13 +117,43 @@ impl SmtpDefaults {
             smarthost: global.given("smtp_smarthost", |n| n.parse(address::host_and_port)),
             hello: global.given("smtp_hello", Node::text),
             username: global.given("smtp_auth_username", Node::text),
-            password: global.secret("smtp_auth_password", "smtp_auth_password_file"),
+            proof: SmtpProof::read(global, &GLOBAL),
             identity: global.given("smtp_auth_identity", Node::text),
             require_tls: global.given("smtp_require_tls", Node::flag),
             force_implicit_tls: global.given("smtp_force_implicit_tls", Node::flag),
             trust: global.given("smtp_tls_config", Trust::read),
             limits: global.given("smtp_account_limits", SmtpLimit::all),
         }
+    }
+}
+
+/// The keys of a proof.
+struct ProofKeys {
+    password: &'static str,
+    password_file: &'static str,
+    oauth2: &'static str,
+}
+
+const OWN: ProofKeys = ProofKeys {
+    password: "auth_password",
+    password_file: "auth_password_file",
+    oauth2: "auth_oauth2",
+};
+const GLOBAL: ProofKeys = ProofKeys {
+    password: "smtp_auth_password",
+    password_file: "smtp_auth_password_file",
+    oauth2: "smtp_auth_oauth2",
+};
+
+impl SmtpProof {
+    fn read(f: &mut Fields<'_>, keys: &ProofKeys) -> Given<Self> {
+        let password = f.secret(keys.password, keys.password_file);
+        let oauth2 = f.given(keys.oauth2, OAuth2::read).map(Self::OAuth2);
+        if password.is_present() && oauth2.is_present() {
+            let what = format!("{} is set too", keys.password);
+            f.error_at(keys.oauth2, (what, "keep one of them"));
+        }
+        oauth2.or(&password.map(Self::Password))
     }
 }
 
@@ -248,26 +287,28 @@ impl Connection {
 /// The credentials: `None` if they are wrong, `Some(None)` if there are none.
 fn auth(f: &mut Fields<'_>, global: &SmtpDefaults) -> Option<Option<SmtpAuth>> {
     let own_username = f.given("auth_username", Node::text);
-    let own_password = f.secret("auth_password", "auth_password_file");
+    let own_proof = SmtpProof::read(f, &OWN);
     let identity = f.given("auth_identity", Node::text).or(&global.identity);
     let username = own_username.or(&global.username);
-    let password = own_password.or(&global.password);
+    let proof = own_proof.or(&global.proof);
     if !username.is_present() {
-        if password.is_present() {
-            let what = "a password without auth_username";
-            f.error_at(
-                "auth_password",
-                (what, "add auth_username, or remove the password"),
-            );
+        if proof.is_present() {
+            let (key, what) = match proof.peek() {
+                Some(SmtpProof::OAuth2(_)) => (OWN.oauth2, "auth_oauth2 without auth_username"),
+                Some(SmtpProof::Password(_)) | None => {
+                    (OWN.password, "a password without auth_username")
+                }
+            };
+            f.error_at(key, (what, "add auth_username, or remove this"));
             return None;
         }
         return Some(None);
     }
-    let fix = "add auth_password or auth_password_file, or remove auth_username";
-    let password = password.required(f, "auth_password", fix);
+    let fix = "add auth_password, auth_password_file or auth_oauth2, or remove auth_username";
+    let proof = proof.required(f, "auth_password", fix);
     Some(Some(SmtpAuth {
         username: username.optional()?,
-        password: password?,
+        proof: proof?,
         identity: identity.optional(),
     }))
 }

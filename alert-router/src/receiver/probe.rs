@@ -120,7 +120,10 @@ impl Findings {
     /// It ended so. What cannot be reached has a fix for people, who look at it now, although a
     /// delivery would just try again.
     pub(super) fn ended(self, error: SendError) -> Self {
-        let is_away = matches!(error.reason, "connect" | "connection" | "timeout" | "lost");
+        let is_away = matches!(
+            error.reason,
+            "connect" | "connection" | "timeout" | "lost" | "token"
+        );
         let fix = error.fix.or_else(|| is_away.then_some(AWAY));
         let wrong = Some(SendError { fix, ..error });
         Self { wrong, ..self }

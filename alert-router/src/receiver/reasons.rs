@@ -24,7 +24,7 @@ const WECOM: [&str; 11] = [
     "too_long",
     "unknown_code",
 ];
-const EMAIL: [&str; 13] = [
+const EMAIL: [&str; 14] = [
     "ambiguous",
     "auth",
     "busy",
@@ -36,6 +36,7 @@ const EMAIL: [&str; 13] = [
     "rate_limited",
     "recipient",
     "temporary",
+    "token",
     "too_large",
     "too_many_recipients",
 ];

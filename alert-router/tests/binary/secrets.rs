@@ -13,7 +13,7 @@ use crate::router::{Folder, Router, body, firing};
 use crate::wait::until;
 
 /// What stands in the config and in the environment, and what somebody shows who may not enter.
-const SECRETS: [&str; 12] = [
+const SECRETS: [&str; 16] = [
     "planted-api",
     "planted-source",
     "planted-am",
@@ -24,6 +24,10 @@ const SECRETS: [&str; 12] = [
     "planted-robot",
     "planted-secret",
     "planted-smtp",
+    "planted-client",
+    "planted-refresh",
+    "planted-application",
+    "planted-token",
     "planted-retired",
     "planted-otlp",
 ];
@@ -46,6 +50,8 @@ fn config(http: &str, smtp: &str) -> String {
          \x20   - {{receiver: proxied, continue: true}}\n\
          \x20   - {{receiver: robot, continue: true}}\n\
          \x20   - {{receiver: app, continue: true}}\n\
+         \x20   - {{receiver: refused, continue: true}}\n\
+         \x20   - {{receiver: token, continue: true}}\n\
          \x20   - {{receiver: mail}}\n\
          receivers:\n\
          \x20 - {{name: page, inbox_configs: [{{}}]}}\n\
@@ -54,17 +60,24 @@ fn config(http: &str, smtp: &str) -> String {
          \x20 - {{name: proxied, webhook_configs: [{{url: 'http://far.test/', http_config: {{proxy_url: 'http://{NAME}:planted-proxy@{http}/'}}}}]}}\n\
          \x20 - {{name: robot, wecom_configs: [{{bot: {{key: planted-robot, api_url: 'http://{http}/cgi-bin/'}}}}]}}\n\
          \x20 - {{name: app, wecom_configs: [{{app: {{corp_id: ww1, secret: planted-secret, agent_id: 7, to_user: lina, api_url: 'http://{http}/cgi-bin/'}}}}]}}\n\
-         \x20 - {{name: mail, email_configs: [{{to: a@x.test, from: r@x.test, smarthost: '{smtp}', require_tls: false, auth_username: {NAME}, auth_password: planted-smtp}}]}}\n"
+         \x20 - {{name: mail, email_configs: [{{to: a@x.test, from: r@x.test, smarthost: '{smtp}', require_tls: false, auth_username: {NAME}, auth_password: planted-smtp}}]}}\n\
+         \x20 - {{name: refused, email_configs: [{{to: b@x.test, from: r@x.test, smarthost: '{smtp}', require_tls: false, auth_username: {NAME}, \
+         auth_oauth2: {{client_id: a, client_secret: planted-client, refresh_token: planted-refresh, token_url: 'http://{http}/token'}}}}]}}\n\
+         \x20 - {{name: token, email_configs: [{{to: c@x.test, from: r@x.test, smarthost: '{smtp}', require_tls: false, auth_username: {NAME}, \
+         auth_oauth2: {{client_id: b, client_secret: planted-application, token_url: 'http://{http}/grant'}}}}]}}\n"
     )
 }
 
 /// The receivers that fail.
-const FAILING: [&str; 6] = ["hook", "basic", "proxied", "robot", "app", "mail"];
+const FAILING: [&str; 8] = [
+    "hook", "basic", "proxied", "robot", "app", "mail", "refused", "token",
+];
 
 /// A secret in every form in which it may be shown: as it is, and as logins carry it.
-fn forms(secret: &str) -> [String; 3] {
+fn forms(secret: &str) -> [String; 4] {
     [
         secret.to_owned(),
+        STANDARD.encode(format!("user={NAME}\x01auth=Bearer {secret}\x01\x01")),
         STANDARD.encode(format!("{NAME}:{secret}")),
         STANDARD.encode(format!("\0{NAME}\0{secret}")),
     ]
@@ -90,22 +103,31 @@ impl Heard {
     }
 }
 
-/// Refuses every request, as WeCom and as plain HTTP, with all that it knows of it.
+/// Refuses every request but one for a token, as WeCom, as a token endpoint and as plain HTTP, with
+/// all that it knows of it.
 async fn http_echo(heard: Heard) -> String {
     let answer = move |request: Request| {
         let heard = heard.clone();
         async move {
-            let said = format!("{} {:?} ", request.uri(), request.headers());
+            let (head, body) = request.into_parts();
+            let body = axum::body::to_bytes(body, 1 << 20).await.expect("it ends");
+            let body = String::from_utf8_lossy(&body);
+            let said = format!("{} {:?} {body} ", head.uri, head.headers);
             heard.add(&said);
-            let wecom = request.uri().path().starts_with("/cgi-bin/");
-            let status = match wecom {
-                true => StatusCode::OK,
-                false => StatusCode::BAD_REQUEST,
+            let status = match head.uri.path() {
+                "/grant" => {
+                    return (
+                        StatusCode::OK,
+                        r#"{"access_token": "planted-token"}"#.to_owned(),
+                    );
+                }
+                path if path.starts_with("/cgi-bin/") => StatusCode::OK,
+                _ => StatusCode::BAD_REQUEST,
             };
-            (
-                status,
-                serde_json::json!({"errcode": 93000, "errmsg": said}).to_string(),
-            )
+            let answer = serde_json::json!({
+                "errcode": 93000, "errmsg": said, "error": said, "error_description": said,
+            });
+            (status, answer.to_string())
         }
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
@@ -134,8 +156,11 @@ async fn refuse_login(stream: TcpStream, heard: Heard) -> std::io::Result<()> {
     while let Some(line) = lines.next_line().await? {
         heard.add(&line);
         let answer = match line.split(' ').next() {
-            Some("EHLO") => "250-mx.test\r\n250 AUTH PLAIN\r\n".to_owned(),
-            Some("AUTH") => format!("535 5.7.8 planted-smtp is not the password: {line}\r\n"),
+            Some("EHLO") => "250-mx.test\r\n250 AUTH PLAIN XOAUTH2\r\n".to_owned(),
+            Some("AUTH") if line.contains("PLAIN") => {
+                format!("535 5.7.8 planted-smtp is not the password: {line}\r\n")
+            }
+            Some("AUTH") => format!("535 5.7.8 planted-token is not the token: {line}\r\n"),
             Some(_) | None => "250 ok\r\n".to_owned(),
         };
         write.write_all(answer.as_bytes()).await?;
@@ -236,7 +261,7 @@ async fn post(router: &Router) {
 }
 
 /// What commands print; none of them asks the server.
-const COMMANDS: [&[&str]; 8] = [
+const COMMANDS: [&[&str]; 10] = [
     &["check"],
     &["doctor"],
     &["dead-letters", "list"],
@@ -244,6 +269,8 @@ const COMMANDS: [&[&str]; 8] = [
     &["send-test", "--receiver", "hook"],
     &["send-test", "--receiver", "mail"],
     &["send-test", "--receiver", "app"],
+    &["send-test", "--receiver", "refused"],
+    &["send-test", "--receiver", "token"],
     &["route-test", "alertname=A"],
 ];
 
@@ -281,7 +308,17 @@ async fn f45_no_secret_is_shown_anywhere_when_every_receiver_fails() {
     // They were used: whoever was called has seen them.
     let heard = heard.text();
     let used = [
-        "path", "bearer", "basic", "proxy", "robot", "secret", "smtp",
+        "path",
+        "bearer",
+        "basic",
+        "proxy",
+        "robot",
+        "secret",
+        "smtp",
+        "client",
+        "refresh",
+        "application",
+        "token",
     ];
     for secret in used.map(|name| format!("planted-{name}")) {
         let seen = forms(&secret).iter().any(|form| heard.contains(form));

@@ -73,7 +73,10 @@ fn secrets_come_from_the_text_the_environment_or_a_file() {
     let config = parse_with(FULL, &Flags::default(), FILES).unwrap();
     let password =
         |receiver: &str| match &config.receiver(receiver).unwrap().integrations[0].channel {
-            Channel::Email(email) => email.auth.clone().unwrap().password.expose().to_owned(),
+            Channel::Email(email) => match email.auth.clone().unwrap().proof {
+                SmtpProof::Password(password) => password.expose().to_owned(),
+                SmtpProof::OAuth2(_) => panic!("no file asks for tokens"),
+            },
             Channel::WecomBot(bot) => bot.key.expose().to_owned(),
             Channel::WecomApp(app) => app.secret.expose().to_owned(),
             Channel::Webhook(hook) => hook.url.expose().to_string(),

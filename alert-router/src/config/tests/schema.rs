@@ -12,12 +12,12 @@ const SCHEMA: &str = include_str!("../../../config.schema.json");
 const STRANGE: &str = "
 qqqqqq: 1
 auth: {qqqqqq: 1, basic_auth: {qqqqqq: 1}}
-global: {qqqqqq: 1, smtp_tls_config: {qqqqqq: 1}, smtp_account_limits: [{qqqqqq: 1}]}
+global: {qqqqqq: 1, smtp_tls_config: {qqqqqq: 1}, smtp_auth_oauth2: {qqqqqq: 1}, smtp_account_limits: [{qqqqqq: 1}]}
 route: {receiver: a, qqqqqq: 1, routes: [{qqqqqq: 1}]}
 receivers:
   - name: a
     qqqqqq: 1
-    email_configs: [{qqqqqq: 1}]
+    email_configs: [{qqqqqq: 1, auth_oauth2: {qqqqqq: 1, tls_config: {qqqqqq: 1}}}]
     webhook_configs:
       - qqqqqq: 1
         http_config: {qqqqqq: 1, authorization: {qqqqqq: 1}, basic_auth: {qqqqqq: 1}}

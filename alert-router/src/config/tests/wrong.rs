@@ -118,6 +118,22 @@ const WRONG_CHANNELS: &[(&str, &str)] = &[
     ),
     (
         "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, auth_oauth2: {client_id: x, client_secret: hunter2, token_url: 'https://t.test/'}}",
+    ),
+    (
+        "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, auth_username: x, auth_password: hunter2, auth_oauth2: {client_id: x, client_secret: hunter2, token_url: 'https://t.test/'}}",
+    ),
+    (
+        "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, auth_username: x, auth_oauth2: {client_id: x, client_secret: hunter2, token_url: 'http://t.test/'}}",
+    ),
+    (
+        "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, auth_username: x, auth_oauth2: {client_id: x, token_url: 'https://t.test/'}}",
+    ),
+    (
+        "email_configs",
         "{to: a@b.test, from: a@b.test, smarthost: h:25, require_tls: false, auth_username: x, auth_password: hunter2}",
     ),
     (

@@ -10,12 +10,14 @@ use alert_engine::{LaneKey, Timestamp};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use super::login::Login;
 use super::pool::Pool;
 use super::provider;
 use super::smtp::{Relay, Session};
+use super::token::Tokens;
 use crate::clock::Clock;
-use crate::config;
-use crate::receiver::{Failure, Progress, Quota, SendError, Window};
+use crate::config::{self, OAuth2, SmtpProof};
+use crate::receiver::{BuildError, Failure, Progress, Quota, SendError, Window};
 
 /// Connections to one account at once. Providers count them.
 const CONNECTIONS: usize = 2;
@@ -24,7 +26,12 @@ const CONNECTIONS: usize = 2;
 pub(super) const TURN: Duration = Duration::from_secs(60);
 
 /// The accounts of one config. Its receivers share them.
-pub struct Accounts(BTreeMap<LaneKey, Arc<Account>>);
+pub struct Accounts {
+    accounts: BTreeMap<LaneKey, Arc<Account>>,
+    /// Those that were asked for.
+    tokens: Mutex<Vec<Arc<Tokens>>>,
+    clock: Arc<dyn Clock>,
+}
 
 /// One account at one relay.
 pub(super) struct Account {
@@ -59,12 +66,35 @@ impl Accounts {
             let account = Account::new(key, windows(&emails), clock.clone());
             (key, Arc::new(account))
         };
-        Self(said.into_iter().map(account).collect())
+        Self {
+            accounts: said.into_iter().map(account).collect(),
+            tokens: Mutex::default(),
+            clock: clock.clone(),
+        }
+    }
+
+    /// What `email` logs in with; whoever gets tokens in the same way shares them.
+    pub(super) fn login(&self, email: &config::Email) -> Result<Login, BuildError> {
+        Ok(match email.auth.as_ref().map(|auth| &auth.proof) {
+            None => Login::Nobody,
+            Some(SmtpProof::Password(password)) => Login::Password(password.clone()),
+            Some(SmtpProof::OAuth2(settings)) => Login::Tokens(self.tokens(settings)?),
+        })
+    }
+
+    fn tokens(&self, settings: &OAuth2) -> Result<Arc<Tokens>, BuildError> {
+        let mut all = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.iter().find(|tokens| tokens.are_of(settings)) {
+            return Ok(known.clone());
+        }
+        let new = Arc::new(Tokens::new(settings, self.clock.clone())?);
+        all.push(new.clone());
+        Ok(new)
     }
 
     /// The account that `email` is handed in through.
     pub(super) fn get(&self, email: &config::Email) -> Arc<Account> {
-        let account = self.0.get(&key(email));
+        let account = self.accounts.get(&key(email));
         account
             .expect("the accounts are those of all settings")
             .clone()

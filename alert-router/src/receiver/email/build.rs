@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alert_engine::LaneKey;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use lettre::Address;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::extension::ClientId;
@@ -15,10 +13,9 @@ use super::account::{Accounts, TURN};
 use super::classify::Step;
 use super::deliver::TRANSACTIONS;
 use super::mime::Stationery;
-use super::smtp::{QUIT, Relay, Tcp, deadline, plain_proof};
-use super::{CHANNEL, Email, provider};
-use crate::config::{self, Recipients, Secret, SmtpAuth};
-use crate::receiver::redact::Redaction;
+use super::smtp::{QUIT, Relay, Tcp, deadline};
+use super::{CHANNEL, Email, provider, token};
+use crate::config::{self, Recipients, SmtpProof};
 use crate::receiver::{BuildError, Destination, Limits, tls};
 use crate::render::{Renderer, clean};
 
@@ -55,6 +52,7 @@ impl Email {
         Ok(Self {
             destination: destination(&keys, &recipients),
             limits: limits(config, &keys),
+            login: accounts.login(config)?,
             stationery: stationery(name, mail.names, config),
             thread: config.thread,
             shows_state: config.subject_status,
@@ -62,7 +60,6 @@ impl Email {
             quota: account.quota(recipients.len()),
             account,
             renderer: renderer.clone(),
-            redaction: Redaction::of(config.auth.iter().flat_map(secrets)),
             dial: Box::new(Tcp),
             recipients,
         })
@@ -95,15 +92,6 @@ impl<'a> Addressed<'a> {
             }],
         }
     }
-}
-
-/// The password, and the forms in which it travels: a server may echo the command it refuses.
-pub(super) fn secrets(auth: &SmtpAuth) -> Vec<Secret> {
-    vec![
-        auth.password.clone(),
-        Secret::new(&BASE64.encode(auth.password.expose())),
-        Secret::new(&plain_proof(auth)),
-    ]
 }
 
 /// Addresses as people take them for the same: without case, in order, once each.
@@ -140,13 +128,18 @@ fn limits(config: &config::Email, keys: &[String]) -> Limits {
             .iter()
             .map(|key| LaneKey::of(&[b"email address", key.as_bytes()]))
             .collect(),
-        deadline: whole_deadline(keys.len()),
+        deadline: whole_deadline(keys.len(), wants_token(config)),
         priority_exempt_hourly: true,
     }
 }
 
-/// The sum of all steps at their slowest.
-fn whole_deadline(recipients: usize) -> Duration {
+fn wants_token(config: &config::Email) -> bool {
+    let proof = config.auth.as_ref().map(|auth| &auth.proof);
+    matches!(proof, Some(SmtpProof::OAuth2(_)))
+}
+
+/// The sum of all steps at their slowest. A token may be refused once.
+fn whole_deadline(recipients: usize, wants_token: bool) -> Duration {
     let open = [
         Step::Connect,
         Step::Tls,
@@ -158,6 +151,10 @@ fn whole_deadline(recipients: usize) -> Duration {
         Step::Auth,
     ];
     let open: Duration = open.into_iter().map(deadline).sum();
+    let open = match wants_token {
+        true => (token::CALL + open) * 2,
+        false => open,
+    };
     let stale = deadline(Step::Mail);
     let each = [Step::Mail, Step::Mail, Step::Data, Step::Text, Step::Dot];
     let each: Duration = each.into_iter().map(deadline).sum();

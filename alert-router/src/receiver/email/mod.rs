@@ -13,6 +13,7 @@ mod account;
 mod build;
 mod classify;
 mod deliver;
+mod login;
 mod mime;
 mod outcome;
 mod pool;
@@ -21,6 +22,7 @@ mod provider;
 mod reply;
 mod smtp;
 mod thread;
+mod token;
 mod wire;
 
 #[cfg(test)]
@@ -37,6 +39,8 @@ mod probed;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tokens;
 
 use std::fmt;
 use std::sync::Arc;
@@ -47,10 +51,11 @@ use lettre::Address;
 
 use account::Account;
 pub use account::Accounts;
+use login::Login;
 use mime::{Letter, Stationery};
 use outcome::Fates;
 pub(super) use probe::{is_same_way, probe};
-use smtp::{Dial, Relay, Session};
+use smtp::{Dial, Proof, Relay, Session};
 use thread::Place;
 
 use super::redact::Redaction;
@@ -63,6 +68,9 @@ use crate::message::{Message, Says};
 use crate::render::{Locale, Renderer, State, View};
 
 const CHANNEL: &str = "email";
+
+/// The reply to a password or token that does not hold.
+const REFUSED_LOGIN: &str = "535";
 
 /// The only part of a delivery.
 const PART: &str = "mail";
@@ -85,7 +93,7 @@ pub struct Email {
     relay: Relay,
     account: Arc<Account>,
     renderer: Arc<Renderer>,
-    redaction: Redaction,
+    login: Login,
     dial: Box<dyn Dial>,
 }
 
@@ -185,8 +193,29 @@ impl Email {
     }
 
     async fn connect(&self) -> Result<Session, SendError> {
-        let opened = Session::open(&self.relay, self.dial.as_ref()).await;
-        opened.map_err(|trouble| outcome::trouble_error(&self.relay.host, trouble))
+        let proof = self.login.proof().await?;
+        let opened = self.open(proof.as_ref()).await;
+        let (Err(error), Some(refused)) = (&opened, &proof) else {
+            return opened;
+        };
+        if error.code.as_deref() != Some(REFUSED_LOGIN) {
+            return opened;
+        }
+        match self.login.another(refused).await {
+            Some(another) => self.open(Some(&another?)).await,
+            None => opened,
+        }
+    }
+
+    async fn open(&self, proof: Option<&Proof>) -> Result<Session, SendError> {
+        let opened = Session::open(&self.relay, proof, self.dial.as_ref()).await;
+        opened.map_err(|trouble| login::ended(&self.relay.host, proof, trouble))
+    }
+
+    /// Of all that a server was told and may repeat.
+    fn redaction(&self) -> Redaction {
+        let auth = self.relay.auth.iter();
+        Redaction::of(auth.flat_map(|auth| self.login.secrets(auth)))
     }
 }
 
@@ -257,11 +286,11 @@ impl Receiver for Email {
             };
             match result {
                 Ok(receipt) => Ok(Receipt {
-                    answer: self.redaction.clean(&receipt.answer),
+                    answer: self.redaction().clean(&receipt.answer),
                     ..receipt
                 }),
                 Err(mut error) => {
-                    error.answer = self.redaction.clean(&error.answer);
+                    error.answer = self.redaction().clean(&error.answer);
                     error.progress.extend(delivery.progress.iter().cloned());
                     self.account.learn(&error);
                     Err(error)

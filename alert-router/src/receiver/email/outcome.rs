@@ -10,7 +10,7 @@ use crate::receiver::{Failure, Progress, Receipt, RefusedRecipient, SendError, t
 use crate::render::Phrase;
 
 /// How long nobody tries a config that was refused: providers lock accounts that do.
-const PROBE: Duration = Duration::from_secs(15 * 60);
+pub(super) const PROBE: Duration = Duration::from_secs(15 * 60);
 
 /// After the loss of the final answer, time for the server to finish what it may have begun.
 const SETTLE: Duration = Duration::from_secs(60);
@@ -180,9 +180,9 @@ pub(super) fn trouble_error(host: &str, trouble: Trouble) -> SendError {
                 "请使用 465 端口；若链路安全，也可设置 require_tls: false",
             ),
         ),
-        Trouble::NoMechanism => blocked(
+        Trouble::NoMechanism { wanted } => blocked(
             "auth",
-            format!("{host} offers neither AUTH PLAIN nor LOGIN, no credentials were sent"),
+            format!("{host} offers {wanted}, no credentials were sent"),
             Phrase::fixed(
                 "remove auth_username, or use the relay's port for submission",
                 "请去掉 auth_username，或使用中继服务器的提交端口",

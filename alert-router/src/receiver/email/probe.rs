@@ -1,11 +1,15 @@
 //! What can be learned of a mail account without a mail: the same way into a session that mails
 //! take, before somebody's eyes, and then good-bye.
 
-use super::build::{relay, secrets};
+use std::sync::Arc;
+
+use super::account::Accounts;
+use super::build::relay;
 use super::classify::Step;
-use super::outcome::trouble_error;
+use super::login::ended;
 use super::reply::Offers;
-use super::smtp::{Dial, Relay, Session, Sight, Tcp, Trouble};
+use super::smtp::{Dial, Proof, Relay, Session, Sight, Tcp, Trouble};
+use crate::clock::{Clock, SystemClock};
 use crate::config::{self, SmtpTls};
 use crate::receiver::probe::Findings;
 use crate::receiver::redact::Redaction;
@@ -30,20 +34,29 @@ pub(super) async fn probe_by(
     dial: &dyn Dial,
 ) -> Result<Findings, BuildError> {
     let relay = relay(email)?;
-    let redaction = Redaction::of(email.auth.iter().flat_map(secrets));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let login = Accounts::of([email], &clock).login(email)?;
     let mut found = Findings::default();
+    let proof = match login.proof().await {
+        Ok(proof) => proof,
+        Err(error) => return Ok(found.ended(error)),
+    };
+    if let Some(Proof::Token(_)) = proof {
+        found.note("token", "fetched from auth_oauth2.token_url");
+    }
+    let redaction = Redaction::of(email.auth.iter().flat_map(|auth| login.secrets(auth)));
     let mut watch = |sight: Sight<'_>| {
         let (what, said) = line(&relay, sight);
         found.note(what, redaction.clean(&said));
     };
-    match Session::open_watched(&relay, dial, &mut watch).await {
+    match Session::open_watched(&relay, proof.as_ref(), dial, &mut watch).await {
         Ok(session) => {
             session.quit().await;
             Ok(found)
         }
         Err(trouble) => {
             let hint = hint(&relay, &trouble);
-            let mut error = trouble_error(&relay.host, trouble);
+            let mut error = ended(&relay.host, proof.as_ref(), trouble);
             error.answer = redaction.clean(&error.answer);
             error.fix = error.fix.or(hint);
             Ok(found.ended(error))

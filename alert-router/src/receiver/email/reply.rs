@@ -102,10 +102,19 @@ pub(super) struct Offers {
 
 impl Offers {
     /// How to log in with a password: as simply as possible, because TLS protects it.
-    pub(super) fn mechanism(&self) -> Option<Mechanism> {
+    pub(super) fn for_password(&self) -> Option<Mechanism> {
         [Mechanism::Plain, Mechanism::Login]
             .into_iter()
-            .find(|known| self.auth.contains(&known.to_string()))
+            .find(|known| self.has(*known))
+    }
+
+    /// How to log in with an access token.
+    pub(super) fn for_token(&self) -> Option<Mechanism> {
+        Some(Mechanism::Xoauth2).filter(|known| self.has(*known))
+    }
+
+    fn has(&self, mechanism: Mechanism) -> bool {
+        self.auth.contains(&mechanism.to_string())
     }
 }
 
@@ -191,7 +200,7 @@ mod tests {
                 .to_owned();
         let offers = Reply { code: 250, text }.offers();
         let auth = ["LOGIN", "PLAIN", "CRAM-MD5"].map(str::to_owned).to_vec();
-        assert_eq!(offers.mechanism(), Some(Mechanism::Plain));
+        assert_eq!(offers.for_password(), Some(Mechanism::Plain));
         assert_eq!(
             offers,
             Offers {

@@ -23,8 +23,9 @@ use tokio_rustls::TlsConnector;
 
 use super::classify::Step;
 use super::reply::{Offers, Reply};
+use super::token::Token;
 use super::wire::{Io, Wire, within};
-use crate::config::{SmtpAuth, SmtpTls};
+use crate::config::{Secret, SmtpAuth, SmtpTls};
 use crate::receiver::tls;
 
 /// Where mail is handed in, and how.
@@ -85,6 +86,15 @@ pub(super) enum Sight<'a> {
     LoggedIn(&'a Reply),
 }
 
+/// What a login is proved with, fetched if need be.
+#[derive(Clone)]
+pub(super) enum Proof {
+    /// AUTH PLAIN or LOGIN.
+    Password(Secret),
+    /// AUTH XOAUTH2.
+    Token(Token),
+}
+
 /// Is told of each as it shows.
 pub(super) type Watch<'a> = &'a mut (dyn FnMut(Sight<'_>) + Send);
 
@@ -119,7 +129,10 @@ pub(super) enum Trouble {
     /// STARTTLS is required and not offered.
     NoStartTls,
     /// No mechanism for AUTH that both sides know.
-    NoMechanism,
+    NoMechanism {
+        /// What is missing, after "offers".
+        wanted: &'static str,
+    },
     /// Credentials would travel unprotected to another machine.
     Unprotected,
     /// The mail is larger than the server says it takes.
@@ -157,13 +170,18 @@ pub(super) struct Session {
 
 impl Session {
     /// Connects, protects the connection as the relay wants it, and logs in.
-    pub(super) async fn open(relay: &Relay, dial: &dyn Dial) -> Result<Self, Trouble> {
-        Self::open_watched(relay, dial, &mut |_| {}).await
+    pub(super) async fn open(
+        relay: &Relay,
+        proof: Option<&Proof>,
+        dial: &dyn Dial,
+    ) -> Result<Self, Trouble> {
+        Self::open_watched(relay, proof, dial, &mut |_| {}).await
     }
 
     /// As [`open`](Self::open), before the eyes of `watch`.
     pub(super) async fn open_watched(
         relay: &Relay,
+        proof: Option<&Proof>,
         dial: &dyn Dial,
         watch: Watch<'_>,
     ) -> Result<Self, Trouble> {
@@ -185,8 +203,8 @@ impl Session {
                 session.start_tls(relay, watch).await?
             }
         };
-        if let Some(auth) = &relay.auth {
-            session.log_in(auth, watch).await?;
+        if let (Some(auth), Some(proof)) = (&relay.auth, proof) {
+            session.log_in(auth, proof, watch).await?;
         }
         Ok(session)
     }
@@ -315,27 +333,58 @@ impl Session {
         Ok(session)
     }
 
-    async fn log_in(&mut self, auth: &SmtpAuth, watch: Watch<'_>) -> Result<(), Trouble> {
-        let mechanism = self.offers.mechanism().ok_or(Trouble::NoMechanism)?;
+    async fn log_in(
+        &mut self,
+        auth: &SmtpAuth,
+        proof: &Proof,
+        watch: Watch<'_>,
+    ) -> Result<(), Trouble> {
+        let mechanism = self.mechanism(proof)?;
         watch(Sight::LoggingIn(mechanism));
-        let (user, password) = (&auth.username, auth.password.expose());
-        let reply = if mechanism == Mechanism::Plain {
-            let proof = plain_proof(auth);
-            self.ask(Step::Auth, format!("AUTH PLAIN {proof}\r\n"))
-                .await?
-        } else {
-            let prompt = self.ask(Step::Auth, "AUTH LOGIN\r\n").await?;
-            expect(334, Step::Auth, prompt)?;
-            let prompt = self
-                .ask(Step::Auth, format!("{}\r\n", BASE64.encode(user)))
-                .await?;
-            expect(334, Step::Auth, prompt)?;
-            self.ask(Step::Auth, format!("{}\r\n", BASE64.encode(password)))
-                .await?
+        let reply = match (proof, mechanism) {
+            (Proof::Token(token), _) => self.show_token(&token.proof(&auth.username)).await?,
+            (Proof::Password(password), Mechanism::Login) => {
+                self.answer_prompts(&auth.username, password).await?
+            }
+            (Proof::Password(password), _) => {
+                let proof = plain_proof(auth, password);
+                self.ask(Step::Auth, format!("AUTH PLAIN {proof}\r\n"))
+                    .await?
+            }
         };
         let welcome = expect(235, Step::Auth, reply)?;
         watch(Sight::LoggedIn(&welcome));
         Ok(())
+    }
+
+    fn mechanism(&self, proof: &Proof) -> Result<Mechanism, Trouble> {
+        let (mechanism, wanted) = match proof {
+            Proof::Password(_) => (self.offers.for_password(), "neither AUTH PLAIN nor LOGIN"),
+            Proof::Token(_) => (self.offers.for_token(), "no AUTH XOAUTH2"),
+        };
+        mechanism.ok_or(Trouble::NoMechanism { wanted })
+    }
+
+    /// AUTH XOAUTH2. A refusal comes as a question, and an empty answer brings the reply.
+    async fn show_token(&mut self, proof: &str) -> Result<Reply, Trouble> {
+        let reply = self
+            .ask(Step::Auth, format!("AUTH XOAUTH2 {proof}\r\n"))
+            .await?;
+        match reply.code {
+            334 => self.ask(Step::Auth, "\r\n").await,
+            _ => Ok(reply),
+        }
+    }
+
+    /// AUTH LOGIN.
+    async fn answer_prompts(&mut self, user: &str, password: &Secret) -> Result<Reply, Trouble> {
+        let mut prompt = self.ask(Step::Auth, "AUTH LOGIN\r\n").await?;
+        for answer in [user, password.expose()] {
+            expect(334, Step::Auth, prompt)?;
+            let answer = format!("{}\r\n", BASE64.encode(answer));
+            prompt = self.ask(Step::Auth, answer).await?;
+        }
+        Ok(prompt)
     }
 
     async fn ask(&mut self, at: Step, command: impl Display) -> Result<Reply, Trouble> {
@@ -344,13 +393,10 @@ impl Session {
 }
 
 /// What AUTH PLAIN sends.
-pub(super) fn plain_proof(auth: &SmtpAuth) -> String {
+pub(super) fn plain_proof(auth: &SmtpAuth, password: &Secret) -> String {
     let identity = auth.identity.as_deref().unwrap_or_default();
-    BASE64.encode(format!(
-        "{identity}\0{}\0{}",
-        auth.username,
-        auth.password.expose()
-    ))
+    let password = password.expose();
+    BASE64.encode(format!("{identity}\0{}\0{password}", auth.username))
 }
 
 fn expect(code: u16, step: Step, reply: Reply) -> Result<Reply, Trouble> {

@@ -13,7 +13,7 @@ use super::wire::Io;
 use super::{Accounts, Email};
 use crate::clock::{Clock, ManualClock};
 use crate::config::{
-    self, Header, Recipients, Secret, Smarthost, SmtpAuth, SmtpTls, Thread, Trust,
+    self, Header, Recipients, Secret, Smarthost, SmtpAuth, SmtpProof, SmtpTls, Thread, Trust,
 };
 use crate::receiver::conformance::{Behaviour, Stage, Subject};
 use crate::receiver::{BuildError, Delivery, Progress, Quota, Receiver as _, Rendering};
@@ -33,6 +33,9 @@ pub(crate) enum Act {
     /// Refuses for good, and repeats all that it heard.
     Echo,
 }
+
+/// Stands for an empty line, with which every line begins.
+const NOTHING: &str = "(nothing)";
 
 /// What the server heard.
 #[derive(Debug, Default)]
@@ -86,6 +89,11 @@ impl Server {
     /// Says `reply` at lines that start with `line`.
     pub(super) fn says(self, line: &str, reply: &str) -> Self {
         self.at(line, Act::Say(format!("{reply}\r\n").into_bytes()))
+    }
+
+    /// Says `reply` at empty lines.
+    pub(super) fn says_to_nothing(self, reply: &str) -> Self {
+        self.says(NOTHING, reply)
     }
 
     pub(super) fn offering(mut self, reply: &str) -> Self {
@@ -201,7 +209,10 @@ impl Server {
         let is_ruled = self.ruled_after == 0;
         self.rules
             .iter()
-            .find(|(start, _)| is_ruled && line.starts_with(start.as_str()))
+            .find(|(start, _)| {
+                let fits = line.starts_with(start.as_str());
+                is_ruled && (fits || (line.is_empty() && start == NOTHING))
+            })
             .map(|(_, act)| act)
     }
 
@@ -333,7 +344,7 @@ pub(super) fn header(name: &str, value: &str) -> Header {
 pub(super) fn auth() -> Option<SmtpAuth> {
     Some(SmtpAuth {
         username: "user".into(),
-        password: Secret::new("hunter2"),
+        proof: SmtpProof::Password(Secret::new("hunter2")),
         identity: None,
     })
 }
