@@ -57,7 +57,7 @@ pub enum SmtpProof {
     /// `auth_password`, `auth_password_file`, or `global`'s: AUTH PLAIN or LOGIN.
     Password(Secret),
     /// `auth_oauth2`, or `global.smtp_auth_oauth2`: AUTH XOAUTH2 with an access token.
-    OAuth2(OAuth2),
+    OAuth2(Box<OAuth2>),
 }
 
 /// What an account takes: at most `mails` in any span of `per`. A mail to several addresses counts
@@ -148,7 +148,8 @@ const GLOBAL: ProofKeys = ProofKeys {
 impl SmtpProof {
     fn read(f: &mut Fields<'_>, keys: &ProofKeys) -> Given<Self> {
         let password = f.secret(keys.password, keys.password_file);
-        let oauth2 = f.given(keys.oauth2, OAuth2::read).map(Self::OAuth2);
+        let oauth2 = f.given(keys.oauth2, OAuth2::read);
+        let oauth2 = oauth2.map(|oauth2| Self::OAuth2(Box::new(oauth2)));
         if password.is_present() && oauth2.is_present() {
             let what = format!("{} is set too", keys.password);
             f.error_at(keys.oauth2, (what, "keep one of them"));

@@ -68,10 +68,10 @@ async fn f60_a_delivery_that_is_given_up_is_reported_elsewhere_and_counted() {
     let notice = sink.at("/ops")[0].clone();
     let alert = &notice.body["alerts"][0];
     let letter = router.list("dead-letters").await[0].clone();
-    let summary = alert["annotations"]["summary"].as_str().unwrap();
+    let summary = alert["annotations"]["summary"].as_str().expect("an id");
     assert!(summary.contains("receiver bad: "), "{summary}");
     assert!(
-        summary.contains(letter["id"].as_str().unwrap()),
+        summary.contains(letter["id"].as_str().expect("an id")),
         "{summary}"
     );
     assert_eq!(
@@ -136,12 +136,18 @@ async fn a_refused_reload_is_told_with_its_error_and_ends_with_the_next_good_one
     let folder = Folder::with(&good);
     let router = folder.start().await;
     folder.configure(&good.replace("receiver: good\n", "receiver: goood\n"));
-    let reload = async || router.ask("POST", "/-/reload", "").await.unwrap().status;
+    let reload = async || {
+        router
+            .ask("POST", "/-/reload", "")
+            .await
+            .expect("it answers")
+            .status
+    };
     assert_eq!(reload().await, 400);
     sink.until_heard("alertname", "+ConfigReloadFailed").await;
     let notice = sink.at("/ops")[0].clone();
     let summary = &notice.body["alerts"][0]["annotations"]["summary"];
-    let summary = summary.as_str().unwrap();
+    let summary = summary.as_str().expect("an id");
     assert!(
         summary.contains("line 3: route.receiver") && summary.contains("goood"),
         "{summary}"
@@ -158,7 +164,10 @@ async fn a_refused_reload_ends_with_a_restart_on_a_good_config() {
     let folder = Folder::with(&good);
     let router = folder.start().await;
     folder.configure("receivers: nonsense\n");
-    let answer = router.ask("POST", "/-/reload", "").await.unwrap();
+    let answer = router
+        .ask("POST", "/-/reload", "")
+        .await
+        .expect("it answers");
     assert_eq!(answer.status, 400);
     sink.until_heard("alertname", "+ConfigReloadFailed").await;
     router.stop().await;
@@ -178,7 +187,10 @@ async fn what_was_open_about_a_destination_ends_when_it_leaves_the_config() {
     let page = router.get("/view").await.body;
     assert!(page.contains("send-test --receiver bad"), "{page}");
     folder.configure(&config(&sink).replace("/bad", "/elsewhere"));
-    let answer = router.ask("POST", "/-/reload", "").await.unwrap();
+    let answer = router
+        .ask("POST", "/-/reload", "")
+        .await
+        .expect("it answers");
     assert_eq!(answer.status, 200, "{answer:?}");
     until_over(&router, "DestinationBlocked").await;
 }
@@ -212,7 +224,10 @@ async fn without_bad(sink: &Sink, folder: &Folder) -> (Router, String) {
 
 async fn reload(router: &Router, folder: &Folder, config: &str) {
     folder.configure(config);
-    let answer = router.ask("POST", "/-/reload", "").await.unwrap();
+    let answer = router
+        .ask("POST", "/-/reload", "")
+        .await
+        .expect("it answers");
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 
@@ -232,8 +247,11 @@ async fn whoever_replays_a_letter_of_which_nothing_is_left_to_tell_reads_that() 
         let folder = Folder::new();
         let (router, _) = without_bad(&sink, &folder).await;
         let letter = router.list("dead-letters").await[0]["id"].clone();
-        let replay = format!("{path}/dead-letters/{}/replay", letter.as_str().unwrap());
-        let answer = router.ask("POST", &replay, "").await.unwrap();
+        let replay = format!(
+            "{path}/dead-letters/{}/replay",
+            letter.as_str().expect("an id")
+        );
+        let answer = router.ask("POST", &replay, "").await.expect("it answers");
         assert_eq!(answer.status, 200, "{answer:?}");
         assert!(
             answer.body.contains("nothing is left to tell"),
@@ -251,7 +269,7 @@ async fn a_command_says_that_a_letter_has_nothing_left_to_tell() {
     let (router, _) = without_bad(&sink, &folder).await;
     let letter = router.list("dead-letters").await[0]["id"].clone();
     let ended = folder
-        .run(&["dead-letters", "replay", letter.as_str().unwrap()])
+        .run(&["dead-letters", "replay", letter.as_str().expect("an id")])
         .await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(
@@ -273,7 +291,7 @@ async fn the_page_counts_what_was_given_up_and_what_is_in_quarantine_and_offers_
     router.until_metric(letters, 1.0).await;
     let letter = router.list("dead-letters").await[0]["id"].clone();
     let body = router.list("quarantine").await[0]["id"].clone();
-    let (letter, body) = (letter.as_str().unwrap(), body.as_str().unwrap());
+    let (letter, body) = (letter.as_str().expect("an id"), body.as_str().unwrap());
     let page = router.get("/view").await.body;
     for part in [
         "Given up: 1 ".to_owned(),

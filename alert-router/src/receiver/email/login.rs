@@ -25,7 +25,6 @@ pub(super) enum Login {
 
 impl Login {
     /// What to log in with now.
-    #[expect(clippy::result_large_err, reason = "it is the seam's error")]
     pub(super) async fn proof(&self) -> Result<Option<Proof>, SendError> {
         Ok(match self {
             Self::Nobody => None,

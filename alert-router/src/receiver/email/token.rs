@@ -90,7 +90,6 @@ impl Tokens {
 
     /// The token: the one at hand, or a new one. Callers that come meanwhile wait for the same, and
     /// share its failure.
-    #[expect(clippy::result_large_err, reason = "it is the seam's error")]
     pub(super) async fn get(&self) -> Result<Token, SendError> {
         let asked = self.clock.now();
         let mut state = self.state.lock().await;

@@ -28,7 +28,7 @@ fn with_token(provider: &Provider) -> config::Email {
     config::Email {
         auth: Some(SmtpAuth {
             username: "me@example.com".into(),
-            proof: SmtpProof::OAuth2(OAuth2 {
+            proof: SmtpProof::OAuth2(Box::new(OAuth2 {
                 client_id: "router".into(),
                 client_secret: Some(Secret::new("planted-client")),
                 token_url: provider.url("/token"),
@@ -37,7 +37,7 @@ fn with_token(provider: &Provider) -> config::Email {
                 refresh_token: Some(Secret::new("planted-refresh")),
                 proxy_url: None,
                 trust: Trust::default(),
-            }),
+            })),
             identity: None,
         }),
         ..settings(&["a@example.com"])
