@@ -66,8 +66,15 @@ impl OAuth2 {
     }
 }
 
-/// The secrets go there.
+/// The secrets go there, and its address is no secret.
 fn refuse_plain(f: &Fields<'_>, url: &Url) {
+    if !url.username().is_empty() || url.password().is_some() {
+        let what = "a login in the URL of the token endpoint";
+        f.error_at(
+            "token_url",
+            (what, "write it as client_id and client_secret"),
+        );
+    }
     let host = url.host_str().unwrap_or_default();
     if url.scheme() != "https" && !address::is_loopback(host) {
         let what = format!("the secrets would travel unprotected to {host}");

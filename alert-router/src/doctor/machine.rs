@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use alert_engine::Timestamp;
-use rustix::fs::{StatVfsMountFlags, statvfs};
+use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
 
 use crate::check::Report;
 use crate::config::StorePlace;
@@ -46,6 +46,9 @@ fn room(file: &Path) -> Result<String, String> {
             "{place} is mounted read-only: put the store elsewhere"
         ));
     }
+    access(folder, Access::WRITE_OK).map_err(|error| {
+        format!("{place}: {error}: give it to the user who runs this, or put the store elsewhere")
+    })?;
     judge(&place.to_string(), free)
 }
 

@@ -120,10 +120,7 @@ impl Findings {
     /// It ended so. What cannot be reached has a fix for people, who look at it now, although a
     /// delivery would just try again.
     pub(super) fn ended(self, error: SendError) -> Self {
-        let is_away = matches!(
-            error.reason,
-            "connect" | "connection" | "timeout" | "lost" | "token"
-        );
+        let is_away = matches!(error.reason, "connect" | "connection" | "timeout" | "lost");
         let fix = error.fix.or_else(|| is_away.then_some(AWAY));
         let wrong = Some(SendError { fix, ..error });
         Self { wrong, ..self }

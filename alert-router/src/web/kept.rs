@@ -123,9 +123,9 @@ pub(super) enum Replayed {
 
 /// Why a replay told nothing.
 pub(super) const NOTHING_TO_TELL: Phrase = Phrase::fixed(
-    "nothing is left to tell: its alerts are over and known, or muted, or its receiver does not get \
-     them any more; the letter is gone",
-    "没有需要告知的内容：相关告警已恢复且已告知、被静默，或其接收方不再接收这些告警；死信已移除",
+    "nothing is left to tell now: its receiver knows how its alerts are, or hears of them at their \
+     time, or they are muted, or it does not get them any more; the letter is gone",
+    "目前没有需要告知的内容：接收方已了解相关告警的状态或将按时收到、告警被静默，或接收方不再接收这些告警；死信已移除",
 );
 
 /// The lanes of a dead letter say the present truth at once; the letter goes. Or, as it was sent:

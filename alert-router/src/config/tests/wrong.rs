@@ -130,6 +130,10 @@ const WRONG_CHANNELS: &[(&str, &str)] = &[
     ),
     (
         "email_configs",
+        "{to: a@b.test, from: a@b.test, smarthost: h:25, auth_username: x, auth_oauth2: {client_id: x, client_secret: hunter2, token_url: 'https://u:hunter2@t.test/'}}",
+    ),
+    (
+        "email_configs",
         "{to: a@b.test, from: a@b.test, smarthost: h:25, auth_username: x, auth_oauth2: {client_id: x, token_url: 'https://t.test/'}}",
     ),
     (

@@ -24,13 +24,25 @@ use crate::render::Phrase;
 pub(super) const CALL: Duration = Duration::from_secs(10);
 /// A token whose end nobody tells is used for so long, and none for less.
 const SHORTEST: Duration = Duration::from_secs(60);
+/// A shorter value of `endpoint_params` is a word, whose hiding would spoil what is said.
+const LIKE_A_SECRET: usize = 12;
+
+const UNREACHED: Phrase = Phrase::fixed(
+    "check token_url and proxy_url of auth_oauth2, and that no firewall stands before them",
+    "请检查 auth_oauth2 的 token_url 和 proxy_url，并确认没有防火墙阻挡",
+);
+const BUSY: Phrase = Phrase::fixed(
+    "the provider gives no tokens for now: wait, and look at its status page if it lasts",
+    "服务商暂时不发放令牌：请等待；若持续不恢复，请查看其状态页",
+);
 
 /// What an account needs to get its token.
 pub(super) struct Tokens {
     settings: OAuth2,
     http: HttpClient,
     clock: Arc<dyn Clock>,
-    redaction: Redaction,
+    /// What the endpoint is sent, and must not be shown when it repeats it.
+    secrets: Vec<Secret>,
     state: Mutex<State>,
     /// What must not be shown, as long as somebody may repeat it: the last two tokens.
     recent: Shared<Vec<Token>>,
@@ -73,10 +85,16 @@ impl Tokens {
         let of_proxy = proxy.map(|proxy| redact::login(proxy.expose()));
         let own = [&settings.client_secret, &settings.refresh_token];
         let own = own.into_iter().flatten().cloned();
+        let params = settings.endpoint_params.iter();
+        let params = params.filter(|(_, value)| value.len() >= LIKE_A_SECRET);
+        let params = params.map(|(_, value)| Secret::new(value));
         Ok(Self {
             http: HttpClient::new(proxy, &settings.trust)?,
             clock,
-            redaction: Redaction::of(own.chain(of_proxy.into_iter().flatten())),
+            secrets: own
+                .chain(params)
+                .chain(of_proxy.into_iter().flatten())
+                .collect(),
             settings: settings.clone(),
             state: Mutex::default(),
             recent: Shared::default(),
@@ -154,17 +172,20 @@ impl Tokens {
             deadline: CALL,
         };
         let answer = self.http.call(call).await;
-        let answer = answer.map_err(|error| failed("token", &error.to_string(), None))?;
+        let answer = answer.map_err(|error| SendError {
+            fix: Some(UNREACHED),
+            ..failed("token", &error.to_string(), None)
+        })?;
         read(&answer).map_err(|error| self.hide(error, refresh))
     }
 
     /// The endpoint may repeat all that it was sent.
     fn hide(&self, error: SendError, refresh: Option<&Secret>) -> SendError {
-        let latest = Redaction::of(refresh.cloned());
-        let hide = |text: &str| latest.clean(&self.redaction.clean(text));
+        let secrets = self.secrets.iter().chain(refresh).cloned();
+        let redaction = Redaction::of(secrets);
         SendError {
-            answer: hide(&error.answer),
-            code: error.code.as_deref().map(hide),
+            answer: redaction.clean(&error.answer),
+            code: error.code.map(|code| redaction.clean(&code)),
             ..error
         }
     }
@@ -219,15 +240,23 @@ fn read(answer: &Answer) -> Result<Grant, SendError> {
     match (answer.status.is_success(), token) {
         (true, Some(token)) => Ok(Grant {
             token: Token(Secret::new(token)),
-            lasts: Duration::from_secs(body["expires_in"].as_u64().unwrap_or_default()),
+            lasts: seconds(&body["expires_in"]),
             refresh: body["refresh_token"].as_str().map(Secret::new),
         }),
+        // Some say no with a 200.
+        (true, None) if body["error"].is_string() => Err(no_grant(answer, &body)),
         (true, None) => Err(refused(
             None,
             "the token endpoint gave no access_token".to_owned(),
         )),
         (false, _) => Err(no_grant(answer, &body)),
     }
+}
+
+/// A number, which some write as a text.
+pub(super) fn seconds(value: &Value) -> Duration {
+    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    Duration::from_secs(number.unwrap_or_default())
 }
 
 fn no_grant(answer: &Answer, body: &Value) -> SendError {
@@ -247,7 +276,10 @@ fn no_grant(answer: &Answer, body: &Value) -> SendError {
         )
         || matches!(code, Some("temporarily_unavailable" | "server_error"));
     if is_late {
-        failed("token", &words, answer.retry_after)
+        SendError {
+            fix: Some(BUSY),
+            ..failed("token", &words, answer.retry_after)
+        }
     } else {
         refused(code, words)
     }
@@ -255,7 +287,7 @@ fn no_grant(answer: &Answer, body: &Value) -> SendError {
 
 /// Such as `invalid_grant`; some write sentences there.
 fn is_code(error: &str) -> bool {
-    error.len() <= 64 && error.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+    (1..=64).contains(&error.len()) && error.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 }
 
 /// Nobody gets a token until somebody changes something.

@@ -125,6 +125,14 @@ async fn a_refusal_is_a_question_that_wants_an_empty_answer_and_shows_no_token()
     assert_eq!((provider.count("/token"), server.heard("AUTH")), (2, 2));
 }
 
+#[test]
+fn a_lifetime_is_a_number_or_a_text_with_one() {
+    let read = |text: &str| token::seconds(&serde_json::from_str(text).unwrap());
+    let hour = Duration::from_secs(3_600);
+    assert_eq!((read("3600"), read("\"3600\"")), (hour, hour));
+    assert_eq!((read("null"), read("-1")), (Duration::ZERO, Duration::ZERO));
+}
+
 #[tokio::test]
 async fn without_a_token_a_mail_waits_or_a_person_must_act() {
     let blocked = Failure::Blocked {
@@ -152,6 +160,7 @@ async fn without_a_token_a_mail_waits_or_a_person_must_act() {
         ),
         ("404 Not Found", "<html>", blocked, "auth"),
         ("200 OK", "{}", blocked, "auth"),
+        ("200 OK", r#"{"error":"invalid_grant"}"#, blocked, "auth"),
         ("503 Service Unavailable", "", again, "token"),
         (
             "400 Bad Request",
