@@ -19,7 +19,7 @@ use crate::dead_letter::Resender;
 use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::quarantine::Quarantine;
-use crate::receiver::Materials;
+use crate::receiver::{AccessTokens, Materials};
 use crate::reload::{self, ReloadError, Reloader};
 use crate::render::Renderer;
 use crate::step::{Deps, Step};
@@ -301,6 +301,7 @@ fn materials(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> Materials {
         renderer: Arc::new(Renderer::built_in()),
         store: Arc::clone(store),
         clock: Arc::clone(clock),
+        tokens: AccessTokens::default(),
     }
 }
 

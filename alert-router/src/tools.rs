@@ -12,7 +12,7 @@ use crate::check::{self, Built, Report};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Flags, StorePlace};
 use crate::plan::{Outlet, Plan};
-use crate::receiver::{BuildError, Delivery, INBOX, Materials};
+use crate::receiver::{AccessTokens, BuildError, Delivery, INBOX, Materials};
 use crate::render::{Language, Renderer};
 use crate::step::groups::read_group;
 use crate::store::{
@@ -177,6 +177,7 @@ fn plan(config: Config, clock: SystemClock) -> Result<Plan, BuildError> {
         renderer: Arc::new(Renderer::built_in()),
         store: Arc::new(MemoryStore::new(Arc::clone(&clock))),
         clock,
+        tokens: AccessTokens::default(),
     };
     Plan::new(config, &materials)
 }

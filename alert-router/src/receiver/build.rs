@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Accounts, Applications, BuildError, Email, Inbox, Receiver, Webhook, WecomApp, WecomBot,
+    AccessTokens, Accounts, Applications, BuildError, Email, Inbox, Receiver, Webhook, WecomApp,
+    WecomBot,
 };
 use crate::clock::Clock;
 use crate::config::{self, Channel, Config};
@@ -18,6 +19,8 @@ pub struct Materials {
     pub store: Arc<dyn Store>,
     /// What token caches ask for the time.
     pub clock: Arc<dyn Clock>,
+    /// What mail accounts log in with, kept over reloads.
+    pub tokens: AccessTokens,
 }
 
 /// Builds the receivers of one config.
@@ -42,7 +45,7 @@ impl<'a> Builder<'a> {
                 channels.clone().filter_map(app),
                 Arc::clone(&with.clock),
             )?,
-            accounts: Accounts::of(channels.filter_map(email), &with.clock),
+            accounts: Accounts::of(channels.filter_map(email), &with.clock).sharing(&with.tokens),
         })
     }
 

@@ -27,7 +27,7 @@ pub(crate) use build::Builder;
 pub use build::Materials;
 #[cfg(test)]
 pub(crate) use email::testing::{Act as MailAct, Server as MailServer};
-pub use email::{Accounts, Email};
+pub use email::{AccessTokens, Accounts, Email};
 pub use http::BuildError;
 pub(crate) use inbox::CHANNEL as INBOX;
 pub use inbox::{Entry, Inbox, newest};

@@ -70,7 +70,7 @@ impl Way<'_> {
     /// Looks into it. Every step has a deadline.
     pub(crate) async fn probe(&self, clock: &Arc<dyn Clock>) -> Findings {
         let found = match self.channel {
-            Channel::Email(mail) => email::probe(mail).await,
+            Channel::Email(mail) => email::probe(mail, clock).await,
             Channel::WecomApp(app) => wecom_app::probe(app, clock).await,
             Channel::WecomBot(_) => Ok(wecom_bot::probe(self.receivers[0])),
             Channel::Webhook(hook) => webhook::probe(hook).await,

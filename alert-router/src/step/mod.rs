@@ -205,7 +205,8 @@ impl StepHandle {
         answered(sources).await
     }
 
-    /// Ends the cool-down of lanes: they say the present truth at once.
+    /// Ends the cool-down of lanes: they say the present truth at once. Says whether any of them has
+    /// something to tell now.
     ///
     /// # Errors
     ///

@@ -15,8 +15,8 @@ use tracing::Instrument;
 use super::*;
 use crate::clock::{Clock, ManualClock};
 use crate::config::{Config, Flags, Outside};
-use crate::receiver::Materials;
 use crate::receiver::scripted::{Reply, Server};
+use crate::receiver::{AccessTokens, Materials};
 use crate::render::Renderer;
 use crate::store::MemoryStore;
 use crate::webhook::payload::{BodyLimits, parse};
@@ -176,6 +176,7 @@ pub(crate) fn materials(clock: &Arc<ManualClock>) -> Materials {
         renderer: Arc::new(Renderer::built_in()),
         store: Arc::new(MemoryStore::new(Arc::clone(&clock))),
         clock,
+        tokens: AccessTokens::default(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Tells of what only a change of the config raises or ends: a reload that was refused, and
-//! destinations that are no more, or are there again. Tells the state, not each event, so nothing is lost while the
-//! store does not answer.
+//! destinations that are no more, or are there again. Tells the state, not each event, so nothing
+//! is lost while the store does not answer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use alert_router::clock::{Clock, ManualClock};
 use alert_router::config::{Config, Flags, Outside};
 use alert_router::metrics::Metrics;
 use alert_router::plan::Plan;
-use alert_router::receiver::Materials;
+use alert_router::receiver::{AccessTokens, Materials};
 use alert_router::render::Renderer;
 use alert_router::step::{Deps, Step, StepHandle};
 use alert_router::store::{MemoryStore, Store};
@@ -55,6 +55,7 @@ impl Hall {
             renderer: Arc::new(Renderer::built_in()),
             store: Arc::clone(&store),
             clock: Arc::clone(&clock) as _,
+            tokens: AccessTokens::default(),
         };
         let plan = Plan::new(config(&text), &materials).unwrap();
         let (plans, plan) = watch::channel(Arc::new(plan));

@@ -7,7 +7,7 @@ use alert_engine::Timestamp;
 use alert_router::clock::{Clock, ManualClock};
 use alert_router::config::{Config, Flags, Outside};
 use alert_router::plan::Plan;
-use alert_router::receiver::Materials;
+use alert_router::receiver::{AccessTokens, Materials};
 use alert_router::render::Renderer;
 use alert_router::store::MemoryStore;
 use alert_router::testing;
@@ -32,6 +32,7 @@ impl Plans {
             renderer: Arc::new(Renderer::built_in()),
             store: Arc::new(MemoryStore::new(Arc::clone(&clock))),
             clock,
+            tokens: AccessTokens::default(),
         };
         let build = |variant| {
             let wire = |inner| Arc::new(Scripted::of(inner, &exchange)) as _;

@@ -14,9 +14,9 @@ use super::login::Login;
 use super::pool::Pool;
 use super::provider;
 use super::smtp::{Relay, Session};
-use super::token::Tokens;
+use super::token::AccessTokens;
 use crate::clock::Clock;
-use crate::config::{self, OAuth2, SmtpProof};
+use crate::config::{self, SmtpProof};
 use crate::receiver::{BuildError, Failure, Progress, Quota, SendError, Window};
 
 /// Connections to one account at once. Providers count them.
@@ -28,8 +28,7 @@ pub(super) const TURN: Duration = Duration::from_secs(60);
 /// The accounts of one config. Its receivers share them.
 pub struct Accounts {
     accounts: BTreeMap<LaneKey, Arc<Account>>,
-    /// Those that were asked for.
-    tokens: Mutex<Vec<Arc<Tokens>>>,
+    tokens: AccessTokens,
     clock: Arc<dyn Clock>,
 }
 
@@ -68,9 +67,16 @@ impl Accounts {
         };
         Self {
             accounts: said.into_iter().map(account).collect(),
-            tokens: Mutex::default(),
+            tokens: AccessTokens::default(),
             clock: clock.clone(),
         }
+    }
+
+    /// With tokens that others share, too.
+    #[must_use]
+    pub(in crate::receiver) fn sharing(self, tokens: &AccessTokens) -> Self {
+        let tokens = tokens.clone();
+        Self { tokens, ..self }
     }
 
     /// What `email` logs in with; whoever gets tokens in the same way shares them.
@@ -78,18 +84,10 @@ impl Accounts {
         Ok(match email.auth.as_ref().map(|auth| &auth.proof) {
             None => Login::Nobody,
             Some(SmtpProof::Password(password)) => Login::Password(password.clone()),
-            Some(SmtpProof::OAuth2(settings)) => Login::Tokens(self.tokens(settings)?),
+            Some(SmtpProof::OAuth2(settings)) => {
+                Login::Tokens(self.tokens.of(settings, &self.clock)?)
+            }
         })
-    }
-
-    fn tokens(&self, settings: &OAuth2) -> Result<Arc<Tokens>, BuildError> {
-        let mut all = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = all.iter().find(|tokens| tokens.are_of(settings)) {
-            return Ok(known.clone());
-        }
-        let new = Arc::new(Tokens::new(settings, self.clock.clone())?);
-        all.push(new.clone());
-        Ok(new)
     }
 
     /// The account that `email` is handed in through.

@@ -57,18 +57,25 @@ impl Login {
     }
 }
 
-/// The end of a session that began with `proof`: what to do about a refused login depends on it.
+/// The end of a session that began with `proof`: what to do about a login depends on it.
 pub(super) fn ended(host: &str, proof: Option<&Proof>, trouble: Trouble) -> SendError {
     let error = trouble_error(host, trouble);
-    if !matches!(proof, Some(Proof::Token(_))) || error.reason != "auth" || error.code.is_none() {
+    if !matches!(proof, Some(Proof::Token(_))) || error.reason != "auth" {
         return error;
     }
-    SendError {
-        fix: Some(Phrase::fixed(
+    let fix = match error.code {
+        Some(_) => Phrase::fixed(
             "check that auth_username is the account for which auth_oauth2 gets tokens, and that its \
              scopes allow SMTP",
             "请确认 auth_username 就是 auth_oauth2 取得令牌的账号，并且其 scopes 允许 SMTP",
-        )),
+        ),
+        None => Phrase::fixed(
+            "this relay takes no access tokens: use auth_password, or the relay of the account's provider",
+            "该中继服务器不接受访问令牌：请改用 auth_password，或使用该账号服务商的中继服务器",
+        ),
+    };
+    SendError {
+        fix: Some(fix),
         ..error
     }
 }

@@ -13,6 +13,7 @@ mod account;
 mod build;
 mod classify;
 mod deliver;
+mod grant;
 mod login;
 mod mime;
 mod outcome;
@@ -57,6 +58,7 @@ use outcome::Fates;
 pub(super) use probe::{is_same_way, probe};
 use smtp::{Dial, Proof, Relay, Session};
 use thread::Place;
+pub use token::AccessTokens;
 
 use super::redact::Redaction;
 use super::{

@@ -9,7 +9,7 @@ use super::classify::Step;
 use super::login::ended;
 use super::reply::Offers;
 use super::smtp::{Dial, Proof, Relay, Session, Sight, Tcp, Trouble};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::config::{self, SmtpTls};
 use crate::receiver::probe::Findings;
 use crate::receiver::redact::Redaction;
@@ -25,17 +25,20 @@ pub(in crate::receiver) fn is_same_way(one: &config::Email, other: &config::Emai
 }
 
 /// Connects, logs in if the settings say so, and leaves.
-pub(in crate::receiver) async fn probe(email: &config::Email) -> Result<Findings, BuildError> {
-    probe_by(email, &Tcp).await
+pub(in crate::receiver) async fn probe(
+    email: &config::Email,
+    clock: &Arc<dyn Clock>,
+) -> Result<Findings, BuildError> {
+    probe_by(email, &Tcp, clock).await
 }
 
 pub(super) async fn probe_by(
     email: &config::Email,
     dial: &dyn Dial,
+    clock: &Arc<dyn Clock>,
 ) -> Result<Findings, BuildError> {
     let relay = relay(email)?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let login = Accounts::of([email], &clock).login(email)?;
+    let login = Accounts::of([email], clock).login(email)?;
     let mut found = Findings::default();
     let proof = match login.proof().await {
         Ok(proof) => proof,

@@ -1,12 +1,16 @@
 //! What `doctor` prints of mail accounts of all kinds.
 
+use std::sync::Arc;
+
 use super::probe::{is_same_way, probe, probe_by};
-use super::testing::{Act, Certificate, Server, auth, settings};
+use super::testing::{Act, Certificate, Server, World, auth, settings};
+use crate::clock::Clock;
 use crate::config::{self, SmtpTls, Trust};
 
 /// The report on an account at `server`.
 async fn report(settings: &config::Email, server: &Server) -> String {
-    let found = probe_by(settings, server).await.unwrap();
+    let clock: Arc<dyn Clock> = World::new().clock;
+    let found = probe_by(settings, server, &clock).await.unwrap();
     format!("good: {}\n{found}", found.is_good())
 }
 
@@ -122,7 +126,8 @@ async fn a_server_that_is_away_is_not_reached() {
         host: "127.0.0.1".into(),
         port,
     };
-    let found = probe(&settings).await.unwrap();
+    let clock: Arc<dyn Clock> = World::new().clock;
+    let found = probe(&settings, &clock).await.unwrap();
     insta::assert_snapshot!("away", found.to_string());
 }
 

@@ -7,17 +7,17 @@ use std::time::Duration;
 use alert_engine::Timestamp;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, header};
 use reqwest::Url;
-use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::outcome::{PROBE, failed};
+use super::grant::Grant;
+use super::outcome::failed;
 use crate::clock::Clock;
 use crate::config::{OAuth2, Secret};
-use crate::receiver::http::{Answer, BuildError, Call, HttpClient};
+use crate::receiver::SendError;
+use crate::receiver::http::{BuildError, Call, HttpClient};
 use crate::receiver::redact::{self, Redaction};
-use crate::receiver::{Failure, SendError};
 use crate::render::Phrase;
 
 /// For one call, from connecting to the last byte.
@@ -31,10 +31,10 @@ const UNREACHED: Phrase = Phrase::fixed(
     "check token_url and proxy_url of auth_oauth2, and that no firewall stands before them",
     "请检查 auth_oauth2 的 token_url 和 proxy_url，并确认没有防火墙阻挡",
 );
-const BUSY: Phrase = Phrase::fixed(
-    "the provider gives no tokens for now: wait, and look at its status page if it lasts",
-    "服务商暂时不发放令牌：请等待；若持续不恢复，请查看其状态页",
-);
+
+/// All of a process, by how they are got: a reload keeps them, and what a provider gave last.
+#[derive(Clone, Default)]
+pub struct AccessTokens(Arc<Shared<Vec<Arc<Tokens>>>>);
 
 /// What an account needs to get its token.
 pub(super) struct Tokens {
@@ -71,11 +71,22 @@ enum Known {
     Failure { error: SendError, at: Timestamp },
 }
 
-/// What the provider gave.
-struct Grant {
-    token: Token,
-    lasts: Duration,
-    refresh: Option<Secret>,
+impl AccessTokens {
+    /// The one that is got in this way, known already or new. Those that nobody uses are forgotten.
+    pub(super) fn of(
+        &self,
+        settings: &OAuth2,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Arc<Tokens>, BuildError> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|tokens| Arc::strong_count(tokens) > 1);
+        if let Some(known) = all.iter().find(|tokens| tokens.settings == *settings) {
+            return Ok(known.clone());
+        }
+        let new = Arc::new(Tokens::new(settings, clock.clone())?);
+        all.push(new.clone());
+        Ok(new)
+    }
 }
 
 impl Tokens {
@@ -101,11 +112,6 @@ impl Tokens {
         })
     }
 
-    /// Whether they are got in this way.
-    pub(super) fn are_of(&self, settings: &OAuth2) -> bool {
-        self.settings == *settings
-    }
-
     /// The token: the one at hand, or a new one. Callers that come meanwhile wait for the same, and
     /// share its failure.
     pub(super) async fn get(&self) -> Result<Token, SendError> {
@@ -122,13 +128,14 @@ impl Tokens {
         let now = self.clock.now();
         match granted {
             Ok(grant) => {
-                self.remember(&grant.token);
+                let token = Token(grant.token);
+                self.remember(&token);
                 state.refresh = grant.refresh.or(state.refresh.take());
                 state.known = Known::Token {
-                    token: grant.token.clone(),
+                    token: token.clone(),
                     renew_at: now + grant.lasts.mul_f64(0.9).max(SHORTEST),
                 };
-                Ok(grant.token)
+                Ok(token)
             }
             Err(error) => {
                 let known = error.clone();
@@ -176,7 +183,7 @@ impl Tokens {
             fix: Some(UNREACHED),
             ..failed("token", &error.to_string(), None)
         })?;
-        read(&answer).map_err(|error| self.hide(error, refresh))
+        Grant::read(&answer).map_err(|error| self.hide(error, refresh))
     }
 
     /// The endpoint may repeat all that it was sent.
@@ -228,93 +235,5 @@ impl Token {
             "user={user}\x01auth=Bearer {}\x01\x01",
             self.0.expose()
         ))
-    }
-}
-
-#[expect(clippy::result_large_err, reason = "it is the seam's error")]
-fn read(answer: &Answer) -> Result<Grant, SendError> {
-    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let token = body["access_token"]
-        .as_str()
-        .filter(|token| !token.is_empty());
-    match (answer.status.is_success(), token) {
-        (true, Some(token)) => Ok(Grant {
-            token: Token(Secret::new(token)),
-            lasts: seconds(&body["expires_in"]),
-            refresh: body["refresh_token"].as_str().map(Secret::new),
-        }),
-        // Some say no with a 200.
-        (true, None) if body["error"].is_string() => Err(no_grant(answer, &body)),
-        (true, None) => Err(refused(
-            None,
-            "the token endpoint gave no access_token".to_owned(),
-        )),
-        (false, _) => Err(no_grant(answer, &body)),
-    }
-}
-
-/// A number, which some write as a text.
-pub(super) fn seconds(value: &Value) -> Duration {
-    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
-    Duration::from_secs(number.unwrap_or_default())
-}
-
-fn no_grant(answer: &Answer, body: &Value) -> SendError {
-    let status = answer.status;
-    let error = body["error"].as_str();
-    let said = body["error_description"].as_str().unwrap_or_default();
-    let words = format!(
-        "no access token: HTTP status {status}: {} {said}",
-        error.unwrap_or_default()
-    );
-    let words = words.trim_end().to_owned();
-    let code = error.filter(|error| is_code(error));
-    let is_late = status.is_server_error()
-        || matches!(
-            status,
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
-        )
-        || matches!(code, Some("temporarily_unavailable" | "server_error"));
-    if is_late {
-        SendError {
-            fix: Some(BUSY),
-            ..failed("token", &words, answer.retry_after)
-        }
-    } else {
-        refused(code, words)
-    }
-}
-
-/// Such as `invalid_grant`; some write sentences there.
-fn is_code(error: &str) -> bool {
-    (1..=64).contains(&error.len()) && error.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
-}
-
-/// Nobody gets a token until somebody changes something.
-fn refused(code: Option<&str>, answer: String) -> SendError {
-    let fix = match code {
-        Some("invalid_grant") => Phrase::fixed(
-            "the refresh token has expired or was revoked: let the account's owner agree again, and put \
-             the new one into auth_oauth2.refresh_token",
-            "刷新令牌已过期或被撤销：请让账号所有者重新授权，并把新的令牌写入 auth_oauth2.refresh_token",
-        ),
-        Some("invalid_client" | "unauthorized_client") => Phrase::fixed(
-            "check client_id and client_secret of auth_oauth2, and that the application may use this grant",
-            "请检查 auth_oauth2 的 client_id 和 client_secret，并确认该应用有权使用此授权方式",
-        ),
-        Some("invalid_scope") => Phrase::fixed(
-            "check auth_oauth2.scopes against the provider's manual",
-            "请对照服务商的文档检查 auth_oauth2.scopes",
-        ),
-        Some(_) | None => Phrase::fixed(
-            "check auth_oauth2.token_url: this is not the provider's token endpoint, or it wants more",
-            "请检查 auth_oauth2.token_url：应答的不是服务商的令牌端点，或它需要更多参数",
-        ),
-    };
-    SendError {
-        failure: Failure::Blocked { probe_after: PROBE },
-        code: code.map(str::to_owned),
-        fix: Some(fix),
-        ..failed("auth", &answer, None)
     }
 }

@@ -127,7 +127,7 @@ async fn a_refusal_is_a_question_that_wants_an_empty_answer_and_shows_no_token()
 
 #[test]
 fn a_lifetime_is_a_number_or_a_text_with_one() {
-    let read = |text: &str| token::seconds(&serde_json::from_str(text).unwrap());
+    let read = |text: &str| grant::seconds(&serde_json::from_str(text).unwrap());
     let hour = Duration::from_secs(3_600);
     assert_eq!((read("3600"), read("\"3600\"")), (hour, hour));
     assert_eq!((read("null"), read("-1")), (Duration::ZERO, Duration::ZERO));
@@ -188,27 +188,51 @@ async fn without_a_token_a_mail_waits_or_a_person_must_act() {
 async fn a_relay_that_takes_no_tokens_hears_none() {
     let provider = provider().await;
     let server = Server::new();
-    let email = World::new().receiver(&with_token(&provider), &server);
+    let world = World::new();
+    let email = world.receiver(&with_token(&provider), &server);
     let error = send(&email).await.unwrap_err();
     assert_eq!(error.reason, "auth");
     assert!(error.answer.contains("offers no AUTH XOAUTH2"), "{error}");
+    let fix = error.fix.unwrap().to_string();
+    assert!(
+        fix.starts_with("this relay takes no access tokens"),
+        "{fix}"
+    );
     assert_eq!(server.heard("AUTH"), 0);
-    let found = probe::probe_by(&with_token(&provider), &server)
+    let found = probe::probe_by(&with_token(&provider), &server, &(world.clock as _))
         .await
         .unwrap();
     assert!(found.to_string().contains("token     fetched"), "{found}");
 }
 
 #[tokio::test]
-async fn receivers_that_get_tokens_in_the_same_way_share_them() {
+async fn receivers_that_get_tokens_in_the_same_way_share_them_also_over_a_reload() {
     let provider = provider().await;
     let world = World::new();
     let one = with_token(&provider);
     let clock: Arc<dyn crate::clock::Clock> = world.clock.clone();
-    let accounts = Accounts::of([&one], &clock);
+    let tokens = AccessTokens::default();
+    let mut logins = Vec::new();
+    // The second config is that of a reload, while receivers of the first are still in use.
     for _ in 0..2 {
-        let login = accounts.login(&one).unwrap();
-        assert!(login.proof().await.unwrap().is_some());
+        let accounts = Accounts::of([&one], &clock).sharing(&tokens);
+        for _ in 0..2 {
+            let login = accounts.login(&one).unwrap();
+            assert!(login.proof().await.unwrap().is_some());
+            logins.push(login);
+        }
     }
     assert_eq!(provider.count("/token"), 1);
+    drop(logins);
+    let accounts = Accounts::of([&one], &clock).sharing(&tokens);
+    assert!(
+        accounts
+            .login(&one)
+            .unwrap()
+            .proof()
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert_eq!(provider.count("/token"), 2, "what nobody uses is forgotten");
 }
