@@ -28,9 +28,13 @@ pub async fn examine(config: &Config) -> Report {
         wrong += usize::from(!found.is_good());
         let _ = write!(report.text, "{way}\n{found}");
     }
+    let all = match ways.len() {
+        1 => "1 way out".to_owned(),
+        many => format!("{many} ways out"),
+    };
     let _ = match wrong {
-        0 => writeln!(report.text, "nothing wrong with {} ways out", ways.len()),
-        _ => writeln!(report.text, "{wrong} of {} ways out are wrong", ways.len()),
+        0 => writeln!(report.text, "nothing wrong with {all}"),
+        _ => writeln!(report.text, "wrong: {wrong} of {all}"),
     };
     report.good &= wrong == 0;
     report
