@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use super::catalog::Desc;
 use super::model::write_label;
 use crate::notice::Notices;
-use crate::text::hash;
+use crate::text::{hash, same};
 
 /// The label of the series that takes what is beyond the cap.
 const OVERFLOW_LABEL: &str = "otel_metric_overflow";
@@ -194,10 +194,11 @@ impl<V> Family<V> {
 
 impl<V> Entry<V> {
     fn is(&self, values: &[&str]) -> bool {
+        // All have as many values as the metric has labels.
         self.values
             .iter()
-            .map(|value| &**value)
-            .eq(values.iter().copied())
+            .zip(values)
+            .all(|(own, it)| same(own, it))
     }
 }
 
