@@ -15,15 +15,9 @@ pub(crate) struct Moment {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Elapsed {
     pub(crate) duration: Duration,
+    pub(crate) start: SystemTime,
     /// The start on the calendar plus `duration`, so a stepped clock cannot turn it back.
     pub(crate) end: SystemTime,
-}
-
-impl Elapsed {
-    /// When it began.
-    pub(crate) fn start(self) -> SystemTime {
-        self.end.checked_sub(self.duration).unwrap_or(self.end)
-    }
 }
 
 impl Moment {
@@ -38,6 +32,7 @@ impl Moment {
         let duration = instant() - self.monotonic;
         Elapsed {
             duration,
+            start: self.wall,
             end: self.wall + duration,
         }
     }

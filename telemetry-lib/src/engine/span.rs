@@ -227,7 +227,7 @@ impl OpenSpan {
     /// the time itself, and between the two readings a call site may have been visited for the
     /// first time or the thread been put aside.
     pub(crate) fn end(&mut self, elapsed: Elapsed) {
-        self.own.start = Some(elapsed.start());
+        self.own.start = Some(elapsed.start);
         self.end_at(elapsed.end);
     }
 

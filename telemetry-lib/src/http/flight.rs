@@ -57,7 +57,8 @@ impl Flight {
             });
         }
         let metrics = shared.metrics.as_ref();
-        let active = metrics.map(|it| it.start(method.as_str(&config.known_methods), scheme));
+        let name = method.as_str(&config.known_methods);
+        let active = metrics.map(|it| it.start(method.number(), name, scheme));
         Self {
             state: Some(Box::new(State {
                 shared: Arc::clone(shared),

@@ -20,6 +20,11 @@ impl Folded {
         self.0.is_none()
     }
 
+    /// One for each known method, from 0, and one for all others.
+    pub(crate) fn number(self) -> usize {
+        self.0.unwrap_or(usize::MAX)
+    }
+
     /// The value of `http.request.method`; `known` is the list that `new` got.
     pub(crate) fn as_str(self, known: &[String]) -> &str {
         self.0.map_or(OTHER, |at| known[at].as_str())

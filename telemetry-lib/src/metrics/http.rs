@@ -19,6 +19,9 @@ use super::model::{Gathered, OwnFamily, Point, PointValue};
 use super::timed::Timed;
 use crate::notice::Notices;
 
+/// Methods with both schemes whose gauges are found without a look at their names.
+const MET: usize = 32;
+
 /// Records requests. Clones share everything.
 #[derive(Clone, Debug)]
 pub(crate) struct HttpServerMetrics(Arc<Inner>);
@@ -52,6 +55,8 @@ pub(crate) struct Observation<'a> {
 struct Inner {
     series: Family<HttpSeries>,
     active: Family<Gauge>,
+    /// The gauges that were looked up before, by the caller's number for the method and by the scheme.
+    met: Box<[OnceLock<Arc<Gauge>>]>,
     malformed: Vec<(&'static str, Counter)>,
     refused: Counter,
     tokens: Arc<Tokens>,
@@ -68,6 +73,8 @@ struct HttpSeries {
 impl HttpServerMetrics {
     pub(super) fn new(config: &MetricsConfig, tokens: Arc<Tokens>, notices: &Notices) -> Self {
         let cap = config.max_series;
+        // With room for all of them none is the overflow, which counts what comes to it.
+        let met = if cap < MET { 0 } else { MET };
         let headers = match &MALFORMED_HEADERS.labels[0].values {
             Values::Closed(headers) => *headers,
             Values::Bounded(_) => &[],
@@ -75,6 +82,7 @@ impl HttpServerMetrics {
         Self(Arc::new(Inner {
             series: Family::new(&HTTP_SERVER_DURATION, cap, HttpSeries::new, notices.clone()),
             active: Family::new(&HTTP_SERVER_ACTIVE, cap, Gauge::new, notices.clone()),
+            met: (0..met).map(|_| OnceLock::new()).collect(),
             malformed: headers
                 .iter()
                 .map(|header| (*header, Counter::default()))
@@ -84,9 +92,12 @@ impl HttpServerMetrics {
         }))
     }
 
-    /// A request has begun.
-    pub(crate) fn start(&self, method: &str, scheme: &str) -> ActiveGuard {
-        let gauge = Arc::clone(self.0.active.series(&[method, scheme]));
+    /// A request has begun. `number` always stands for this method: low ones save a look-up by the name.
+    pub(crate) fn start(&self, number: usize, method: &str, scheme: &str) -> ActiveGuard {
+        let find = || Arc::clone(self.0.active.series(&[method, scheme]));
+        let place = number.saturating_mul(2) + usize::from(scheme == "https");
+        let met = self.0.met.get(place);
+        let gauge = met.map_or_else(find, |it| Arc::clone(it.get_or_init(find)));
         gauge.increase();
         ActiveGuard(gauge)
     }

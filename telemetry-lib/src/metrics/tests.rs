@@ -95,7 +95,7 @@ fn busy() -> Metrics {
         error_type: Some("cancelled"),
         ..request("", 12_000)
     });
-    std::mem::forget(http.start("POST", "https"));
+    std::mem::forget(http.start(3, "POST", "https"));
     http.malformed("traceparent");
     metrics.http_client().observe(&ClientObservation {
         method: "GET",
@@ -107,8 +107,10 @@ fn busy() -> Metrics {
         duration: Duration::from_millis(4),
         exemplar: exemplar(1),
     });
+    let duration = Duration::from_millis(40);
     let run = Elapsed {
-        duration: Duration::from_millis(40),
+        duration,
+        start: at(5) - duration,
         end: at(5),
     };
     metrics.jobs().observe("sweep", JobOutcome::Success, run);
@@ -250,7 +252,7 @@ fn only_a_taken_exemplar_says_so() {
 fn active_requests_end_with_their_guard_on_any_thread() {
     let (metrics, _) = metrics(10);
     let http = metrics.http_server();
-    let guards: Vec<_> = (0..3).map(|_| http.start("GET", "http")).collect();
+    let guards: Vec<_> = (0..3).map(|_| http.start(0, "GET", "http")).collect();
     let active = |metrics: &Metrics| {
         page(metrics, TEXT).value(
             "http_server_active_requests",
@@ -263,6 +265,37 @@ fn active_requests_end_with_their_guard_on_any_thread() {
 }
 
 #[test]
+fn active_requests_are_told_apart_whether_their_method_has_a_low_number_or_none() {
+    for (cap, series) in [(100, 5), (4, 4)] {
+        let (metrics, _) = metrics(cap);
+        let http = metrics.http_server();
+        let mut guards = Vec::new();
+        for _ in 0..2 {
+            for (number, method) in [
+                (0, "GET"),
+                (3, "POST"),
+                (99, "COPY"),
+                (usize::MAX, "_OTHER"),
+            ] {
+                guards.push(http.start(number, method, "http"));
+            }
+            guards.push(http.start(0, "GET", "https"));
+        }
+        let page = page(&metrics, TEXT);
+        let samples = page.samples().iter();
+        let active: Vec<f64> = samples
+            .filter(|it| it.name == "http_server_active_requests")
+            .map(|it| it.value)
+            .collect();
+        // Beyond the cap there is one more, and what comes to it is counted each time.
+        let overflow = usize::from(cap < 5);
+        assert_eq!(active, vec![2.0; series + overflow], "{cap}");
+        let overflowed = http.overflowed().map(|(_, count)| count);
+        assert_eq!(overflowed, [2 * overflow as u64, 0], "{cap}");
+    }
+}
+
+#[test]
 fn recording_a_request_allocates_nothing_once_its_series_exists() {
     let (metrics, _) = metrics(10);
     let http = metrics.http_server();
@@ -272,10 +305,10 @@ fn recording_a_request_allocates_nothing_once_its_series_exists() {
         exemplar: exemplar(second),
         ..request("/users/{id}", 3)
     };
-    drop(http.start("GET", "http"));
+    drop(http.start(0, "GET", "http"));
     http.observe(&seen(0));
     let allocated = allocation_counter::measure(|| {
-        drop(http.start("GET", "http"));
+        drop(http.start(0, "GET", "http"));
         assert!(http.observe(&seen(15)));
     });
     assert_eq!(allocated.count_total, 0);
@@ -287,7 +320,7 @@ fn f18_a_flood_of_methods_and_routes_leaves_the_page_as_long_as_its_cap() {
     let http = metrics.http_server();
     for number in 0..20_000 {
         let text = number.to_string();
-        drop(http.start(&text, "http"));
+        drop(http.start(usize::MAX, &text, "http"));
         http.observe(&Observation {
             method: &text,
             ..request(&text, 1)
