@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::health::{ExportHealth, SignalReport};
 use super::queue::Queue;
 use super::run::Run;
+use super::size;
 use super::worker::on_export_thread;
 
 /// How long the tracer provider's own flush may take; ours takes its limit from the caller.
@@ -58,7 +59,8 @@ impl SpanProcessor for QueueProcessor {
     #[inline]
     fn on_end(&self, span: SpanData) {
         if span.span_context.is_sampled() && !on_export_thread() {
-            self.run.newest().queue().push(span);
+            let bytes = size::bytes(&span);
+            self.run.newest().queue().push(span, bytes);
         }
     }
 

@@ -10,7 +10,6 @@ use opentelemetry_sdk::trace::SpanData;
 use tokio::sync::Notify;
 
 use super::health::{DropReason, ExportHealth};
-use super::size;
 
 /// The Collector refuses requests above 20 MiB by default; a batch stays well below.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
@@ -38,7 +37,9 @@ pub(super) struct Queue {
 
 #[derive(Debug)]
 struct State {
-    waiting: VecDeque<(SpanData, usize)>,
+    waiting: VecDeque<SpanData>,
+    /// Of each that waits, beside them: a pair would be put together first, half a kilobyte of it.
+    sizes: VecDeque<usize>,
     bytes: usize,
     /// Spans of the batch that is being exported; whoever settles it sets this to zero.
     in_flight: u64,
@@ -81,6 +82,7 @@ impl Queue {
             limits,
             state: Mutex::new(State {
                 waiting: VecDeque::with_capacity(limits.items),
+                sizes: VecDeque::with_capacity(limits.items),
                 bytes: 0,
                 in_flight: 0,
                 accepted: 0,
@@ -96,11 +98,10 @@ impl Queue {
     }
 
     /// Takes a span or drops it with a reason: the newest is dropped, those that wait were accepted.
-    /// A span that is dropped costs no allocation. Inlined, because each hand that a span goes
-    /// through copies half a kilobyte.
+    /// A span that is dropped costs no allocation. Inlined, and its size is told, because each hand that
+    /// takes a span and looks at it copies half a kilobyte.
     #[inline]
-    pub(super) fn push(&self, span: SpanData) {
-        let bytes = size::bytes(&span);
+    pub(super) fn push(&self, span: SpanData, bytes: usize) {
         let mut state = self.lock();
         if state.phase != Phase::Open {
             return self.health.count_dropped(DropReason::AfterShutdown, 1);
@@ -109,7 +110,8 @@ impl Queue {
             return self.health.count_dropped(DropReason::QueueFull, 1);
         }
         let had = (state.waiting.len(), state.bytes);
-        state.waiting.push_back((span, bytes));
+        state.waiting.push_back(span);
+        state.sizes.push_back(bytes);
         state.bytes += bytes;
         state.accepted += 1;
         self.health.set_queue(state.waiting.len(), state.bytes);
@@ -175,12 +177,13 @@ impl Queue {
         let mut state = self.lock();
         let mut batch = Vec::with_capacity(state.waiting.len().min(self.limits.batch));
         let mut taken = 0;
-        while let Some((_, bytes)) = state.waiting.front()
+        while let Some(bytes) = state.sizes.front().copied()
             && batch.len() < self.limits.batch
             && (batch.is_empty() || taken + bytes <= BATCH_BYTES)
         {
             taken += bytes;
-            batch.extend(state.waiting.pop_front().map(|(span, _)| span));
+            state.sizes.pop_front();
+            batch.extend(state.waiting.pop_front());
         }
         state.bytes -= taken;
         state.in_flight = batch.len() as u64;
@@ -226,6 +229,7 @@ impl Queue {
         self.give_up(&mut state);
         // Another run may follow, and this one may be kept: its room is not.
         state.waiting = VecDeque::new();
+        state.sizes = VecDeque::new();
         state.phase = Phase::Stopped;
         drop(state);
         self.settled.notify_all();
@@ -279,6 +283,7 @@ impl Queue {
     fn give_up(&self, state: &mut State) -> u64 {
         let lost = std::mem::take(&mut state.in_flight) + state.waiting.len() as u64;
         state.waiting.clear();
+        state.sizes.clear();
         state.bytes = 0;
         state.done = state.accepted;
         self.health.count_dropped(DropReason::ExportFailed, lost);
