@@ -22,13 +22,17 @@ pub(super) struct Numbers;
 #[derive(Debug)]
 pub(super) struct NoNumbers;
 
-/// The unsigned numbers of a span that OTLP, whose numbers are signed, can hold.
+/// The unsigned numbers of a span that OTLP, whose numbers are signed, can hold. Few spans have more
+/// than one, which needs no list.
 #[derive(Debug, Default)]
-struct Unsigned(Vec<(&'static str, i64)>);
+struct Unsigned {
+    first: Option<(&'static str, i64)>,
+    others: Vec<(&'static str, i64)>,
+}
 
 thread_local! {
     /// Those of the span that this thread is closing, on their way from its layer to its end.
-    static CLOSING: RefCell<Unsigned> = const { RefCell::new(Unsigned(Vec::new())) };
+    static CLOSING: RefCell<Unsigned> = const { RefCell::new(Unsigned::NONE) };
 }
 
 impl<S> Layer<S> for Numbers
@@ -60,10 +64,10 @@ impl<S: Subscriber> Layer<S> for NoNumbers {
 /// Turns the texts of a span that is being closed on this thread into the numbers that they are.
 /// What the service has set since is not touched.
 pub(super) fn restore(span: &mut SpanData) {
-    let Ok(Unsigned(closing)) = CLOSING.try_with(RefCell::take) else {
+    let Ok(closing) = CLOSING.try_with(RefCell::take) else {
         return;
     };
-    for (key, number) in closing {
+    for (key, number) in closing.first.into_iter().chain(closing.others) {
         let of_key = |it: &&mut KeyValue| it.key.as_str() == key;
         for attribute in span.attributes.iter_mut().filter(of_key) {
             if matches!(&attribute.value, Value::String(it) if is_written(number, it.as_str())) {
@@ -85,22 +89,44 @@ where
 {
     let mut found = Unsigned::default();
     record(&mut found);
-    if found.0.is_empty() {
+    if found.first.is_none() {
         return;
     }
     if let Some(span) = context.span(id) {
         let mut extensions = span.extensions_mut();
         match extensions.get_mut::<Unsigned>() {
-            Some(before) => before.0.append(&mut found.0),
+            Some(before) => before.append(found),
             None => extensions.insert(found),
         }
+    }
+}
+
+impl Unsigned {
+    const NONE: Self = Self {
+        first: None,
+        others: Vec::new(),
+    };
+
+    fn push(&mut self, field: (&'static str, i64)) {
+        match self.first {
+            None => self.first = Some(field),
+            Some(_) => self.others.push(field),
+        }
+    }
+
+    fn append(&mut self, later: Self) {
+        later
+            .first
+            .into_iter()
+            .chain(later.others)
+            .for_each(|field| self.push(field));
     }
 }
 
 impl Visit for Unsigned {
     fn record_u64(&mut self, field: &Field, value: u64) {
         if let Ok(value) = i64::try_from(value) {
-            self.0.push((field.name(), value));
+            self.push((field.name(), value));
         }
     }
 
