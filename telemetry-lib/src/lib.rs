@@ -8,6 +8,7 @@ mod config;
 mod doctor;
 mod endpoint;
 mod engine;
+mod error_type;
 mod export;
 mod findable;
 mod fork;

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{MatchedPath, Request};
 use axum::response::Response;
 use pin_project_lite::pin_project;
@@ -16,8 +16,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::endpoint::EndpointSet;
-use crate::grpc::{CallBody, GrpcServer, GrpcServerFuture, GrpcServerLayer};
-use crate::http::{HttpServer, HttpServerLayer, ResponseFuture, Watched};
+use crate::grpc::{CallBody, GrpcServer, GrpcServerFuture, GrpcServerLayer, is_call};
+use crate::http::{Counted, HttpServer, HttpServerLayer, Received, ResponseFuture, Watched};
 
 /// What `Telemetry::instrument` puts around every route and the fallback.
 #[derive(Clone, Debug)]
@@ -91,7 +91,7 @@ where
                 response: Some(response),
             },
             None => RouteFuture::Served {
-                inner: self.inner.call(request),
+                inner: self.inner.call(counted(request)),
             },
         }
     }
@@ -109,6 +109,17 @@ impl<S> InstrumentedRoute<S> {
         let response = self.endpoints.answer(endpoint, request.headers());
         Some(response.map(Body::from))
     }
+}
+
+/// Counts what is read of a body, if there is one. Calls of gRPC have no metric for it.
+fn counted(mut request: Request) -> Request {
+    let is_empty = request.body().size_hint().upper() == Some(0);
+    if is_empty || is_call(&request) || request.extensions().get::<Received>().is_some() {
+        return request;
+    }
+    let received = Received::default();
+    request.extensions_mut().insert(received.clone());
+    request.map(|body| Body::new(Counted::new(body, received)))
 }
 
 impl<F> Future for RouteFuture<F>

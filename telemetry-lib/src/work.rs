@@ -1,12 +1,11 @@
 //! A piece of work under a span: polled inside it, and ended once, however it ends. Jobs and
 //! messages are made of it; it knows neither.
 
-use std::any::type_name;
-
 use opentelemetry::KeyValue;
 
 use crate::clock::{Elapsed, Moment};
 use crate::engine::OpenSpan;
+use crate::error_type::error_type;
 use crate::metrics::JobOutcome;
 
 /// Work under way; when it is dropped before its end, it was cancelled, or panicked.
@@ -61,7 +60,7 @@ impl<F: FnOnce(JobOutcome, Elapsed)> Work<F> {
     fn finish<T, E>(&mut self, result: &Result<T, E>) {
         match result {
             Ok(_) => self.end(JobOutcome::Success, None),
-            Err(_) => self.end(JobOutcome::Failure, Some(type_name::<E>())),
+            Err(_) => self.end(JobOutcome::Failure, Some(error_type::<E>())),
         }
     }
 

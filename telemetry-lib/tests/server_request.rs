@@ -332,6 +332,35 @@ async fn skipped_paths_get_no_span() {
 }
 
 #[tokio::test]
+async fn what_a_skipped_request_calls_stays_in_the_trace_of_its_caller() {
+    let carried = |callers| async move {
+        let telemetry = TestTelemetry::configured(&[], |config| {
+            config.skip_paths(["/probe".to_owned()]).callers(callers)
+        });
+        let inject = || async {
+            let mut headers = HeaderMap::new();
+            propagation::inject(&Context::current(), &mut HeaderCarrierMut(&mut headers));
+            let line = headers.get("traceparent").map(|it| it.to_str().unwrap());
+            line.unwrap_or_default().to_owned()
+        };
+        let app = telemetry
+            .handle()
+            .instrument(Router::new().route("/probe", get(inject)));
+        let line = format!("00-{TRACE}-{PARENT}-01");
+        let request = asking("GET", "/probe").header("traceparent", line);
+        let response = app.oneshot(request.body(Body::empty()).unwrap());
+        let body = response.await.unwrap().into_body();
+        let carried = axum::body::to_bytes(body, 100).await.unwrap();
+        assert_eq!(telemetry.spans().await.len(), 0);
+        String::from_utf8(carried.to_vec()).unwrap()
+    };
+    let unchanged = format!("00-{TRACE}-{PARENT}-01");
+    assert_eq!(carried(Callers::Trusted).await, unchanged);
+    // Strangers have no word in where the service's calls belong.
+    assert_eq!(carried(Callers::Public).await, "");
+}
+
+#[tokio::test]
 async fn the_panic_layer_answers_500_and_the_span_knows() {
     let telemetry = TestTelemetry::start();
     let routes = Router::new().route(

@@ -5,18 +5,19 @@ use std::io;
 
 use super::code::Code;
 use super::outcome::Failure;
+use crate::error_type::error_type;
 
 impl Failure {
     /// A server that fails resets the stream, which its caller reads as INTERNAL.
     pub(super) fn of_server<E>(_: &E) -> Self {
         Self {
-            name: std::any::type_name::<E>(),
+            name: error_type::<E>(),
             code: Code::Internal,
         }
     }
 
     pub(super) fn of_client<E: Error + 'static>(error: &E) -> Self {
-        Self::explain(std::any::type_name::<E>(), error)
+        Self::explain(error_type::<E>(), error)
     }
 
     /// The first cause that says something, as tonic reads it.

@@ -1,7 +1,6 @@
 //! The response on its way: polled inside the call's span, ended when it fails, panics or is
 //! dropped.
 
-use std::any::type_name;
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
@@ -15,6 +14,7 @@ use super::body::CallBody;
 use super::call::Call;
 use super::code::Code;
 use super::outcome::{Ending, Failure};
+use crate::error_type::error_type;
 
 /// What the clients of tonic take for an error.
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
@@ -125,7 +125,7 @@ where
             (Err(error), Some(mut call)) => {
                 // What the caller is told is decided by layers outside of this one.
                 call.finish(Ending::Failed(Failure {
-                    name: type_name::<E>(),
+                    name: error_type::<E>(),
                     code: Code::Unknown,
                 }));
                 Err(error)
@@ -149,7 +149,7 @@ where
             (Ok(response), Some(call)) => Ok(call.watch(response, Failure::of_client)),
             (Err(error), Some(mut call)) => {
                 let error: BoxError = error;
-                call.finish(Ending::Failed(Failure::explain(type_name::<E>(), &*error)));
+                call.finish(Ending::Failed(Failure::explain(error_type::<E>(), &*error)));
                 Err(error)
             }
         })

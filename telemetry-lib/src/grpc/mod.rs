@@ -71,7 +71,7 @@ impl Shared {
 }
 
 /// Whether a request is a call. gRPC-Web is not: its status stands in the body.
-fn is_call<A>(request: &Request<A>) -> bool {
+pub(crate) fn is_call<A>(request: &Request<A>) -> bool {
     request.method() == Method::POST && has_grpc_content(request.headers())
 }
 

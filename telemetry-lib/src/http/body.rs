@@ -1,6 +1,5 @@
 //! The response's body, watched to its end, its error or its being dropped.
 
-use std::any::type_name;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,6 +10,7 @@ use pin_project_lite::pin_project;
 
 use super::flight::Flight;
 use super::outcome::{BodyKind, Dropped, Ending};
+use crate::error_type::error_type;
 
 pin_project! {
     /// A body that ends its request's span and metric when it ends.
@@ -102,7 +102,7 @@ impl<B: Body> Body for Watched<B> {
                 }
             }
             Some(Err(_)) => {
-                let ending = Ending::Failed(type_name::<B::Error>());
+                let ending = Ending::Failed(error_type::<B::Error>());
                 watch.flight.finish(ending, Some(watch.sent));
             }
             None => watch.flight.finish(Ending::Complete, Some(watch.sent)),

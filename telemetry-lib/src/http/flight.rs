@@ -10,6 +10,7 @@ use super::Shared;
 use super::head::{RequestHead, capture, protocol_version};
 use super::method::{Folded, span_name};
 use super::outcome::{Ending, Outcome};
+use super::received::BodySize;
 use super::route::{Route, RouteTemplate};
 use crate::clock::{Elapsed, Moment};
 use crate::config::Callers;
@@ -34,10 +35,12 @@ struct State {
     scheme: &'static str,
     version: &'static str,
     route: Option<Route>,
-    request_body: Option<u64>,
+    request_body: Option<BodySize>,
     status: Option<StatusCode>,
     /// The panic layer made the response.
     panicked: bool,
+    /// Told to nobody, so that only the caller's context passes through.
+    skipped: bool,
     _active: Option<ActiveGuard>,
 }
 
@@ -71,7 +74,33 @@ impl Flight {
                 request_body: head.body_size(),
                 status: None,
                 panicked: false,
+                skipped: false,
                 _active: active,
+            })),
+        }
+    }
+
+    /// A request that the service does not want to see: it has no span and counts in no metric, and what
+    /// it calls belongs to its caller's trace.
+    pub(crate) fn skipped(shared: &Arc<Shared>, head: RequestHead<'_>) -> Self {
+        let carried = match shared.config.callers {
+            Callers::Trusted => shared.propagators.extract(&head.headers).context,
+            Callers::Public => Context::new(),
+        };
+        Self {
+            state: Some(Box::new(State {
+                shared: Arc::clone(shared),
+                span: OpenSpan::carried(carried),
+                started: Moment::now(),
+                method: Folded::new(head.method, &shared.config.known_methods),
+                scheme: "",
+                version: "",
+                route: None,
+                request_body: None,
+                status: None,
+                panicked: false,
+                skipped: true,
+                _active: None,
             })),
         }
     }
@@ -127,6 +156,9 @@ impl Drop for Flight {
 
 impl State {
     fn respond(&mut self, response: &mut response::Parts) {
+        if self.skipped {
+            return;
+        }
         self.status = Some(response.status);
         self.panicked = response.extensions.get::<Panicked>().is_some();
         if self.route.is_none()
@@ -185,7 +217,7 @@ impl State {
 
     /// Says whether the metric took this trace for an exemplar.
     fn observe(&self, outcome: &Outcome, elapsed: Elapsed, response_body: Option<u64>) -> bool {
-        let Some(metrics) = &self.shared.metrics else {
+        let Some(metrics) = self.shared.metrics.as_ref().filter(|_| !self.skipped) else {
             return false;
         };
         metrics.observe(&Observation {
@@ -196,7 +228,7 @@ impl State {
             status: outcome.status.map(|status| status.as_u16()),
             error_type: outcome.error_type.as_ref().map(|it| it.as_str()),
             duration: elapsed.duration,
-            request_body: self.request_body,
+            request_body: self.request_body.as_ref().map(BodySize::get),
             response_body,
             exemplar: findable(&self.span, self.shared.exemplars.as_ref(), elapsed),
         })

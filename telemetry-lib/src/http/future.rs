@@ -1,6 +1,5 @@
 //! The response on its way: polled inside the span, ended when it fails, panics or is dropped.
 
-use std::any::type_name;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -13,6 +12,7 @@ use pin_project_lite::pin_project;
 use super::body::Watched;
 use super::flight::Flight;
 use super::outcome::{BodyKind, Ending, hands_over_connection};
+use crate::error_type::error_type;
 
 pin_project! {
     /// The future of [`HttpServer`](crate::HttpServer).
@@ -93,7 +93,7 @@ where
             Ok(response) => Ok(watch.response(response)),
             Err(error) => {
                 let mut flight = watch.flight;
-                flight.finish(Ending::Failed(type_name::<E>()), None);
+                flight.finish(Ending::Failed(error_type::<E>()), None);
                 Err(error)
             }
         })

@@ -10,6 +10,7 @@ use super::forwarded;
 use super::headers::Headers;
 use super::method::Folded;
 use super::query::shown_query;
+use super::received::{BodySize, Received};
 use crate::config::HttpConfig;
 use crate::redact::{REDACTED, Redaction};
 use crate::text;
@@ -67,10 +68,23 @@ impl<'r> RequestHead<'r> {
         forwarded::scheme(self.extensions.get::<Scheme>(), self.headers.all, trusted)
     }
 
-    /// As announced; a chunked body announces none.
-    pub(crate) fn body_size(self) -> Option<u64> {
+    /// What the service reads of the body, or what the client says of it.
+    pub(crate) fn body_size(self) -> Option<BodySize> {
+        // Most requests have no body, and need not be asked for its count.
+        let told = self.headers.content_length.is_some() || self.headers.is_chunked;
+        let ends_with_frame = self.version.is_none_or(|it| it >= Version::HTTP_2);
+        if (told || ends_with_frame)
+            && let Some(received) = self.extensions.get::<Received>()
+        {
+            return Some(BodySize::Counted(received.clone()));
+        }
         let announced = self.headers.content_length?;
-        announced.to_str().ok()?.parse().ok()
+        announced
+            .to_str()
+            .ok()?
+            .parse()
+            .ok()
+            .map(BodySize::Announced)
     }
 
     /// All that the conventions want to know of a request, but for its route.

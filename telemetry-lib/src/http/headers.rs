@@ -12,6 +12,8 @@ pub(crate) struct Headers<'r> {
     pub(super) host: Option<&'r HeaderValue>,
     pub(super) user_agent: Option<&'r HeaderValue>,
     pub(super) content_length: Option<&'r HeaderValue>,
+    /// The body has `transfer-encoding` instead of a length.
+    pub(super) is_chunked: bool,
     /// A bit for each of the headers that carry a context.
     carriers: u8,
 }
@@ -23,6 +25,7 @@ impl<'r> Headers<'r> {
             host: None,
             user_agent: None,
             content_length: None,
+            is_chunked: false,
             carriers: 0,
         };
         for (name, value) in all {
@@ -30,6 +33,10 @@ impl<'r> Headers<'r> {
                 "host" => &mut found.host,
                 "user-agent" => &mut found.user_agent,
                 "content-length" => &mut found.content_length,
+                "transfer-encoding" => {
+                    found.is_chunked = true;
+                    continue;
+                }
                 other => {
                     found.carriers |= Header::named(other).map_or(0, bit);
                     continue;

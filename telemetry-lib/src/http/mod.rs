@@ -10,6 +10,7 @@ mod headers;
 mod method;
 mod outcome;
 mod query;
+mod received;
 mod request;
 mod route;
 mod server;
@@ -24,6 +25,8 @@ pub(crate) use head::{peer_attributes, protocol_version};
 pub(crate) use method::{Folded, span_name};
 pub(crate) use outcome::{Ending, ErrorType, Outcome};
 pub(crate) use query::shown_query;
+#[cfg(feature = "axum")]
+pub(crate) use received::{Counted, Received};
 pub use request::{EnteredRequest, ServerRequest};
 pub use route::RouteTemplate;
 pub(crate) use server::Instrumented;

@@ -81,14 +81,17 @@ where
     }
 
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
-        let passes = request.extensions().get::<Instrumented>().is_some()
-            || self.shared.config.skips(request.uri().path());
-        if passes {
+        if request.extensions().get::<Instrumented>().is_some() {
             return ResponseFuture::passing(self.inner.call(request));
         }
         let method = request.method().clone();
-        let flight = Flight::begin(&self.shared, RequestHead::of(&request));
-        request.extensions_mut().insert(Instrumented);
+        let flight = if self.shared.config.skips(request.uri().path()) {
+            Flight::skipped(&self.shared, RequestHead::of(&request))
+        } else {
+            let flight = Flight::begin(&self.shared, RequestHead::of(&request));
+            request.extensions_mut().insert(Instrumented);
+            flight
+        };
         let response = {
             let _entered = self.enters_call.then(|| flight.enter());
             self.inner.call(request)

@@ -103,7 +103,7 @@ pub(super) const HTTP_SERVER_DURATION: Desc = histogram(
 );
 pub(super) const HTTP_SERVER_REQUEST_BODY: Desc = histogram(
     "http_server_request_body_size_bytes",
-    "Size of the bodies of requests.",
+    "Size of the bodies of requests, as far as the service read them; as announced without axum.",
     HTTP_SERVER,
     BYTES,
 );

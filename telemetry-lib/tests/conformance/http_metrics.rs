@@ -164,6 +164,32 @@ async fn body_sizes_are_observed_in_bytes() {
 }
 
 #[tokio::test]
+async fn the_body_of_a_request_is_as_long_as_the_service_has_read_it() {
+    let service = Service::start().await;
+    let posts = [
+        ("POST /reads HTTP/1.1\ncontent-length: 5", "hello", "5"),
+        (
+            "POST /reads HTTP/1.1\ntransfer-encoding: chunked",
+            "4\r\nsome\r\n3\r\nany\r\n0\r\n\r\n",
+            "7",
+        ),
+        // Announced, and neither sent nor read.
+        (
+            "POST /users/7 HTTP/1.1\ncontent-length: 9000000000000000000",
+            "",
+            "user",
+        ),
+    ];
+    for (head, body, expected) in posts {
+        let answer = service.post(head, body.as_bytes()).await;
+        assert_eq!(answer.text(), expected, "{head}");
+    }
+    let (_, page) = service.page(TEXT).await;
+    let total = |suffix: &str| page.total(&format!("http_server_request_body_size_bytes_{suffix}"));
+    assert_eq!((total("count"), total("sum")), (3.0, 12.0));
+}
+
+#[tokio::test]
 async fn a_request_is_active_until_its_body_ends() {
     let service = Service::start().await;
     let open = service.open("GET /endless HTTP/1.1").await;

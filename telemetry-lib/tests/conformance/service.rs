@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Path;
 use axum::response::Response;
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, Request, StatusCode};
@@ -78,7 +78,17 @@ impl Service {
 
     /// The same, of whoever listens there.
     pub(crate) async fn ask(address: SocketAddr, request: &str) -> Answer {
+        Self::ask_with(address, request, b"").await
+    }
+
+    /// A request with what follows its head.
+    pub(crate) async fn post(&self, request: &str, body: &[u8]) -> Answer {
+        Self::ask_with(self.address, request, body).await
+    }
+
+    async fn ask_with(address: SocketAddr, request: &str, body: &[u8]) -> Answer {
         let mut stream = write(address, request).await;
+        stream.write_all(body).await.unwrap();
         let mut answer = Vec::new();
         // A body that breaks ends the connection; what came before is the answer.
         let _ = stream.read_to_end(&mut answer).await;
@@ -170,6 +180,10 @@ fn routes() -> Router {
     Router::new()
         .route("/users/{id}", any(|| async { "user" }))
         .route("/status/{code}", get(status))
+        .route(
+            "/reads",
+            post(|body: Bytes| async move { body.len().to_string() }),
+        )
         .route("/breaks", get(|| async { breaking() }))
         .route("/endless", get(|| async { Body::from_stream(endless()) }))
         .route("/relay", get(relay))
