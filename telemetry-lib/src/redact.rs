@@ -1,7 +1,20 @@
-//! Which fields hold secrets, told by their names: in log lines, in events and attributes of spans.
+//! What holds secrets, told by names: fields in log lines, in events and attributes of spans; and
+//! texts that hold a URL, a query or anything else with names and values.
+
+use std::borrow::Cow;
+use std::iter;
+use std::ops::Range;
+
+use crate::config::percent_bytes;
 
 /// What takes the place of a value that must not be seen.
 pub(crate) const REDACTED: &str = "REDACTED";
+/// What takes the place of the user-info of a URL.
+pub(crate) const HIDDEN_USER: &str = "REDACTED:REDACTED";
+
+/// A text is percent-decoded so often when it is searched. What is still encoded then counts as a
+/// secret: nobody but who hides something writes so.
+const DECODINGS: usize = 3;
 
 /// Words, lower case; `_` stands between the words of one name.
 const SECRETS: [&str; 20] = [
@@ -31,6 +44,14 @@ const SECRETS: [&str; 20] = [
 #[derive(Clone, Debug)]
 pub(crate) struct Redaction(Vec<String>);
 
+/// How much of a text there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    Whole,
+    /// It went on: a host at its end may be the beginning of user-info.
+    Cut,
+}
+
 impl Default for Redaction {
     fn default() -> Self {
         Self(SECRETS.map(str::to_owned).to_vec())
@@ -38,6 +59,11 @@ impl Default for Redaction {
 }
 
 impl Redaction {
+    #[cfg(test)]
+    pub(crate) fn names(&self) -> &[String] {
+        &self.0
+    }
+
     pub(crate) fn add(&mut self, names: impl IntoIterator<Item = String>) {
         let names = names.into_iter().filter(|name| !name.is_empty());
         let plain = |name: String| name.bytes().map(plain).map(char::from).collect();
@@ -54,6 +80,89 @@ impl Redaction {
             secrets.any(|it| has_words(field, at, it))
         })
     }
+
+    /// As [`hides`](Self::hides), of a name that may be percent-encoded.
+    pub(crate) fn hides_encoded(&self, field: &str) -> bool {
+        any_decoding(field, |field| self.hides(field))
+    }
+
+    /// Whether a secret stands in a text: a secret's name before `=` or `:`, or the user-info of a
+    /// URL, also percent-encoded. Takes a time in proportion to the text's length.
+    pub(crate) fn is_in(&self, text: &str, extent: Extent) -> bool {
+        any_decoding(text, |text| {
+            self.has_pair(text) || has_user_info(text, extent)
+        })
+    }
+
+    fn has_pair(&self, text: &[u8]) -> bool {
+        let mut begin = 0;
+        text.iter().enumerate().any(|(at, byte)| {
+            let name = &text[begin..at];
+            let ends_name = matches!(byte, b'=' | b':');
+            if ends_name || matches!(byte, b'&' | b';' | b'?' | b'#' | b'/' | b',') {
+                begin = at + 1;
+            }
+            ends_name && self.hides(name)
+        })
+    }
+}
+
+/// Hides the user-info of the URLs in a text, as far as they are not percent-encoded.
+pub(crate) fn without_user_info(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut done = 0;
+    for authority in authorities(text.as_bytes()) {
+        let Some(user_info) = text[authority.clone()].rfind('@') else {
+            continue;
+        };
+        shown.push_str(&text[done..authority.start]);
+        shown.push_str(HIDDEN_USER);
+        done = authority.start + user_info;
+    }
+    shown.push_str(&text[done..]);
+    shown
+}
+
+fn has_user_info(text: &[u8], extent: Extent) -> bool {
+    authorities(text).any(|at| {
+        let authority = &text[at.clone()];
+        let user_info = authority.iter().rposition(|byte| *byte == b'@');
+        let in_doubt = extent == Extent::Cut && at.end == text.len();
+        in_doubt || user_info.is_some_and(|end| authority[..end] != *HIDDEN_USER.as_bytes())
+    })
+}
+
+/// Where the authorities of URLs stand: what follows `//`.
+fn authorities(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let mut from = 0;
+    let ends = |byte: &u8| byte.is_ascii_whitespace() || b"/?#\"<>".contains(byte);
+    iter::from_fn(move || {
+        let find = |from: usize, what: &dyn Fn(&u8) -> bool| {
+            let found = text[from..].iter().position(what);
+            found.map_or(text.len(), |at| from + at)
+        };
+        let slashes = text[from..].windows(2).position(|two| two == b"//")?;
+        let begin = find(from + slashes, &|byte| *byte != b'/');
+        let end = find(begin, &ends);
+        from = end;
+        Some(begin..end)
+    })
+}
+
+/// Whether it is so of the text as it stands, or of what it is once decoded, and again.
+fn any_decoding(text: &str, is_so: impl Fn(&[u8]) -> bool) -> bool {
+    let mut text = Cow::Borrowed(text.as_bytes());
+    for _ in 0..=DECODINGS {
+        if is_so(&text) {
+            return true;
+        }
+        let decoded = percent_bytes(&text);
+        if decoded.len() == text.len() {
+            return false;
+        }
+        text = Cow::Owned(decoded.into_owned());
+    }
+    true
 }
 
 /// Whether another word begins at `at`: after what is no letter, or with a capital after a small one or
@@ -135,5 +244,74 @@ mod tests {
         ] {
             assert!(!redaction.hides(name), "{name}");
         }
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: bool) {
+        let found = Redaction::default().is_in(text, Extent::Whole);
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn a_secret_in_a_text_is_told_by_the_name_before_it() {
+        for text in [
+            "/cb?token=abc",
+            "%2Fcb%3Ftoken%3Dabc",
+            "%252Fcb%253FToken%253Dabc",
+            "https://a.example/cb#x=1&access_token=abc",
+            r#"{"user":{"password":"abc"}}"#,
+            "Authorization: Basic abc",
+            "a=1;user[pwd]=2",
+            // Four times.
+            "%25252520",
+        ] {
+            check(text, true);
+        }
+        for text in [
+            "",
+            "/token/x?a=1",
+            "sort=token,date:asc",
+            "12:30",
+            "100%25 of 100%",
+            "%2Fcb%3Ftokens%3Dabc",
+            "token",
+        ] {
+            check(text, false);
+        }
+    }
+
+    #[test]
+    fn user_info_is_told_by_what_stands_in_a_url() {
+        for text in [
+            "https://u:p@a.example/",
+            "//u@a.example",
+            "https:///u:p@a.example",
+            "https%3A%2F%2Fu%3Ap%40a.example",
+            "http://a.example/ and http://u:p@b.example",
+        ] {
+            check(text, true);
+        }
+        for text in [
+            "https://a.example/@u",
+            "mailto:u@a.example",
+            "https://a.example/?mail=u@b.example",
+            "https://REDACTED:REDACTED@a.example/",
+        ] {
+            check(text, false);
+        }
+        let cut = |text| Redaction::default().is_in(text, Extent::Cut);
+        assert!(cut("https://u:p") && cut("https%3A%2F%2Fu"));
+        assert!(!cut("https://a.example/x") && !cut("a"));
+    }
+
+    #[test]
+    fn user_info_is_hidden_where_it_stands() {
+        let check = |text, expected: &str| assert_eq!(without_user_info(text), expected);
+        check("https://a.example/@u", "https://a.example/@u");
+        check("https://u:p@é@a/x", "https://REDACTED:REDACTED@a/x");
+        check(
+            "<//u@a>, <//b>, <//@c>",
+            "<//REDACTED:REDACTED@a>, <//b>, <//REDACTED:REDACTED@c>",
+        );
     }
 }

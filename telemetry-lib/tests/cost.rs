@@ -99,12 +99,14 @@ async fn what_the_service_says_of_its_request_wins_over_what_was_known_first() {
     let says = || async {
         let span = Span::current();
         span.set_attribute("server.address", "mine");
+        span.set_attribute("url.path", "/users/REDACTED");
         span.set_attribute("http.response.status_code", 7);
         span.context().span().update_name("mine");
     };
     let span = span_of(&[], Router::new().route("/users/{id}", get(says))).await;
     assert_eq!((span.name(), span.kind()), ("mine", "server"));
     span.assert_attribute("server.address", text("mine"))
+        .assert_attribute("url.path", text("/users/REDACTED"))
         .assert_attribute("http.route", text("/users/{id}"))
         .assert_attribute("http.response.status_code", Some(AttributeValue::Int(200)));
 }

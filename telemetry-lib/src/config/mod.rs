@@ -171,7 +171,8 @@ impl Config {
     }
 
     /// Records these request headers as attributes (default: none); at most 256 bytes each, and
-    /// those with the names of secrets, such as `x-api-key`, as `REDACTED`.
+    /// those with the names of secrets, such as `x-api-key`, as `REDACTED`. Of a URL in a value the
+    /// user-info is hidden, and its query and fragment are shown as `url.query` is.
     #[must_use]
     pub fn request_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         self.http.request_headers = http::each_once(names);
@@ -196,7 +197,8 @@ impl Config {
     /// Replaces the values of query keys with these words in their names by `REDACTED`, beside the
     /// signatures that the semantic conventions list, `password`, `token` and the like.
     ///
-    /// Neither case nor percent-encoding of a key counts, and `-`, `.` and `_` are the same.
+    /// Neither case nor percent-encoding of a key counts, and `-`, `.` and `_` are the same. A value
+    /// that holds such a key before `=` or `:`, or the user-info of a URL, is hidden whole.
     #[must_use]
     pub fn redact_query(mut self, keys: impl IntoIterator<Item = String>) -> Self {
         self.http.query_secrets.add(keys);

@@ -144,13 +144,13 @@ impl fmt::Display for Invalid {
 }
 
 /// Undoes `%XX`, as far as it is one.
-pub(crate) fn percent_bytes(text: &str) -> Cow<'_, [u8]> {
-    if !text.contains('%') {
-        return Cow::Borrowed(text.as_bytes());
+pub(crate) fn percent_bytes(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.contains(&b'%') {
+        return Cow::Borrowed(text);
     }
     let digit = |byte: u8| char::from(byte).to_digit(16);
     let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
+    let mut rest = text;
     while let [byte, tail @ ..] = rest {
         let escape = match *rest {
             [b'%', high, low, ..] => digit(high).zip(digit(low)),
@@ -169,7 +169,7 @@ pub(crate) fn percent_bytes(text: &str) -> Cow<'_, [u8]> {
 
 /// Undoes `%XX`; text that does not decode is taken as it stands, as other SDKs do.
 pub(crate) fn percent_decoded(text: &str) -> String {
-    let decoded = String::from_utf8(percent_bytes(text).into_owned());
+    let decoded = String::from_utf8(percent_bytes(text.as_bytes()).into_owned());
     decoded.unwrap_or_else(|_| text.to_owned())
 }
 

@@ -7,7 +7,8 @@ use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, KeyValue, Value};
 
 use super::Shared;
-use super::head::{RequestHead, capture, protocol_version};
+use super::captured::capture;
+use super::head::{RequestHead, protocol_version};
 use super::method::{Folded, span_name};
 use super::outcome::{Ending, Outcome};
 use super::received::BodySize;
@@ -171,14 +172,8 @@ impl State {
         let config = &self.shared.config;
         if !config.response_headers.is_empty() && self.span.is_recording() {
             let mut attributes = Vec::new();
-            let (allowed, secrets) = (&config.response_headers, &config.header_secrets);
-            capture(
-                "response",
-                &response.headers,
-                allowed,
-                secrets,
-                &mut attributes,
-            );
+            let (headers, allowed) = (&response.headers, &config.response_headers);
+            capture("response", headers, allowed, config, &mut attributes);
             attributes.into_iter().for_each(|it| self.span.set(it));
         }
         if let (Some(name), Some(ids)) = (&config.trace_id_header, self.span.ids())

@@ -3,20 +3,17 @@
 use std::net::SocketAddr;
 
 use http::uri::Scheme;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
-use opentelemetry::{Array, KeyValue, StringValue, Value};
+use http::{Extensions, Method, Request, Uri, Version};
+use opentelemetry::{KeyValue, Value};
 
+use super::captured::capture;
 use super::forwarded;
 use super::headers::Headers;
 use super::method::Folded;
 use super::query::shown_query;
 use super::received::{BodySize, Received};
 use crate::config::HttpConfig;
-use crate::redact::{REDACTED, Redaction};
 use crate::text;
-
-/// Bytes of a captured header value that are kept.
-const MAX_CAPTURED: usize = 256;
 
 /// A request without its body.
 #[derive(Clone, Copy, Debug)]
@@ -127,13 +124,8 @@ impl<'r> RequestHead<'r> {
         if let Some(peer) = peer {
             attributes.extend(peer_attributes(peer));
         }
-        capture(
-            "request",
-            self.headers.all,
-            &config.request_headers,
-            &config.header_secrets,
-            attributes,
-        );
+        let allowed = &config.request_headers;
+        capture("request", self.headers.all, allowed, config, attributes);
     }
 }
 
@@ -155,63 +147,5 @@ pub(crate) fn protocol_version(version: Version) -> Option<&'static str> {
         Version::HTTP_2 => Some("2"),
         Version::HTTP_3 => Some("3"),
         _ => None,
-    }
-}
-
-/// Adds `http.{side}.header.{name}` for the allowed headers that are there. Credentials stay hidden
-/// even if somebody allowed their header.
-pub(crate) fn capture(
-    side: &str,
-    headers: &HeaderMap,
-    allowed: &[HeaderName],
-    secrets: &Redaction,
-    into: &mut Vec<KeyValue>,
-) {
-    for name in allowed {
-        let show = |value: &HeaderValue| match secrets.hides(name.as_str()) {
-            true => REDACTED.into(),
-            false => shown(value.as_bytes()).into(),
-        };
-        let values: Vec<StringValue> = headers.get_all(name).iter().map(show).collect();
-        if !values.is_empty() {
-            let key = format!("http.{side}.header.{name}");
-            into.push(KeyValue::new(key, Value::Array(Array::String(values))));
-        }
-    }
-}
-
-fn shown(value: &[u8]) -> String {
-    String::from_utf8_lossy(&value[..value.len().min(MAX_CAPTURED)]).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use http::header::{ACCEPT, AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
-
-    use super::*;
-
-    #[test]
-    fn captured_headers_are_cut_and_credentials_hidden() {
-        let mut headers = HeaderMap::new();
-        headers.append("x-team", HeaderValue::from_static("a"));
-        headers.append("x-team", HeaderValue::from_str(&"b".repeat(300)).unwrap());
-        let credentials = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE];
-        let others = ["x-api-key", "x-auth-token", "x-session-id"].map(HeaderName::from_static);
-        let mut allowed = vec![HeaderName::from_static("x-team"), ACCEPT];
-        for secret in credentials.into_iter().chain(others) {
-            headers.append(&secret, HeaderValue::from_static("s3cret"));
-            allowed.push(secret);
-        }
-        let mut attributes = Vec::new();
-        let secrets = Redaction::default();
-        capture("request", &headers, &allowed, &secrets, &mut attributes);
-        let shown: Vec<String> = attributes.iter().map(|it| format!("{it:?}")).collect();
-        assert_eq!(shown.len(), 8, "{shown:?}");
-        assert!(shown[0].contains(&"b".repeat(MAX_CAPTURED)));
-        assert!(!shown[0].contains(&"b".repeat(MAX_CAPTURED + 1)));
-        for hidden in &shown[1..] {
-            let holds = hidden.contains(REDACTED) && !hidden.contains("s3cret");
-            assert!(holds, "{hidden}");
-        }
     }
 }

@@ -2,6 +2,7 @@
 //! same reading at the end of the body.
 
 mod body;
+mod captured;
 mod flight;
 mod forwarded;
 mod future;
@@ -13,6 +14,8 @@ mod query;
 mod received;
 mod request;
 mod route;
+#[cfg(test)]
+pub(crate) mod secrets;
 mod server;
 
 use std::sync::Arc;

@@ -1,14 +1,27 @@
 //! What of a query may be seen: the keys that are wanted, without the values of secrets.
 
 use crate::config::{HttpConfig, percent_bytes};
-use crate::redact::REDACTED;
+use crate::redact::{Extent, REDACTED, Redaction};
 
 /// `;` stood between pairs once, and some servers still split there.
 const SEPARATORS: [char; 2] = ['&', ';'];
 
+/// What of a pair must not be seen.
+enum Secret {
+    Nothing,
+    Value,
+    /// What we take for the key holds a value, too: its `=` is encoded, or missing.
+    Pair,
+}
+
 /// `None` if nothing of it is wanted. A key is told by what the service reads in it, so that neither
-/// case nor encoding hides a secret from us.
+/// case nor encoding hides a secret from us; a value that holds a secret is hidden whole.
 pub(crate) fn shown_query(query: &str, config: &HttpConfig) -> Option<String> {
+    shown_pairs(query, Extent::Whole, config)
+}
+
+/// As [`shown_query`], of a query that may have been cut.
+pub(super) fn shown_pairs(query: &str, extent: Extent, config: &HttpConfig) -> Option<String> {
     let mut shown = String::with_capacity(query.len());
     let mut in_secret = false;
     for part in query.split_inclusive(SEPARATORS) {
@@ -19,20 +32,26 @@ pub(crate) fn shown_query(query: &str, config: &HttpConfig) -> Option<String> {
             continue;
         }
         let pair = part.strip_suffix(SEPARATORS).unwrap_or(part);
-        let (raw, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let key = percent_bytes(raw);
-        if !is_wanted(&key, config) {
+        let key = pair.split_once('=').map_or(pair, |(key, _)| key);
+        if !is_wanted(key, config) {
             continue;
         }
-        // In a pair whose `=` is encoded the value belongs to what we take for the key.
-        let joined = key.contains(&b'=');
-        if !config.query_secrets.hides(&key) || (value.is_empty() && !joined) {
-            shown.push_str(part);
-            continue;
-        }
-        if !joined {
-            shown.push_str(raw);
-            shown.push('=');
+        // Only the last part has no separator.
+        let extent = if pair.len() < part.len() {
+            Extent::Whole
+        } else {
+            extent
+        };
+        match secret(pair, &config.query_secrets, extent) {
+            Secret::Nothing => {
+                shown.push_str(part);
+                continue;
+            }
+            Secret::Value => {
+                shown.push_str(key);
+                shown.push('=');
+            }
+            Secret::Pair => {}
         }
         shown.push_str(REDACTED);
         in_secret = part.ends_with(';');
@@ -46,9 +65,25 @@ pub(crate) fn shown_query(query: &str, config: &HttpConfig) -> Option<String> {
     Some(shown)
 }
 
-fn is_wanted(key: &[u8], config: &HttpConfig) -> bool {
-    let wanted = config.query_keys.as_ref();
-    wanted.is_none_or(|keys| keys.iter().any(|wanted| wanted.as_bytes() == key))
+fn secret(pair: &str, secrets: &Redaction, extent: Extent) -> Secret {
+    let (key, value) = match pair.split_once('=') {
+        Some((key, value)) if !secrets.is_in(key, Extent::Whole) => (key, value),
+        None if !secrets.is_in(pair, extent) => return Secret::Nothing,
+        Some(_) | None => return Secret::Pair,
+    };
+    let hidden = !value.is_empty() && secrets.hides_encoded(key) || secrets.is_in(value, extent);
+    if hidden {
+        Secret::Value
+    } else {
+        Secret::Nothing
+    }
+}
+
+fn is_wanted(key: &str, config: &HttpConfig) -> bool {
+    config.query_keys.as_ref().is_none_or(|keys| {
+        let key = percent_bytes(key.as_bytes());
+        keys.iter().any(|wanted| wanted.as_bytes() == &*key)
+    })
 }
 
 #[cfg(test)]
@@ -105,6 +140,37 @@ mod tests {
         check(&config, "password%3Dabc&a", "REDACTED&a");
         check(&config, "x%3Dtoken%3Dabc=1", "REDACTED");
         check(&config, "%70assword%ff=abc", "%70assword%ff=REDACTED");
+    }
+
+    #[test]
+    fn a_value_that_holds_a_secret_is_hidden_whole() {
+        let config = config(|it| it.redact_query(["Card".to_owned()]));
+        for value in [
+            "/cb?token=abc",
+            "%2Fcb%3Ftoken%3Dabc",
+            "%252Fcb%253Fsig%253Dabc",
+            "https://u:p@a.example/",
+            "https%3A%2F%2Fu%3Ap%40a.example%2F",
+            "%7B%22card%22%3A4711%7D",
+            "a:1,token:abc",
+        ] {
+            let query = format!("a=1&next={value}&b=2");
+            check(&config, &query, "a=1&next=REDACTED&b=2");
+        }
+        let split = "next=/cb?a=1;token=abc;b";
+        check(&config, split, "next=/cb?a=1;token=REDACTED");
+        check(&config, "next%3D%252Fcb%253Ftoken%253Dabc", "REDACTED");
+        check(&config, "proxy:https://u:p@h/&a", "REDACTED&a");
+        check(&config, "%2574oken=abc", "%2574oken=REDACTED");
+        for same in [
+            "next=/cb?a=1",
+            "next=https%3A%2F%2Fa.example%2F%3Fa%3D1",
+            "at=12:30&of=100%25",
+            "sort=token,date:asc",
+            "next=/token/x%3Fa%3D1",
+        ] {
+            check(&config, same, same);
+        }
     }
 
     #[test]

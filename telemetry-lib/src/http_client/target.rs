@@ -6,6 +6,7 @@ use http::{HeaderMap, Uri};
 
 use crate::config::HttpConfig;
 use crate::http::shown_query;
+use crate::redact::HIDDEN_USER;
 
 /// The server that a request is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub(super) fn full_url(uri: &Uri, target: &Target, config: &HttpConfig) -> Strin
     match uri.authority().map(Authority::as_str) {
         Some(authority) => match authority.rsplit_once('@') {
             Some((_, host)) => {
-                let _ = write!(url, "REDACTED:REDACTED@{host}");
+                let _ = write!(url, "{HIDDEN_USER}@{host}");
             }
             None => url.push_str(authority),
         },
@@ -72,9 +73,11 @@ fn is_https(uri: &Uri) -> bool {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::Config;
+    use crate::http::secrets;
 
     #[track_caller]
     fn check(uri: &str, host: Option<&str>, server: (&str, u16), full: &str) {
@@ -117,5 +120,16 @@ mod tests {
         check("/a", Some("[::1]"), ("::1", 80), "http://[::1]/a");
         check("/a?d=1", None, ("", 80), "http:///a");
         check("/a", Some("not a host"), ("", 80), "http:///a");
+    }
+
+    proptest! {
+        #[test]
+        fn a_secret_in_a_url_is_not_in_what_is_recorded_of_it(query in secrets::query()) {
+            let url = format!("https://u:{}@a.example/x?{query}", secrets::SECRET);
+            let uri: Uri = url.parse().unwrap();
+            let target = Target::of(&uri, &HeaderMap::new());
+            let shown = full_url(&uri, &target, &secrets::config());
+            prop_assert!(!shown.contains(secrets::SECRET), "{url} is shown as {shown}");
+        }
     }
 }

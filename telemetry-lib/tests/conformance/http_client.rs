@@ -61,6 +61,14 @@ const ROWS: &[Row] = &[
         ],
     ),
     (
+        "… and a value that is a URL with a secret",
+        "GET http://{at}/status/200?next=%2Fcb%3Ftoken%3Ds3cret",
+        &[
+            ("url.full", "http://{at}/status/200?next=REDACTED"),
+            ("(anywhere)", "s3cret"),
+        ],
+    ),
+    (
         "user-info becomes REDACTED:REDACTED",
         "GET http://root:s3cret@{at}/status/200",
         &[

@@ -159,6 +159,14 @@ const PLAIN: &[Row] = &[
         ],
     ),
     (
+        "… and a value that is a URL with a secret",
+        "GET /users/7?a=1&next=%2Fcb%3Ftoken%3Ds3cret&to=https://u:s3cret@h/ HTTP/1.1",
+        &[
+            ("url.query", "a=1&next=REDACTED&to=REDACTED"),
+            ("(anywhere)", "s3cret"),
+        ],
+    ),
+    (
         "network.protocol.version 1.1; http needs no network.protocol.name",
         "GET /users/7 HTTP/1.1",
         &[
@@ -281,6 +289,17 @@ const CAPTURED: &[Row] = &[
             ("(anywhere)", "s3cret"),
         ],
     ),
+    (
+        "beyond the conventions: user-info and query of a URL are shown as those of url.full",
+        "GET /users/7 HTTP/1.1\nreferer: https://u:s3cret@shop.example/a?b=1&token=s3cret#c",
+        &[
+            (
+                "http.request.header.referer",
+                "[\"https://REDACTED:REDACTED@shop.example/a?b=1&token=REDACTED#c\"]",
+            ),
+            ("(anywhere)", "s3cret"),
+        ],
+    ),
 ];
 
 const OTHER_METHODS: &[Row] = &[
@@ -370,7 +389,7 @@ async fn a_trusted_proxy_is_believed() {
 
 #[tokio::test]
 async fn headers_are_captured_by_name() {
-    let names = ["x-team", "authorization", "cookie"].map(http::HeaderName::from_static);
+    let names = ["x-team", "authorization", "cookie", "referer"].map(http::HeaderName::from_static);
     let capturing = |config: Config| {
         config
             .request_headers(names)
