@@ -94,6 +94,11 @@ impl Redaction {
         })
     }
 
+    /// Whether an attribute must not be seen: its name says so, or a secret stands in its value.
+    pub(crate) fn hides_pair(&self, name: &str, value: &str) -> bool {
+        self.hides(name) || self.is_in(value, Extent::Whole)
+    }
+
     fn has_pair(&self, text: &[u8]) -> bool {
         let mut begin = 0;
         text.iter().enumerate().any(|(at, byte)| {

@@ -9,7 +9,7 @@ use http::uri::Scheme;
 use http::{HeaderName, HeaderValue, Uri};
 
 use super::vars::{Vars, pairs};
-use crate::redact::{REDACTED, Redaction};
+use crate::redact::{Extent, REDACTED, Redaction};
 
 // The variable for traces comes first, then the one for all signals.
 const TIMEOUT: [&str; 2] = [
@@ -136,7 +136,8 @@ fn shown_path(path: &str) -> String {
     let mut before = "";
     for part in path.split_inclusive(['/', ';', '=', '&']) {
         let word = part.trim_end_matches(['/', ';', '=', '&']);
-        if !word.is_empty() && redaction.hides(before) {
+        let hidden = redaction.hides_encoded(before) || redaction.is_in(word, Extent::Whole);
+        if !word.is_empty() && hidden {
             shown.push_str(REDACTED);
             shown.push_str(&part[word.len()..]);
         } else {

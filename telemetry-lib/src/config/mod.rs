@@ -344,11 +344,11 @@ impl Service {
         }
     }
 
-    /// Without the values that their names call secret.
+    /// Without the values that their names call secret, or that hold one.
     fn shown(&self, redaction: &Redaction) -> Self {
         let mut shown = self.clone();
         let attributes = shown.attributes.iter_mut();
-        for (_, secret) in attributes.filter(|(name, _)| redaction.hides(name)) {
+        for (_, secret) in attributes.filter(|(name, value)| redaction.hides_pair(name, value)) {
             REDACTED.clone_into(secret);
         }
         shown

@@ -343,7 +343,8 @@ fn the_printed_configuration_has_no_secrets() {
         ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20t0ken"),
         (
             "OTEL_RESOURCE_ATTRIBUTES",
-            "api_key=k3y,team=pay,x.password=pa55,shop.card=c4rd",
+            "api_key=k3y,team=pay,x.password=pa55,shop.card=c4rd,repo=https://me:g1t@host/x,\
+             built=%2Fjob%3Ftoken%3Dj0b",
         ),
     ])
     .redact_fields(["card".to_owned()]);
@@ -358,7 +359,7 @@ fn the_printed_configuration_has_no_secrets() {
             printed.contains("https://collector:4318/v1/traces"),
             "{printed}"
         );
-        for secret in ["p4ss", "user", "t0ken", "k3y", "pa55", "c4rd"] {
+        for secret in ["p4ss", "user", "t0ken", "k3y", "pa55", "c4rd", "g1t", "j0b"] {
             assert!(!printed.contains(secret), "{secret} in {printed}");
         }
     }
@@ -378,6 +379,10 @@ fn a_secret_in_an_endpoint_is_not_shown() {
         (
             "https://host/in;api-key=abc/v1",
             "https://host/in;api-key=REDACTED/v1",
+        ),
+        (
+            "https://host/%74oken/abc/in%3Bapi_key%3Dabc",
+            "https://host/%74oken/REDACTED/REDACTED",
         ),
         (
             "https://host/tokens/v1/traces",

@@ -16,9 +16,10 @@ const MAX_CHARS: usize = 256;
 pub(crate) fn labels(resource: &Resource, redaction: &Redaction) -> Arc<str> {
     let attributes: BTreeMap<&str, String> = resource
         .iter()
-        .map(|(key, value)| match redaction.hides(key.as_str()) {
-            true => (key.as_str(), REDACTED.to_owned()),
-            false => (key.as_str(), value.to_string()),
+        .map(|(key, value)| (key.as_str(), value.to_string()))
+        .map(|(key, value)| match redaction.hides_pair(key, &value) {
+            true => (key, REDACTED.to_owned()),
+            false => (key, value),
         })
         .collect();
     let mut labels: BTreeMap<String, String> = BTreeMap::new();

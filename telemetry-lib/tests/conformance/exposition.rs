@@ -403,7 +403,7 @@ async fn target_info_has_the_resource_of_the_spans() {
     let long = "x".repeat(2_000);
     let attributes = format!(
         "deployment.environment.name=test,team-a=one,team.a=two,9lives=cat,a..b=dots,\
-         api_key=k3y,long={long},quoted=a%22b%0A"
+         api_key=k3y,long={long},quoted=a%22b%0A,repo=https://u:p@h/x"
     );
     let service = Service::with(&[("OTEL_RESOURCE_ATTRIBUTES", &attributes)], |it| {
         it.version("1.2.3")
@@ -423,6 +423,7 @@ async fn target_info_has_the_resource_of_the_spans() {
         ("key_9lives", "cat"),
         ("a_b", "dots"),
         ("api_key", "REDACTED"),
+        ("repo", "REDACTED"),
         ("long", &long[..256]),
         ("quoted", "a\"b\n"),
     ] {
