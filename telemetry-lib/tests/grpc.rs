@@ -18,7 +18,8 @@ use futures_util::FutureExt;
 use http::{HeaderMap, Method};
 use shop::{Running, Shop, collect, text, unary, watch, within};
 use telemetry_lib::testing::{Exposition, ReceivedSpan, TestTelemetry};
-use tonic::{Code, Status};
+use tonic::service::interceptor::InterceptedService;
+use tonic::{Code, Request, Status};
 use tower::ServiceExt;
 
 /// Only a failing test waits so long.
@@ -400,6 +401,51 @@ async fn f18_a_stranger_teaches_no_methods_with_the_content_type_of_grpc() {
     let methods = page.samples().iter().filter(|sample| sample.name == calls);
     let methods: BTreeSet<_> = methods.map(|it| it.labels["rpc_method"].as_str()).collect();
     assert_eq!(methods, BTreeSet::from(["_OTHER", "test.Shop/Get"]));
+}
+
+/// Refuses whatever is asked for, as one that wants to know the tenant.
+fn guard(request: Request<()>) -> Result<Request<()>, Status> {
+    match request.metadata().get("tenant") {
+        Some(_) => Ok(request),
+        None => Err(Status::invalid_argument("which tenant?")),
+    }
+}
+
+#[tokio::test]
+async fn f18_an_interceptor_that_refuses_everything_teaches_few_names() {
+    let telemetry = TestTelemetry::start();
+    let shop = InterceptedService::new(Shop::default(), guard);
+    let server = Running::start(telemetry.handle().grpc_server(), shop).await;
+    let stranger = server.endpoint().connect_lazy();
+    for at in 0..600 {
+        let refused = unary(stranger.clone(), &format!("M{at}"), text("")).await;
+        assert_eq!(code(refused), Code::InvalidArgument);
+    }
+    let asked = |what| {
+        let mut request = Request::new(text(what));
+        request
+            .metadata_mut()
+            .insert("tenant", "7".parse().unwrap());
+        request
+    };
+    // It has no place among the refused any more, but one of its own with its first answer.
+    let refused = unary(stranger.clone(), "Get", asked("missing")).await;
+    assert_eq!(code(refused), Code::NotFound);
+    for what in ["tea", "missing"] {
+        let _ = unary(stranger.clone(), "Get", asked(what)).await;
+    }
+
+    let calls = "rpc_server_call_duration_seconds_count";
+    new_spans(&telemetry, 0, 603).await;
+    let page = scrape(&telemetry);
+    assert_eq!(page.total(calls), 603.0);
+    for code in ["OK", "NOT_FOUND"] {
+        let known = [("rpc_method", "test.Shop/Get"), ("rpc_status_code", code)];
+        assert_eq!(page.value(calls, &known), Some(1.0), "{code}");
+    }
+    let methods = page.samples().iter().filter(|sample| sample.name == calls);
+    let methods: BTreeSet<_> = methods.map(|it| it.labels["rpc_method"].as_str()).collect();
+    assert_eq!(methods.len(), 52, "50 that were refused, Get and _OTHER");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use opentelemetry::{KeyValue, Value};
 
 use super::code::Code;
 use super::deadline::Deadline;
-use super::method::{Asked, OTHER};
+use super::method::{Asked, OTHER, Proof};
 use super::outcome::{End, Ending, Kind, Outcome};
 use super::{Shared, has_grpc_content};
 use crate::clock::{Elapsed, Moment};
@@ -172,9 +172,9 @@ impl State {
             late: self.deadline.is_some_and(|it| it.is_over(elapsed.duration)),
         });
         let method = match self.side {
-            Side::Server => self.shared.served.settle(&self.asked, self.is_proven()),
+            Side::Server => self.shared.served.settle(&self.asked, self.proof()),
             // Its names stand in the code.
-            Side::Client(_) => self.shared.called.settle(&self.asked, true),
+            Side::Client(_) => self.shared.called.settle(&self.asked, Proof::Answered),
         };
         let marked = self.observe(method, &outcome, elapsed);
         if self.span.is_recording() {
@@ -184,14 +184,17 @@ impl State {
         self.span.end(elapsed);
     }
 
-    /// Whether the server has shown that it has the method. Whoever calls chooses the path and the
-    /// content type, and when to leave; who guards, limits or routes answers for any path. So it takes
-    /// a response of gRPC that began, or a status that only methods give.
-    fn is_proven(&self) -> bool {
+    /// What the server has shown of the method. Whoever calls chooses the path and the content type,
+    /// and when to leave; who guards, limits or routes answers for any path. So it takes a response of
+    /// gRPC that began; a status alone, of those that methods give, may be an interceptor's.
+    fn proof(&self) -> Proof {
         match (self.answer, self.told) {
-            (None, _) | (Some(_), Some(Code::Unimplemented)) => false,
-            (Some(Answer::Began), _) => true,
-            (Some(Answer::StatusOnly), told) => told.is_some_and(Code::proves_a_method),
+            (None, _) | (Some(_), Some(Code::Unimplemented)) => Proof::Nothing,
+            (Some(Answer::Began), _) => Proof::Answered,
+            (Some(Answer::StatusOnly), told) => match told.is_some_and(Code::comes_from_methods) {
+                true => Proof::Refused,
+                false => Proof::Nothing,
+            },
         }
     }
 

@@ -139,9 +139,9 @@ impl Code {
         }
     }
 
-    /// Whether only a registered method answers so. The others come from routers, and from layers
+    /// Whether mostly a registered method answers so. The others come from routers, and from layers
     /// that guard, limit or time out whatever is asked for.
-    pub(super) const fn proves_a_method(self) -> bool {
+    pub(super) const fn comes_from_methods(self) -> bool {
         match self {
             Self::Ok
             | Self::Unknown

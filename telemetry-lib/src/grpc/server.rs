@@ -27,9 +27,10 @@ use crate::http::{Instrumented, RequestHead, ends, peer_attributes};
 /// or whose path `Config::skip_paths` names pass through. `Telemetry::instrument` contains it.
 /// Cheap to clone.
 ///
-/// `rpc.method` is `_OTHER` until the server showed that it has the method, by an answer that only a
-/// method gives: a response of gRPC that began, or a status that is no router's and no guard's. At
-/// most 500 methods are learned.
+/// `rpc.method` is `_OTHER` until the server showed that it has the method, by a response of gRPC that
+/// began: at most 450 methods are learned so. An interceptor that refuses whatever is asked for cannot
+/// be told from a method that fails, so of names with nothing but a status that is no router's and no
+/// guard's at most 50 are recorded. [`methods`](Self::methods) leaves no doubt.
 #[derive(Clone, Debug)]
 pub struct GrpcServerLayer {
     shared: Arc<Shared>,
@@ -48,7 +49,7 @@ impl GrpcServerLayer {
     }
 
     /// Names all methods that the server has, as `package.Service/Method`, instead of learning
-    /// them; any other is `_OTHER`.
+    /// them (the default); any other is `_OTHER`.
     #[must_use]
     pub fn methods<T: Into<String>>(self, methods: impl IntoIterator<Item = T>) -> Self {
         Self {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::response::IntoResponse;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, Stream, StreamExt};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -17,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tonic::body::Body;
 use tonic::codegen::StdError;
+use tonic::server::NamedService;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -98,7 +100,7 @@ impl Shop {
     }
 }
 
-impl tonic::server::NamedService for Shop {
+impl NamedService for Shop {
     const NAME: &'static str = "test.Shop";
 }
 
@@ -151,7 +153,13 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) async fn start(layer: GrpcServerLayer, shop: Shop) -> Self {
+    /// `shop` may stand behind an interceptor.
+    pub(crate) async fn start<S>(layer: GrpcServerLayer, shop: S) -> Self
+    where
+        S: Service<http::Request<Body>, Error = Infallible, Response: IntoResponse>,
+        S: NamedService + Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+    {
         let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = incoming.local_addr().unwrap();
         let mut server = Server::builder().layer(layer);
