@@ -112,6 +112,14 @@ impl Redaction {
     }
 }
 
+/// A text's beginning, at most so many bytes, and whether that is all of it.
+pub(crate) fn cut(text: &str, longest: usize) -> (&str, Extent) {
+    match text.len() <= longest {
+        true => (text, Extent::Whole),
+        false => (&text[..text.floor_char_boundary(longest)], Extent::Cut),
+    }
+}
+
 /// Hides the user-info of the URLs in a text, as far as they are not percent-encoded.
 pub(crate) fn without_user_info(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());

@@ -170,9 +170,9 @@ impl Config {
         self
     }
 
-    /// Records these request headers as attributes (default: none); at most 256 bytes each, and
-    /// those with the names of secrets, such as `x-api-key`, as `REDACTED`. Of a URL in a value the
-    /// user-info is hidden, and its query and fragment are shown as `url.query` is.
+    /// Records these request headers as attributes (default: none); at most eight values of each, with
+    /// 256 bytes, and those with the names of secrets, such as `x-api-key`, as `REDACTED`. Of a URL
+    /// in a value the user-info is hidden, and its query and fragment are shown as `url.query` is.
     #[must_use]
     pub fn request_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         self.http.request_headers = http::each_once(names);

@@ -10,6 +10,8 @@ use crate::redact::{Extent, REDACTED, without_user_info};
 
 /// Bytes of a value that are looked at.
 const MAX_CAPTURED: usize = 256;
+/// Values of one header.
+const MAX_VALUES: usize = 8;
 
 /// Adds `http.{side}.header.{name}` for the allowed headers that are there. Credentials stay hidden
 /// even if somebody allowed their header.
@@ -26,7 +28,7 @@ pub(super) fn capture(
             true => REDACTED.into(),
             false => shown(value, config).into(),
         };
-        let values = headers.get_all(name).iter();
+        let values = headers.get_all(name).iter().take(MAX_VALUES);
         let values: Vec<StringValue> = values.map(|value| show(value.as_bytes())).collect();
         if !values.is_empty() {
             let key = format!("http.{side}.header.{name}");

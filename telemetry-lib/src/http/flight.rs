@@ -265,7 +265,7 @@ fn open(shared: &Shared, head: RequestHead<'_>, method: Folded, route: Option<&R
     let fields = Fields {
         method,
         route,
-        path: head.uri.path(),
+        path: head.path(),
     };
     match shared.config.callers {
         Callers::Trusted => OpenSpan::server(remote, name, fields),

@@ -10,10 +10,26 @@ use super::captured::capture;
 use super::forwarded;
 use super::headers::Headers;
 use super::method::Folded;
-use super::query::shown_query;
+use super::query::shown_pairs;
 use super::received::{BodySize, Received};
 use crate::config::HttpConfig;
+use crate::redact::cut;
 use crate::text;
+
+// What a client writes is cut when it is recorded, to less than the 8 KiB that each place of the queue
+// has (2,048 in 16 MiB): large requests push no more spans out of it than small ones.
+
+/// Bytes of a path.
+const MAX_PATH: usize = 1_024;
+/// Bytes of a query, which `REDACTED` may double.
+const MAX_QUERY: usize = 2_048;
+/// Bytes of a client's name.
+const MAX_AGENT: usize = 512;
+/// Bytes of a method that nobody knows.
+const MAX_METHOD: usize = 64;
+
+/// No body is larger. One announcement near 2^64 would leave no room for others in a sum that has 53 bits.
+const MAX_BODY: u64 = 1 << 40;
 
 /// A request without its body.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +81,7 @@ impl<'r> RequestHead<'r> {
         forwarded::scheme(self.extensions.get::<Scheme>(), self.headers.all, trusted)
     }
 
-    /// What the service reads of the body, or what the client says of it.
+    /// What the service reads of the body, or what the client says of it if that can be.
     pub(crate) fn body_size(self) -> Option<BodySize> {
         // Most requests have no body, and need not be asked for its count.
         let told = self.headers.content_length.is_some() || self.headers.is_chunked;
@@ -76,12 +92,13 @@ impl<'r> RequestHead<'r> {
             return Some(BodySize::Counted(received.clone()));
         }
         let announced = self.headers.content_length?;
-        announced
-            .to_str()
-            .ok()?
-            .parse()
-            .ok()
-            .map(BodySize::Announced)
+        let size = announced.to_str().ok()?.parse().ok()?;
+        (size <= MAX_BODY).then_some(BodySize::Announced(size))
+    }
+
+    /// The path, cut.
+    pub(crate) fn path(self) -> &'r str {
+        cut(self.uri.path(), MAX_PATH).0
     }
 
     /// All that the conventions want to know of a request, but for its route.
@@ -97,16 +114,16 @@ impl<'r> RequestHead<'r> {
         let mut add = |key: &'static str, value: Value| attributes.push(KeyValue::new(key, value));
         add("http.request.method", method.value(&config.known_methods));
         if method.is_other() {
-            let original = self.method.as_str().to_owned();
-            add("http.request.method_original", original.into());
+            let (original, _) = cut(self.method.as_str(), MAX_METHOD);
+            add("http.request.method_original", original.to_owned().into());
         }
-        add("url.path", self.uri.path().to_owned().into());
+        add("url.path", self.path().to_owned().into());
         add("url.scheme", scheme.into());
         if let Some(version) = self.version.and_then(protocol_version) {
             add("network.protocol.version", version.into());
         }
-        let query = self.uri.query();
-        if let Some(query) = query.and_then(|query| shown_query(query, config)) {
+        let query = self.uri.query().map(|query| cut(query, MAX_QUERY));
+        if let Some(query) = query.and_then(|(query, extent)| shown_pairs(query, extent, config)) {
             add("url.query", query.into());
         }
         if let Some(address) = ends.server {
@@ -119,7 +136,9 @@ impl<'r> RequestHead<'r> {
             add("client.address", address.into());
         }
         if let Some(agent) = self.headers.user_agent {
-            add("user_agent.original", text::shared(agent.as_bytes()).into());
+            let agent = agent.as_bytes();
+            let agent = &agent[..agent.len().min(MAX_AGENT)];
+            add("user_agent.original", text::shared(agent).into());
         }
         if let Some(peer) = peer {
             attributes.extend(peer_attributes(peer));
@@ -147,5 +166,89 @@ pub(crate) fn protocol_version(version: Version) -> Option<&'static str> {
         Version::HTTP_2 => Some("2"),
         Version::HTTP_3 => Some("3"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+    use crate::Config;
+
+    fn described(request: &Request<()>, config: &HttpConfig) -> Vec<KeyValue> {
+        let mut attributes = Vec::new();
+        let method = Folded::new(request.method(), &config.known_methods);
+        RequestHead::of(request).describe(config, method, "http", &mut attributes);
+        attributes
+    }
+
+    fn weight(attributes: &[KeyValue]) -> usize {
+        let of = |it: &KeyValue| it.key.as_str().len() + it.value.to_string().len();
+        attributes.iter().map(of).sum()
+    }
+
+    fn long(text: &str, length: usize) -> String {
+        text.repeat(length / text.len())
+    }
+
+    #[test]
+    fn f16_what_a_client_writes_is_cut_when_it_is_recorded() {
+        let target = format!("/{}?{}", long("é", 20_000), long("sig=1&", 40_000));
+        let method = long("X", 100_000);
+        let mut request = Request::builder()
+            .method(&*method)
+            .uri(&target)
+            .header("host", long("h", 100_000))
+            .header(
+                "user-agent",
+                HeaderValue::from_bytes(&[0xff; 400_000]).unwrap(),
+            );
+        let plain = Config::from_vars("test", []);
+        let capturing = plain
+            .clone()
+            .request_headers([HeaderName::from_static("x-a")]);
+        for _ in 0..1_000 {
+            request = request.header("x-a", HeaderValue::from_bytes(&[0xff; 9_000]).unwrap());
+        }
+        let request = request.body(()).unwrap();
+        let attributes = described(&request, &plain.http);
+        assert_eq!(attributes.len(), 7, "{attributes:?}");
+        assert!(weight(&attributes) < 8 * 1_024, "{}", weight(&attributes));
+        let captured = described(&request, &capturing.http);
+        let header = weight(&captured) - weight(&attributes);
+        assert!(header < 3 * 1_024, "{header}");
+    }
+
+    #[test]
+    fn what_the_cut_leaves_of_a_query_shows_no_secret() {
+        let before = long("a=1&", MAX_QUERY - 20);
+        for after in [
+            "token=s3cret",
+            "to=https://s3cret",
+            "to=https%3A%2F%2Fs3cret",
+        ] {
+            let request = Request::get(format!("/?{before}{after}{}", long("s3cret", 600)));
+            let request = request.body(()).unwrap();
+            let shown = format!(
+                "{:?}",
+                described(&request, &Config::from_vars("test", []).http)
+            );
+            assert!(shown.contains("=REDACTED"), "{shown}");
+            assert!(!shown.contains("s3cret"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn an_announced_size_that_cannot_be_is_none() {
+        let size = |announced: &str| {
+            let request = Request::post("/").header("content-length", announced);
+            RequestHead::of(&request.body(()).unwrap()).body_size()
+        };
+        assert_eq!(size("7"), Some(7));
+        assert_eq!(size("1099511627776"), Some(MAX_BODY));
+        for none in ["1099511627777", "18446744073709551615", "-1", "x", ""] {
+            assert_eq!(size(none), None, "{none}");
+        }
     }
 }
