@@ -11,7 +11,8 @@ pub(super) fn render(line: &Line<'_>) -> String {
         text.push_str(": ");
     }
     // Writing to a String cannot fail.
-    let _ = write!(text, "{}: {}", line.metadata.target(), line.fields.message);
+    let _ = write!(text, "{}: ", line.metadata.target());
+    plain(&mut text, &line.fields.message);
     for (name, value) in &line.fields.list {
         field(&mut text, " ", name, value);
     }
@@ -24,7 +25,8 @@ pub(super) fn render(line: &Line<'_>) -> String {
 
 /// `name{field=value …}`
 pub(super) fn span(span: &SpanText) -> String {
-    let mut text = span.name.clone().into_owned();
+    let mut text = String::new();
+    plain(&mut text, &span.name);
     for (at, (name, value)) in span.fields.iter().enumerate() {
         field(&mut text, if at == 0 { "{" } else { " " }, name, value);
     }
@@ -32,6 +34,19 @@ pub(super) fn span(span: &SpanText) -> String {
         text.push('}');
     }
     text
+}
+
+/// Texts may be a stranger's, who must neither write lines of his own nor talk to the terminal: what
+/// controls it is shown as an escape, and the lines of one message are set in.
+fn plain(text: &mut String, from: &str) {
+    for character in from.chars() {
+        match character {
+            '\n' => text.push_str("\n    "),
+            '\t' => text.push('\t'),
+            control if control.is_control() => text.extend(control.escape_default()),
+            other => text.push(other),
+        }
+    }
 }
 
 fn field(text: &mut String, before: &str, name: &str, value: &Scalar) {

@@ -87,7 +87,8 @@ fn escape(json: &mut String, text: &str) {
             '\n' => json.push_str("\\n"),
             '\r' => json.push_str("\\r"),
             '\t' => json.push_str("\\t"),
-            control if control < ' ' => {
+            // Those of a terminal beyond ASCII, too.
+            control if control.is_control() => {
                 // Writing to a String cannot fail.
                 let _ = write!(json, "\\u{:04x}", u32::from(control));
             }

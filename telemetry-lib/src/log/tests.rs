@@ -131,6 +131,30 @@ fn a_line_of_each_form_shows_its_spans_and_no_secret() {
 }
 
 #[test]
+fn a_strangers_text_neither_forges_a_line_nor_controls_the_terminal() {
+    const TEXT: &str = "a\nERROR forged\r\u{1b}[2J\u{9b}1m\u{7f}é\tb";
+    let said = || {
+        let span = tracing::info_span!(target: "orders", "part", otel.name = TEXT);
+        span.in_scope(|| tracing::warn!(field = TEXT, "{TEXT}"));
+    };
+    let json = lines(&[], LogFormat::Json, said);
+    let read: serde_json::Value = serde_json::from_str(&json[0]).unwrap();
+    assert_eq!((json.len(), read["message"].as_str()), (1, Some(TEXT)));
+    let human = lines(&[], LogFormat::Human, said);
+    let set_in = |line: &String| line.starts_with("    ");
+    assert!(human[1..].iter().all(set_in), "{human:?}");
+    for line in json.iter().chain(&human) {
+        let control = |it: char| it.is_control() && it != '\t';
+        assert!(!line.contains(control), "{line:?}");
+    }
+    insta::assert_snapshot!(steady(&human.join("\n")), @r#"
+    TIME  WARN a
+        ERROR forged\r\u{1b}[2J\u{9b}1m\u{7f}é	b: telemetry_lib::log::tests: a
+        ERROR forged\r\u{1b}[2J\u{9b}1m\u{7f}é	b field="a\nERROR forged\r\u{1b}[2J\u{9b}1m\u{7f}é\tb"
+    "#);
+}
+
+#[test]
 fn the_fields_of_a_span_are_formatted_once_for_all_its_lines() {
     static FORMATTED: AtomicUsize = AtomicUsize::new(0);
     struct Counted;
