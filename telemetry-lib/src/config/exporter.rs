@@ -195,7 +195,7 @@ fn read_endpoint(vars: &mut Vars, protocol: Protocol) -> (Uri, Origin) {
     // Only the general endpoint gets the path of the signal, and only where paths are.
     let general = "OTEL_EXPORTER_OTLP_ENDPOINT";
     let with_path = |value: &str| match protocol {
-        Protocol::Http => parse_endpoint(&format!("{}/v1/traces", value.trim_end_matches('/'))),
+        Protocol::Http => for_traces(&parse_endpoint(value)?),
         Protocol::Grpc => parse_endpoint(value),
     };
     let usual = match protocol {
@@ -206,6 +206,18 @@ fn read_endpoint(vars: &mut Vars, protocol: Protocol) -> (Uri, Origin) {
         Some(endpoint) => (endpoint, Origin::Variable(general)),
         None => (Uri::from_static(usual), Origin::Default),
     }
+}
+
+/// The path of the signal goes below the path of all signals; the query, which may be a key, stays.
+fn for_traces(general: &Uri) -> Option<Uri> {
+    let path = general.path().trim_end_matches('/');
+    let below = match general.query() {
+        Some(query) => format!("{path}/v1/traces?{query}"),
+        None => format!("{path}/v1/traces"),
+    };
+    let mut parts = general.clone().into_parts();
+    parts.path_and_query = Some(below.parse().ok()?);
+    Uri::from_parts(parts).ok()
 }
 
 fn read_headers(vars: &mut Vars) -> Vec<(HeaderName, HeaderValue)> {

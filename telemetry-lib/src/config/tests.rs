@@ -157,6 +157,14 @@ fn the_exporters_variables_prefer_the_signals_own() {
         endpoint,
         "https://c:4318/base/v1/traces",
     );
+    for (general, own) in [
+        ("http://c", "http://c/v1/traces"),
+        ("http://c?key=a", "http://c/v1/traces?key=a"),
+        ("http://c/otlp/?key=a/", "http://c/otlp/v1/traces?key=a/"),
+        ("http://u:p@c/otlp#part", "http://u:p@c/otlp/v1/traces"),
+    ] {
+        check("OTEL_EXPORTER_OTLP_ENDPOINT", general, endpoint, own);
+    }
     check(
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
         "https://c/x",

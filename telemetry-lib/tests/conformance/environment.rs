@@ -149,6 +149,11 @@ const ROWS: &[Row] = &[
         "/base/v1/traces",
     ),
     (
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", "{collector}/base?key=a/")],
+        path,
+        "/base/v1/traces?key=a/",
+    ),
+    (
         &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "{collector}/as/it/is")],
         path,
         "/as/it/is",
