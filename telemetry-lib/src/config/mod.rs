@@ -26,6 +26,7 @@ pub(crate) use self::traces::{Sampler, TraceConfig};
 pub(crate) use self::vars::percent_decoded;
 pub(crate) use self::vars::{Invalid, percent_bytes};
 use self::vars::{Vars, pairs};
+use crate::log;
 use crate::redact::{REDACTED, Redaction};
 
 /// What the service is called and how its telemetry is made and sent.
@@ -83,7 +84,7 @@ pub enum LogFormat {
 #[derive(Clone, Debug)]
 pub(crate) struct LogConfig {
     pub(crate) format: LogFormat,
-    /// `RUST_LOG` as `target=level` directives; filters lines, never spans.
+    /// `RUST_LOG` as a level and `target=level` directives; filters lines, never spans.
     pub(crate) filter: tracing_subscriber::filter::Targets,
     /// Of one place in the code; 0: all of them.
     pub(crate) lines_per_second: u32,
@@ -367,7 +368,7 @@ impl LogConfig {
         let filter = vars.read(
             &["RUST_LOG"],
             "a list of levels and target=level directives",
-            |value| value.parse().ok(),
+            |value| log::parse_filter(value).ok(),
         );
         Self {
             lines_per_second: 100,

@@ -31,8 +31,8 @@ pub(super) struct Wanted {
     pub(super) spans: Level,
 }
 
-/// Stricter than `RUST_LOG`, where a lone word is a target: a mistyped level must not silence all.
-pub(super) fn parse(directives: &str) -> Result<Targets, LogFilterError> {
+/// Stricter than elsewhere, where a lone word is a target: a mistyped level must not silence all.
+pub(crate) fn parse(directives: &str) -> Result<Targets, LogFilterError> {
     for word in directives.split(',').filter(|it| !it.contains('=')) {
         let level: Result<LevelFilter, _> = word.trim().parse();
         level.map_err(|error| LogFilterError::Invalid(error.into()))?;

@@ -27,6 +27,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 pub use self::filter::LogFilterError;
 use self::filter::Wanted;
+pub(crate) use self::filter::parse as parse_filter;
 use self::flood::{Flood, Folded};
 use self::line::{Fields, Line, Scalar, SpanText, TraceIds};
 use crate::clock;

@@ -202,6 +202,9 @@ const ROWS: &[Row] = &[
     (&[("OTEL_LOGS_EXPORTER", "console")], lines, "8"),
     // The lines are not an exporter's: a service without one still has to say something.
     (&[("OTEL_LOGS_EXPORTER", "none")], lines, "8"),
+    (&[("RUST_LOG", "error")], lines, "0"),
+    (&[("RUST_LOG", "inof")], lines, "8"),
+    (&[("RUST_LOG", "warning")], lines, "8"),
     (&[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "3")], batches, "3 1"),
     (&[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "9")], batches, "4"),
     (&[("OTEL_TRACES_SAMPLER", "")], spans, "4"),
