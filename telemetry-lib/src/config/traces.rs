@@ -50,10 +50,6 @@ impl TraceConfig {
 
 impl Sampler {
     fn read(vars: &mut Vars) -> Self {
-        let default = Self {
-            parent_based: true,
-            ratio: 1.0,
-        };
         let named = vars.read(
             &["OTEL_TRACES_SAMPLER"],
             "one of always_on, always_off, traceidratio, parentbased_always_on, \
@@ -73,11 +69,12 @@ impl Sampler {
                 Some((parent_based, ratio))
             },
         );
-        let Some((parent_based, fixed)) = named else {
-            return default;
-        };
+        let (parent_based, fixed) = named.unwrap_or((true, Some(1.0)));
         let ratio = match fixed {
-            Some(ratio) => ratio,
+            Some(ratio) => {
+                report_argument(vars);
+                ratio
+            }
             None => read_ratio(vars).unwrap_or(1.0),
         };
         Self {
@@ -107,6 +104,18 @@ impl Limits {
                 "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
             ]),
         }
+    }
+}
+
+/// Who sets the share alone believes that it holds, and all is kept.
+fn report_argument(vars: &mut Vars) {
+    const NAME: &str = "OTEL_TRACES_SAMPLER_ARG";
+    if vars.text(NAME).is_some() {
+        vars.report(
+            NAME,
+            "used: set OTEL_TRACES_SAMPLER to a sampler that takes it, as \
+             parentbased_traceidratio does",
+        );
     }
 }
 

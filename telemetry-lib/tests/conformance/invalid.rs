@@ -139,3 +139,21 @@ async fn f40_an_argument_of_the_sampler_is_checked_where_it_counts() {
         assert_eq!(seen.spans.len(), 4, "{argument}: the default is 1");
     }
 }
+
+#[tokio::test]
+async fn f40_an_argument_that_no_sampler_takes_is_said() {
+    for sampler in ["", "always_on", "parentbased_always_on"] {
+        for argument in ["s3cret", "0.1"] {
+            let variables = [
+                ("OTEL_TRACES_SAMPLER", sampler),
+                ("OTEL_TRACES_SAMPLER_ARG", argument),
+            ];
+            let seen = see(&variables).await;
+            let said = "OTEL_TRACES_SAMPLER_ARG is ignored: its value is not used: set \
+                        OTEL_TRACES_SAMPLER to a sampler that takes it, as \
+                        parentbased_traceidratio does";
+            assert_eq!(seen.notices, [said], "{variables:?}");
+            assert_eq!(seen.spans.len(), 4, "{variables:?}");
+        }
+    }
+}
