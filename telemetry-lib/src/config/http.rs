@@ -35,6 +35,8 @@ pub enum Callers {
 }
 
 /// A network in CIDR notation, such as `10.0.0.0/8` or `fd00::/8`; a bare address is one host.
+///
+/// One of IPv4-mapped addresses, such as `::ffff:10.0.0.0/104`, is the IPv4 network in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
@@ -187,7 +189,7 @@ impl FromStr for Network {
             None => (text, None),
         };
         let address: IpAddr = address.trim().parse().map_err(|_| NetworkError)?;
-        let full = if address.is_ipv4() { 32 } else { 128 };
+        let full: u8 = if address.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
             Some(prefix) => prefix.trim().parse().map_err(|_| NetworkError)?,
             None => full,
@@ -195,7 +197,15 @@ impl FromStr for Network {
         if prefix > full {
             return Err(NetworkError);
         }
-        Ok(Self { address, prefix })
+        // Peers are compared as IPv4 where they are mapped.
+        let network = match (address.to_canonical(), prefix.checked_sub(96)) {
+            (IpAddr::V4(mapped), Some(prefix)) => Self {
+                address: IpAddr::V4(mapped),
+                prefix,
+            },
+            (_, _) => Self { address, prefix },
+        };
+        Ok(network)
     }
 }
 
@@ -225,6 +235,13 @@ mod tests {
         check("10.0.0.0/8", "10.255.0.1", true);
         check("10.0.0.0/8", "11.0.0.1", false);
         check("10.0.0.0/8", "::ffff:10.1.2.3", true);
+        check("::ffff:10.0.0.1", "10.0.0.1", true);
+        check("::ffff:10.0.0.1", "::ffff:10.0.0.1", true);
+        check("::ffff:10.0.0.1", "10.0.0.2", false);
+        check("::ffff:10.0.0.0/104", "10.1.2.3", true);
+        check("::ffff:10.0.0.0/104", "::ffff:11.1.2.3", false);
+        check("::ffff:0.0.0.0/96", "203.0.113.9", true);
+        check("::ffff:0.0.0.0/95", "203.0.113.9", false);
         check("192.0.2.7", "192.0.2.7", true);
         check("192.0.2.7", "192.0.2.8", false);
         check("0.0.0.0/0", "203.0.113.9", true);
