@@ -12,14 +12,17 @@ pub(super) enum Format {
     OpenMetrics,
 }
 
-/// The schemes for names beyond the classic characters. None of ours needs one, so the answer is
-/// the same under each of them.
-const ESCAPING: [&str; 4] = ["allow-utf-8", "underscores", "dots", "values"];
+/// What is answered to a scraper that asks for no scheme, or for one that is not among [`ESCAPING`].
+const UNDERSCORES: &str = "underscores";
+
+/// The schemes under which our names, which are classic, stay as they are. `dots` is none of them: it
+/// doubles underscores.
+const ESCAPING: [&str; 3] = ["allow-utf-8", UNDERSCORES, "values"];
 
 /// The format and the content type to answer with: the best offer that this crate can serve, text
 /// when there is none.
 pub(super) fn content_type(headers: &HeaderMap) -> (Format, String) {
-    let mut best = (0.0, Format::Text, ESCAPING[1]);
+    let mut best = (0.0, Format::Text, UNDERSCORES);
     for offer in entries(headers, &ACCEPT) {
         if let Some(format) = offer.format()
             && offer.quality > best.0
@@ -65,7 +68,7 @@ impl Entry<'_> {
     fn escaping(&self) -> &'static str {
         let wanted = self.parameter("escaping");
         let known = ESCAPING.into_iter().find(|scheme| wanted == Some(*scheme));
-        known.unwrap_or(ESCAPING[1])
+        known.unwrap_or(UNDERSCORES)
     }
 
     fn parameter(&self, name: &str) -> Option<&str> {

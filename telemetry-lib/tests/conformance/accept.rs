@@ -14,9 +14,11 @@ const OPEN: &str =
     "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores";
 const OPEN_UTF8: &str =
     "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
+const OPEN_VALUES: &str =
+    "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=values";
 
 /// Who asks, with which words, and the type of the answer.
-const ASKED: [(&str, &str, &str); 9] = [
+const ASKED: [(&str, &str, &str); 11] = [
     (
         "Prometheus 2.42",
         "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
@@ -47,6 +49,16 @@ const ASKED: [(&str, &str, &str); 9] = [
         "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
         OPEN_UTF8,
     ),
+    (
+        "a scraper that wants dots spelled out, which would double each underscore",
+        "application/openmetrics-text;version=1.0.0;escaping=dots",
+        OPEN,
+    ),
+    (
+        "a scraper that wants values spelled out, which leaves classic names as they are",
+        "application/openmetrics-text;version=1.0.0;escaping=values",
+        OPEN_VALUES,
+    ),
     ("a scraper of text", "text/plain;version=0.0.4", TEXT),
     (
         "a browser",
@@ -69,6 +81,8 @@ async fn every_prometheus_gets_what_it_asked_for_and_can_read_it() {
         assert_eq!(answer.header("content-type"), expected, "{who}");
         assert_eq!(answer.header("content-encoding"), ABSENT, "{who}");
         let page = Exposition::parse(expected, &answer.text()).unwrap();
+        let count = "http_server_request_duration_seconds_count";
+        assert_eq!(page.total(count), 1.0, "{who}: the names are the same");
         let exemplars = page.exemplars("http_server_request_duration_seconds");
         let traces: Vec<&str> = exemplars
             .iter()
