@@ -40,12 +40,15 @@ pub(super) fn content_type(headers: &HeaderMap) -> (Format, String) {
     (format, content_type)
 }
 
-/// Whether the scraper takes gzip.
+/// Whether the scraper takes gzip; `*` is for what has no entry of its own.
 pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
-    let gzip = |entry: &Entry<'_>| matches!(entry.name, "gzip" | "*");
-    entries(headers, &ACCEPT_ENCODING)
-        .find(gzip)
-        .is_some_and(|entry| entry.quality > 0.0)
+    let quality = |name: &str| {
+        entries(headers, &ACCEPT_ENCODING)
+            .find(|entry| entry.name.eq_ignore_ascii_case(name))
+            .map(|entry| entry.quality)
+    };
+    let quality = quality("gzip").or_else(|| quality("*"));
+    quality.is_some_and(|quality| quality > 0.0)
 }
 
 /// One element of such a header.
@@ -57,7 +60,8 @@ struct Entry<'a> {
 
 impl Entry<'_> {
     fn format(&self) -> Option<Format> {
-        match (self.name, self.parameter("version").unwrap_or_default()) {
+        let name = self.name.to_ascii_lowercase();
+        match (name.as_str(), self.parameter("version").unwrap_or_default()) {
             // 1.0.0 is what the readers of its draft, 0.0.1, take too.
             ("application/openmetrics-text", "1.0.0" | "0.0.1" | "") => Some(Format::OpenMetrics),
             ("text/plain", "0.0.4" | "") | ("text/*" | "*/*", _) => Some(Format::Text),
@@ -194,6 +198,11 @@ mod tests {
             "application/openmetrics-text; version=\"1.0.0\"; Q=0.5",
             OPEN,
         ),
+        (
+            "shouting",
+            "APPLICATION/OpenMetrics-Text; Version=1.0.0",
+            OPEN,
+        ),
         ("nonsense", ";;q=,,=;version", TEXT),
     ];
 
@@ -218,6 +227,10 @@ mod tests {
             ("*", true),
             ("identity", false),
             ("gzip;q=0", false),
+            ("*, gzip;q=0", false),
+            ("gzip;q=0, *", false),
+            ("*;q=0, gzip", true),
+            ("GZip", true),
             ("", false),
         ] {
             let headers = headers("accept-encoding", encoding);

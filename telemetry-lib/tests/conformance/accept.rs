@@ -94,6 +94,16 @@ async fn every_prometheus_gets_what_it_asked_for_and_can_read_it() {
 }
 
 #[tokio::test]
+async fn who_refuses_gzip_gets_none() {
+    let service = Service::start().await;
+    for refused in ["identity", "gzip;q=0", "*, gzip;q=0"] {
+        let request = format!("GET /metrics HTTP/1.1\naccept-encoding: {refused}");
+        let answer = service.send(&request).await;
+        assert_eq!(answer.header("content-encoding"), ABSENT, "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn without_an_accept_header_it_is_text() {
     let service = Service::start().await;
     let answer = service.send("GET /metrics HTTP/1.1").await;
