@@ -129,7 +129,7 @@ impl Config {
             exemplars: takes_exemplars(&mut vars),
             logs: LogConfig::read(&mut vars),
             install_subscriber: true,
-            admin: read_admin(&mut vars),
+            admin: read_admin(&mut vars, cfg!(feature = "axum")),
             silent: is_silent(&mut vars),
             unused: unused::read(&mut vars),
             invalid: vars.into_invalid(),
@@ -450,7 +450,7 @@ fn serves_metrics(vars: &mut Vars) -> bool {
 }
 
 /// The port alone opens the listener; the specification's default host is the loopback.
-fn read_admin(vars: &mut Vars) -> Option<SocketAddr> {
+fn read_admin(vars: &mut Vars, is_served: bool) -> Option<SocketAddr> {
     let host = vars.read(
         &["OTEL_EXPORTER_PROMETHEUS_HOST"],
         "an IP address or localhost",
@@ -459,9 +459,15 @@ fn read_admin(vars: &mut Vars) -> Option<SocketAddr> {
             address => address.parse().ok(),
         },
     );
-    let port = vars.read(&["OTEL_EXPORTER_PROMETHEUS_PORT"], "a port", |value| {
-        value.parse().ok()
-    })?;
+    const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
+    let port = vars.read(&[PORT], "a port", |value| value.parse().ok())?;
+    if !is_served {
+        vars.report(
+            PORT,
+            "served in this build: add the feature `axum` of telemetry-lib",
+        );
+        return None;
+    }
     let host = host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     Some(SocketAddr::new(host, port))
 }
