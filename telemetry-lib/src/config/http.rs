@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use http::HeaderName;
+use http::{HeaderName, Method};
 
 use super::hosts::HostRule;
 use super::vars::Vars;
@@ -95,6 +95,17 @@ const SIGNED: [&str; 6] = [
     "access_key",
 ];
 
+/// `None` without a single one, which would make all methods `_OTHER`.
+fn methods(list: &str) -> Option<Vec<String>> {
+    let names = list.split(',').map(str::trim);
+    let methods: Result<Vec<Method>, _> = names
+        .filter(|name| !name.is_empty())
+        .map(str::parse)
+        .collect();
+    let methods = methods.ok().filter(|methods| !methods.is_empty())?;
+    Some(methods.iter().map(Method::to_string).collect())
+}
+
 fn query_secrets() -> Redaction {
     let mut secrets = Redaction::default();
     secrets.add(SIGNED.map(str::to_owned));
@@ -102,13 +113,14 @@ fn query_secrets() -> Redaction {
 }
 
 impl HttpConfig {
-    pub(super) fn read(vars: &Vars) -> Self {
-        let known = vars.text("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS");
+    pub(super) fn read(vars: &mut Vars) -> Self {
+        let known = vars.read(
+            &["OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS"],
+            "a list of methods",
+            methods,
+        );
         Self {
-            known_methods: match known {
-                Some(list) => list.split(',').map(|name| name.trim().to_owned()).collect(),
-                None => KNOWN_METHODS.map(str::to_owned).to_vec(),
-            },
+            known_methods: known.unwrap_or_else(|| KNOWN_METHODS.map(str::to_owned).to_vec()),
             callers: Callers::Trusted,
             trusted_proxies: Vec::new(),
             request_headers: Vec::new(),

@@ -124,7 +124,7 @@ impl Config {
             disabled: vars.boolean("OTEL_SDK_DISABLED"),
             exporter: exports_traces(&mut vars).then(|| Exporter::read(&mut vars)),
             traces: TraceConfig::read(&mut vars),
-            http: HttpConfig::read(&vars),
+            http: HttpConfig::read(&mut vars),
             metrics: serves_metrics(&mut vars),
             exemplars: takes_exemplars(&mut vars),
             logs: LogConfig::read(&mut vars),
@@ -454,9 +454,9 @@ fn read_admin(vars: &mut Vars, is_served: bool) -> Option<SocketAddr> {
     let host = vars.read(
         &["OTEL_EXPORTER_PROMETHEUS_HOST"],
         "an IP address or localhost",
-        |value| match value {
-            "localhost" => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            address => address.parse().ok(),
+        |value| match value.eq_ignore_ascii_case("localhost") {
+            true => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            false => value.parse().ok(),
         },
     );
     const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";

@@ -91,6 +91,12 @@ fn each_variable_changes_its_setting() {
         methods,
         "GET PURGE",
     );
+    check(
+        "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS",
+        "GET,,PURGE,",
+        methods,
+        "GET PURGE",
+    );
 }
 
 #[test]
@@ -102,8 +108,14 @@ fn propagators_and_limits_are_read() {
     let b3multi = "Propagators { tracecontext: false, baggage: false, b3: false, b3multi: true }";
     assert_eq!(propagators(&partly), b3multi);
     let said = "OTEL_PROPAGATORS is ignored in part: not all that it lists is among tracecontext, \
-                baggage, b3, b3multi and none";
+                baggage, b3 and b3multi, or none alone";
     assert_eq!(complaints(&partly), [said]);
+    let trace = "Propagators { tracecontext: true, baggage: false, b3: false, b3multi: false }";
+    check("OTEL_PROPAGATORS", ",tracecontext,,", propagators, trace);
+    check("OTEL_PROPAGATORS", "none,", propagators, none);
+    let contradicted = read(&[("OTEL_PROPAGATORS", "none,b3multi")]);
+    assert_eq!(propagators(&contradicted), b3multi);
+    assert_eq!(complaints(&contradicted), [said]);
     let limits = |it: &Config| format!("{:?}", it.traces.limits);
     let all = "Limits { attributes: 9, events: 128, links: 128, event_attributes: 9, \
                link_attributes: 9, value_length: None }";

@@ -132,16 +132,19 @@ fn read_ratio(vars: &mut Vars) -> Option<f64> {
     )
 }
 
-/// A name that is not known costs itself and not the others.
+/// A name that is not known, or `none` beside others, costs itself and not the others.
 fn read_propagators(vars: &mut Vars) -> Propagators {
     const NAME: &str = "OTEL_PROPAGATORS";
     let expected = "a list of tracecontext, baggage, b3 and b3multi, or none";
     let read = vars.read(&[NAME], expected, |value| {
         let mut chosen = Propagators::NONE;
         let names = value.to_ascii_lowercase();
+        let names = names.split(',').map(str::trim);
+        let names: Vec<_> = names.filter(|name| !name.is_empty()).collect();
+        let alone = names.iter().all(|name| *name == "none");
         let (mut known, mut unknown) = (false, false);
-        for name in names.split(',') {
-            let is_known = chosen.choose(name.trim());
+        for name in names {
+            let is_known = (alone || name != "none") && chosen.choose(name);
             known |= is_known;
             unknown |= !is_known;
         }
@@ -149,7 +152,10 @@ fn read_propagators(vars: &mut Vars) -> Propagators {
     });
     let (chosen, unknown) = read.unwrap_or_default();
     if unknown {
-        vars.report_part(NAME, "among tracecontext, baggage, b3, b3multi and none");
+        vars.report_part(
+            NAME,
+            "among tracecontext, baggage, b3 and b3multi, or none alone",
+        );
     }
     chosen
 }

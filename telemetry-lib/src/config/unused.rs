@@ -24,10 +24,12 @@ const AGGREGATIONS: Shape = Shape::OneOf(&[
     "base2_exponential_bucket_histogram",
 ]);
 
-const ROWS: [(&str, Shape); 30] = [
+const ROWS: [(&str, Shape); 32] = [
     // The scheme of the endpoint says it.
     ("OTEL_EXPORTER_OTLP_INSECURE", Shape::Boolean),
     ("OTEL_EXPORTER_OTLP_TRACES_INSECURE", Shape::Boolean),
+    ("OTEL_EXPORTER_OTLP_METRICS_INSECURE", Shape::Boolean),
+    ("OTEL_EXPORTER_OTLP_LOGS_INSECURE", Shape::Boolean),
     ("OTEL_BLRP_SCHEDULE_DELAY", Shape::Number),
     ("OTEL_BLRP_EXPORT_TIMEOUT", Shape::Number),
     ("OTEL_BLRP_MAX_QUEUE_SIZE", Shape::Number),

@@ -364,7 +364,12 @@ fn free() -> SocketAddr {
 
 #[tokio::test]
 async fn prometheus_has_a_port_of_its_own_where_the_variables_say() {
-    for host in [None, Some("localhost"), Some("127.0.0.1")] {
+    for host in [
+        None,
+        Some("localhost"),
+        Some("LOCALHOST"),
+        Some("127.0.0.1"),
+    ] {
         let address = free();
         let port = address.port().to_string();
         let mut variables = vec![("OTEL_EXPORTER_PROMETHEUS_PORT", port.as_str())];
