@@ -46,8 +46,9 @@ pub struct SignalReport {
     pub exported: u64,
     /// Spans that it will never see, by reason.
     pub dropped: Dropped,
-    /// Spans that this call gave up when its time was over. A shutdown counts them under
-    /// `export_failed` too; after a flush they are still queued.
+    /// Spans that this call did not see the end of when its time was over. After a flush they are
+    /// still queued. A shutdown gives them up and counts them under `export_failed` too, but while
+    /// another flush or shutdown has time left they are still tried.
     pub failed: u64,
 }
 
@@ -142,7 +143,7 @@ impl ExportHealth {
         Duration::from_millis(self.last_success_ms.load(Relaxed)).as_secs_f64()
     }
 
-    /// The totals, with the number that the calling operation gave up.
+    /// The totals, with the number that the calling operation did not see the end of.
     pub(crate) fn report(&self, failed: u64) -> SignalReport {
         SignalReport {
             exported: self.exported(),

@@ -49,6 +49,10 @@ struct State {
     /// Export without delay until this many are done.
     flush_to: u64,
     phase: Phase,
+    /// Calls that still have time for the rest.
+    waiting_calls: u32,
+    /// The time of a shutdown was over: the last of these calls gives the rest up.
+    overdue: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +93,8 @@ impl Queue {
                 done: 0,
                 flush_to: 0,
                 phase: Phase::Open,
+                waiting_calls: 0,
+                overdue: false,
             }),
             wake: Notify::new(),
             abandon: Notify::new(),
@@ -156,6 +162,12 @@ impl Queue {
     #[cfg(test)]
     pub(super) fn held(&self) -> impl Sized + '_ {
         self.lock()
+    }
+
+    /// Calls that wait for a flush or the shutdown.
+    #[cfg(test)]
+    pub(super) fn waiting_calls(&self) -> u32 {
+        self.lock().waiting_calls
     }
 
     /// What the exporter should do now.
@@ -252,35 +264,51 @@ impl Queue {
         state.flush_to = state.flush_to.max(target);
         self.wake.notify_one();
         let open = |state: &mut State| state.done < target && state.phase != Phase::Stopped;
-        let (state, _) = self
-            .settled
-            .wait_timeout_while(state, limit, open)
-            .unwrap_or_else(PoisonError::into_inner);
-        target.saturating_sub(state.done)
+        let mut state = self.wait(state, limit, open);
+        let left = target.saturating_sub(state.done);
+        self.leave(&mut state);
+        left
     }
 
-    /// Closes the queue and exports what it holds; returns how many spans were given up because
-    /// that took longer than `limit`.
+    /// Closes the queue and exports what it holds; returns how many spans are not settled after
+    /// `limit`. They are given up then, unless another call still has time for them: the last one
+    /// that has decides.
     pub(super) fn shutdown(&self, limit: Duration) -> u64 {
         self.close();
-        let (mut state, _) = self
-            .settled
-            .wait_timeout_while(self.lock(), limit, |state| state.phase != Phase::Stopped)
-            .unwrap_or_else(PoisonError::into_inner);
-        if state.phase == Phase::Stopped {
-            return 0;
+        let open = |state: &mut State| state.phase != Phase::Stopped;
+        let mut state = self.wait(self.lock(), limit, open);
+        let left = state.accepted - state.done;
+        state.overdue = true;
+        self.leave(&mut state);
+        left
+    }
+
+    fn wait<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        limit: Duration,
+        open: impl FnMut(&mut State) -> bool,
+    ) -> MutexGuard<'a, State> {
+        state.waiting_calls += 1;
+        let waited = self.settled.wait_timeout_while(state, limit, open);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.waiting_calls -= 1;
+        state
+    }
+
+    /// Gives the rest up if nobody has time for it any more.
+    fn leave(&self, state: &mut State) {
+        if state.waiting_calls > 0 || !state.overdue || state.phase != Phase::Draining {
+            return;
         }
         state.phase = Phase::Abandoned;
-        let lost = self.give_up(&mut state);
-        drop(state);
+        self.give_up(state);
         self.abandon.notify_one();
         self.wake.notify_one();
-        self.settled.notify_all();
-        lost
     }
 
     /// Counts all that is not settled as lost.
-    fn give_up(&self, state: &mut State) -> u64 {
+    fn give_up(&self, state: &mut State) {
         let lost = std::mem::take(&mut state.in_flight) + state.waiting.len() as u64;
         state.waiting.clear();
         state.sizes.clear();
@@ -288,7 +316,6 @@ impl Queue {
         state.done = state.accepted;
         self.health.count_dropped(DropReason::ExportFailed, lost);
         self.health.set_queue(0, 0);
-        lost
     }
 
     fn is_batch(&self, items: usize, bytes: usize) -> bool {

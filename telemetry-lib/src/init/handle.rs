@@ -306,7 +306,8 @@ impl Telemetry {
     /// Sends what is queued, then stops exporting; waits at most `limit`.
     ///
     /// Spans that end later are counted as dropped `after_shutdown`; their ids still travel.
-    /// Calling it again gives the same counts. Clones of a handle are one handle. While the handle of
+    /// Calling it again gives the same counts. Of several calls at once each has its own limit: what
+    /// one did not see the end of is still tried until the last one's is over. Clones of a handle are one handle. While the handle of
     /// another [`init`](fn@crate::init) is in use, neither shut down nor dropped, this one only flushes:
     /// export ends with the last of them.
     pub async fn shutdown(&self, limit: Duration) -> Report {

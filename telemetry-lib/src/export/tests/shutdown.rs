@@ -6,7 +6,7 @@ use opentelemetry_sdk::trace::SpanProcessor;
 
 use super::*;
 use crate::fork::tests::PRETENDED;
-use crate::testing::{Answer, FakeCollector, closed_endpoint};
+use crate::testing::{Answer, FakeCollector, Gate, closed_endpoint};
 
 #[test]
 fn f29_spans_that_ended_before_are_exported_and_later_ones_counted() {
@@ -98,6 +98,80 @@ fn f30_a_retry_that_waits_does_not_hold_up_the_end() {
     path.timer.wait_for(Wait::Backoff);
     let report = path.handle.shutdown_blocking(Duration::from_millis(1));
     assert_eq!((report.failed, report.dropped.export_failed), (600, 600));
+}
+
+/// Begins `call` on a thread of its own and returns once it waits.
+fn waiting<'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    path: &'scope Path,
+    call: impl FnOnce() -> SignalReport + Send + 'scope,
+) -> thread::ScopedJoinHandle<'scope, SignalReport> {
+    let before = path.processor.run().queue().waiting_calls();
+    let call = scope.spawn(call);
+    while path.processor.run().queue().waiting_calls() == before {
+        thread::yield_now();
+    }
+    call
+}
+
+#[test]
+fn f29_the_shorter_limit_of_two_shutdowns_takes_no_time_from_the_longer() {
+    let (collector, gate) = (FakeCollector::start(), Gate::closed());
+    collector.always(Answer::ok().behind(&gate));
+    let path = Path::to(collector.traces_endpoint());
+    path.spans(600);
+    thread::scope(|scope| {
+        let longer = waiting(scope, &path, || path.handle.shutdown_blocking(PATIENCE));
+        collector.wait_for_requests(1);
+        let shorter = path.handle.shutdown_blocking(Duration::from_millis(1));
+        assert_eq!((shorter.exported, shorter.failed), (0, 600));
+        assert_eq!(shorter.dropped, Dropped::default(), "they are still tried");
+        gate.open();
+        let longer = longer.join().unwrap();
+        assert_eq!((longer.exported, longer.failed), (600, 0));
+    });
+}
+
+#[test]
+fn f29_a_flush_keeps_its_time_when_a_shutdown_has_less() {
+    let (collector, gate) = (FakeCollector::start(), Gate::closed());
+    collector.always(Answer::ok().behind(&gate));
+    let path = Path::to(collector.traces_endpoint());
+    path.spans(4);
+    thread::scope(|scope| {
+        let flush = waiting(scope, &path, || path.flush());
+        let shutdown = path.handle.shutdown_blocking(Duration::ZERO);
+        assert_eq!((shutdown.failed, shutdown.dropped.export_failed), (4, 0));
+        gate.open();
+        let flush = flush.join().unwrap();
+        assert_eq!((flush.exported, flush.failed), (4, 0));
+    });
+    let end = path.handle.shutdown_blocking(PATIENCE);
+    assert_eq!((end.exported, end.failed), (4, 0));
+}
+
+#[test]
+fn f29_what_no_call_has_time_for_is_given_up_by_the_last() {
+    let collector = FakeCollector::start();
+    collector.always(Answer::hang());
+    let path = Path::to(collector.traces_endpoint());
+    path.spans(600);
+    let limits = [1, 20, 40].map(Duration::from_millis);
+    let reports = thread::scope(|scope| {
+        limits
+            .map(|limit| {
+                let handle = &path.handle;
+                scope.spawn(move || handle.shutdown_blocking(limit))
+            })
+            .map(|call| call.join().unwrap())
+    });
+    assert!(
+        reports
+            .iter()
+            .all(|it| it.failed == 600 || it.dropped.export_failed == 600)
+    );
+    let end = path.handle.shutdown_blocking(PATIENCE);
+    assert_eq!((end.failed, end.dropped.export_failed), (0, 600));
 }
 
 #[test]
