@@ -2,9 +2,10 @@
 //! exported or under the reason for which it was dropped. `/metrics` and the reports read here.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::fork;
 use crate::notice::Notices;
 
 /// One line about lost spans at most this often.
@@ -32,8 +33,13 @@ pub(crate) struct ExportHealth {
     requests_failed: AtomicU64,
     retries: AtomicU64,
     panics: AtomicU64,
+    /// Of the run that takes spans, and of those that only export what they took. In a process that
+    /// forks, the numbers are its parent's until `queue_of` says that they are its own.
     queue_items: AtomicU64,
     queue_bytes: AtomicU64,
+    former_items: AtomicU64,
+    former_bytes: AtomicU64,
+    queue_of: AtomicU32,
     last_success_ms: AtomicU64,
     notices: Notices,
 }
@@ -97,6 +103,9 @@ impl ExportHealth {
             panics: AtomicU64::default(),
             queue_items: AtomicU64::default(),
             queue_bytes: AtomicU64::default(),
+            former_items: AtomicU64::default(),
+            former_bytes: AtomicU64::default(),
+            queue_of: AtomicU32::new(fork::depth()),
             last_success_ms: AtomicU64::default(),
             notices,
         })
@@ -130,12 +139,19 @@ impl ExportHealth {
         self.panics.load(Relaxed)
     }
 
+    /// Spans that wait, in all runs of this process.
     pub(crate) fn queue_items(&self) -> u64 {
-        self.queue_items.load(Relaxed)
+        self.here(&self.queue_items) + self.here(&self.former_items)
     }
 
+    /// What they hold, likewise.
     pub(crate) fn queue_bytes(&self) -> u64 {
-        self.queue_bytes.load(Relaxed)
+        self.here(&self.queue_bytes) + self.here(&self.former_bytes)
+    }
+
+    fn here(&self, gauge: &AtomicU64) -> u64 {
+        let is_own = self.queue_of.load(Relaxed) == fork::depth();
+        if is_own { gauge.load(Relaxed) } else { 0 }
     }
 
     /// Seconds since 1970 of the last confirmed request; 0: none yet.
@@ -188,6 +204,12 @@ impl ExportHealth {
     pub(super) fn set_queue(&self, items: usize, bytes: usize) {
         self.queue_items.store(items as u64, Relaxed);
         self.queue_bytes.store(bytes as u64, Relaxed);
+    }
+
+    pub(super) fn set_former(&self, items: usize, bytes: usize) {
+        self.former_items.store(items as u64, Relaxed);
+        self.former_bytes.store(bytes as u64, Relaxed);
+        self.queue_of.store(fork::depth(), Relaxed);
     }
 
     /// Tells the operator why spans are lost, with the totals, at most once in 30 s.

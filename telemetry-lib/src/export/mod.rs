@@ -35,7 +35,7 @@ pub use self::health::{Dropped, SignalReport};
 pub(crate) use self::processor::{ExportHandle, QueueProcessor};
 use self::queue::Limits;
 pub(crate) use self::retry::{Answer, Failure, Verdict, judge};
-use self::run::{Parts, Run};
+use self::run::{Parts, Runs};
 use self::timer::RuntimeTimer;
 use self::tls::TlsError;
 pub(crate) use self::tls::TlsFiles;
@@ -140,12 +140,30 @@ pub(crate) fn start(
     resource: impl Fn() -> Resource + Send + Sync + 'static,
     health: Arc<ExportHealth>,
 ) -> Result<(QueueProcessor, ExportHandle), ExportError> {
+    start_with(parts(config, resource, health)?)
+}
+
+/// The same for the processors of `former`, whose run is closed. If it fails, nothing has changed.
+pub(crate) fn start_after(
+    former: &ExportHandle,
+    config: ExportConfig,
+    resource: impl Fn() -> Resource + Send + Sync + 'static,
+    health: Arc<ExportHealth>,
+) -> Result<ExportHandle, ExportError> {
+    former.follow(parts(config, resource, health)?)
+}
+
+fn parts(
+    config: ExportConfig,
+    resource: impl Fn() -> Resource + Send + Sync + 'static,
+    health: Arc<ExportHealth>,
+) -> Result<Parts, ExportError> {
     let endpoint: Uri = config.endpoint.parse().map_err(|_| ExportError::Endpoint)?;
     if !matches!(endpoint.scheme_str(), Some("http" | "https")) || endpoint.host().is_none() {
         return Err(ExportError::Endpoint);
     }
     let settings = config.clone();
-    start_with(Parts {
+    Ok(Parts {
         config,
         resource: Box::new(resource),
         health,
@@ -172,9 +190,9 @@ pub(crate) fn transport(
 /// [`start`] with the clock and the network given.
 fn start_with(parts: Parts) -> Result<(QueueProcessor, ExportHandle), ExportError> {
     let health = Arc::clone(&parts.health);
-    let run = Run::start(parts)?;
+    let (runs, run) = Runs::start(parts)?;
     Ok((
-        QueueProcessor::new(Arc::clone(&run)),
-        ExportHandle::new(run, health),
+        QueueProcessor::new(Arc::clone(&runs)),
+        ExportHandle::new(runs, run, health),
     ))
 }

@@ -10,10 +10,10 @@ use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use tokio::sync::oneshot;
 
+use super::ExportError;
 use super::health::{ExportHealth, SignalReport};
-use super::queue::Queue;
-use super::run::Run;
-use super::size;
+use super::queue::{Queue, RunId, RunQueue};
+use super::run::{Parts, Runs};
 use super::worker::on_export_thread;
 
 /// How long the tracer provider's own flush may take; ours takes its limit from the caller.
@@ -22,7 +22,7 @@ const PROVIDER_FLUSH: Duration = Duration::from_secs(5);
 /// Puts finished spans into the queue. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct QueueProcessor {
-    run: Arc<Run>,
+    runs: Arc<Runs>,
 }
 
 /// Flushes and ends one run of the export. Dropping the last clone lets the thread export what is
@@ -32,24 +32,25 @@ pub(crate) struct ExportHandle(Arc<Ends>);
 
 #[derive(Debug)]
 struct Ends {
-    run: Arc<Run>,
+    runs: Arc<Runs>,
+    run: RunId,
     health: Arc<ExportHealth>,
 }
 
 impl QueueProcessor {
-    pub(super) fn new(run: Arc<Run>) -> Self {
-        Self { run }
+    pub(super) fn new(runs: Arc<Runs>) -> Self {
+        Self { runs }
     }
 
     #[cfg(test)]
-    pub(super) fn run(&self) -> &Run {
-        &self.run
+    pub(super) fn queue(&self) -> &Queue {
+        self.runs.queue()
     }
 
     /// Whether the queue would take a span now. A span that carries an exemplar should not be one
     /// that is dropped a moment later.
     pub(crate) fn has_room(&self) -> bool {
-        self.run.newest().queue().has_room()
+        self.runs.queue().has_room()
     }
 }
 
@@ -59,49 +60,54 @@ impl SpanProcessor for QueueProcessor {
     #[inline]
     fn on_end(&self, span: SpanData) {
         if span.span_context.is_sampled() && !on_export_thread() {
-            let bytes = size::bytes(&span);
-            self.run.newest().queue().push(span, bytes);
+            self.runs.queue().push(span);
         }
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        let queue = self.run.newest().queue_in_use();
-        match queue.map(|it| it.flush(PROVIDER_FLUSH)) {
+        let queue = self.runs.queue_in_use();
+        match queue.map(|it| newest(it).flush(PROVIDER_FLUSH)) {
             None | Some(0) => Ok(()),
             Some(_) => Err(OTelSdkError::Timeout(PROVIDER_FLUSH)),
         }
     }
 
     fn shutdown_with_timeout(&self, limit: Duration) -> OTelSdkResult {
-        match self.run.newest().queue_to_end().shutdown(limit) {
+        match newest(self.runs.queue_to_end()).shutdown(limit) {
             0 => Ok(()),
             _ => Err(OTelSdkError::Timeout(limit)),
         }
     }
 }
 
+fn newest(queue: &Arc<Queue>) -> RunQueue {
+    RunQueue::new(Arc::clone(queue), queue.newest())
+}
+
 impl ExportHandle {
-    pub(super) fn new(run: Arc<Run>, health: Arc<ExportHealth>) -> Self {
-        Self(Arc::new(Ends { run, health }))
+    pub(super) fn new(runs: Arc<Runs>, run: RunId, health: Arc<ExportHealth>) -> Self {
+        Self(Arc::new(Ends { runs, run, health }))
     }
 
     /// Takes no more spans, without waiting until the others are exported.
     pub(crate) fn close(&self) {
-        self.0.run.queue_to_end().close();
+        self.0.to_end().close();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.0.run.is_closed()
+        self.0.runs.is_closed(self.0.run)
     }
 
-    /// [`Self::close`], and processors of this run fill `next` from now on.
-    pub(crate) fn hand_over(&self, next: &Self) {
-        self.0.run.hand_over(&next.0.run);
+    /// Makes a run of these parts that takes the place of this one, which is closed by that.
+    pub(super) fn follow(&self, parts: Parts) -> Result<Self, ExportError> {
+        let (runs, health) = (&self.0.runs, Arc::clone(&parts.health));
+        let run = runs.follow(parts)?;
+        Ok(Self::new(Arc::clone(runs), run, health))
     }
 
     /// Exports what ended before the call, for at most `limit`.
     pub(crate) async fn flush(&self, limit: Duration) -> SignalReport {
-        if self.0.run.queue_in_use().is_none_or(Queue::is_settled) {
+        if self.0.in_use().is_none_or(|it| it.is_settled()) {
             return self.0.health.report(0);
         }
         let this = self.clone();
@@ -117,14 +123,13 @@ impl ExportHandle {
 
     /// [`Self::flush`], blocking this thread.
     pub(crate) fn flush_blocking(&self, limit: Duration) -> SignalReport {
-        let queue = self.0.run.queue_in_use();
-        let pending = queue.map_or(0, |it| it.flush(limit));
+        let pending = self.0.in_use().map_or(0, |it| it.flush(limit));
         self.0.health.report(pending)
     }
 
     /// [`Self::shutdown`], blocking this thread.
     pub(crate) fn shutdown_blocking(&self, limit: Duration) -> SignalReport {
-        let lost = self.0.run.queue_to_end().shutdown(limit);
+        let lost = self.0.to_end().shutdown(limit);
         self.0.health.report(lost)
     }
 
@@ -147,10 +152,22 @@ impl ExportHandle {
     }
 }
 
+impl Ends {
+    /// The run, if this process has one.
+    fn in_use(&self) -> Option<RunQueue> {
+        let queue = Arc::clone(self.runs.queue_in_use()?);
+        Some(RunQueue::new(queue, self.run))
+    }
+
+    fn to_end(&self) -> RunQueue {
+        RunQueue::new(Arc::clone(self.runs.queue_to_end()), self.run)
+    }
+}
+
 impl Drop for Ends {
     fn drop(&mut self) {
-        if let Some(queue) = self.run.queue_in_use() {
-            queue.close();
+        if let Some(run) = self.in_use() {
+            run.close();
         }
     }
 }

@@ -1,20 +1,29 @@
-//! The bounded queue between the threads that end spans and the one that exports them. It decides
-//! what is taken, what is dropped and when the exporter has something to do; it never waits inside
+//! The bounded queue between the threads that end spans and the ones that export them. It decides
+//! what is taken, what is dropped and when an exporter has something to do; it never waits inside
 //! a request and knows nothing of the network.
+//!
+//! Spans go to the newest run. The runs before it, which still export what they took, stand beside it
+//! under the same lock until their thread has left, so that no number of runs costs a span anything.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use opentelemetry_sdk::trace::SpanData;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use super::health::{DropReason, ExportHealth};
+use super::size;
 
 /// The Collector refuses requests above 20 MiB by default; a batch stays well below.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
-/// What the queue may hold, and when a batch is full.
+/// Runs that may still export after another took their place. Each has a thread, and what it took.
+const MAX_FORMER: usize = 4;
+
+/// What a run may hold, and when a batch is full.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     pub(super) items: usize,
@@ -22,24 +31,45 @@ pub(super) struct Limits {
     pub(super) batch: usize,
 }
 
+/// Tells the runs of a process, and of those it was forked from, apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RunId(u64);
+
 #[derive(Debug)]
 pub(super) struct Queue {
-    limits: Limits,
     state: Mutex<State>,
-    /// Wakes the exporter: a first span, a full batch, a flush, the shutdown.
+    /// Whether the newest run is closed, also for those who must not wait for the lock.
+    closed: AtomicBool,
+    /// Wakes exporters: a first span, a full batch, a flush, the shutdown.
     wake: Notify,
-    /// Interrupts an export: the shutdown's time is over.
+    /// Interrupts exports: the shutdown's time is over.
     abandon: Notify,
     /// Wakes those who wait for a flush or the shutdown.
     settled: Condvar,
     health: Arc<ExportHealth>,
 }
 
+/// What one run sees of the queue. A run that has ended is one that is stopped.
+#[derive(Debug, Clone)]
+pub(super) struct RunQueue {
+    queue: Arc<Queue>,
+    run: RunId,
+}
+
 #[derive(Debug)]
 struct State {
-    waiting: VecDeque<SpanData>,
-    /// Of each that waits, beside them: a pair would be put together first, half a kilobyte of it.
-    sizes: VecDeque<usize>,
+    /// The run that spans go to.
+    newest: Backlog,
+    /// Older ones whose exporters have not left.
+    former: VecDeque<Backlog>,
+}
+
+/// What one run holds.
+#[derive(Debug)]
+struct Backlog {
+    run: RunId,
+    limits: Limits,
+    waiting: VecDeque<(SpanData, usize)>,
     bytes: usize,
     /// Spans of the batch that is being exported; whoever settles it sets this to zero.
     in_flight: u64,
@@ -66,7 +96,7 @@ enum Phase {
     Stopped,
 }
 
-/// What the exporter should do now.
+/// What an exporter should do now.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// Nothing waits: sleep until woken.
@@ -79,51 +109,64 @@ pub(super) enum Next {
     Stop,
 }
 
+impl RunId {
+    /// One that no other run has.
+    pub(super) fn new() -> Self {
+        static RUNS: AtomicU64 = AtomicU64::new(0);
+        Self(RUNS.fetch_add(1, Relaxed))
+    }
+}
+
 impl Queue {
-    /// Allocates all that it will ever use for its own structure.
-    pub(super) fn new(limits: Limits, health: Arc<ExportHealth>) -> Self {
-        Self {
-            limits,
+    /// Allocates all that `run` will ever use of it.
+    pub(super) fn new(run: RunId, limits: Limits, health: Arc<ExportHealth>) -> Self {
+        Self::of(Backlog::new(run, limits), health)
+    }
+
+    /// One that takes nothing until another run follows.
+    pub(super) fn over(health: Arc<ExportHealth>) -> Self {
+        Self::of(Backlog::over(), health)
+    }
+
+    fn of(newest: Backlog, health: Arc<ExportHealth>) -> Self {
+        let queue = Self {
+            closed: AtomicBool::new(newest.phase != Phase::Open),
             state: Mutex::new(State {
-                waiting: VecDeque::with_capacity(limits.items),
-                sizes: VecDeque::with_capacity(limits.items),
-                bytes: 0,
-                in_flight: 0,
-                accepted: 0,
-                done: 0,
-                flush_to: 0,
-                phase: Phase::Open,
-                waiting_calls: 0,
-                overdue: false,
+                newest,
+                former: VecDeque::new(),
             }),
             wake: Notify::new(),
             abandon: Notify::new(),
             settled: Condvar::new(),
             health,
-        }
+        };
+        queue.show(&queue.lock());
+        queue
     }
 
     /// Takes a span or drops it with a reason: the newest is dropped, those that wait were accepted.
-    /// A span that is dropped costs no allocation. Inlined, and its size is told, because each hand that
-    /// takes a span and looks at it copies half a kilobyte.
+    /// A span that is dropped costs no allocation. Inlined, because each hand that a span goes
+    /// through copies half a kilobyte.
     #[inline]
-    pub(super) fn push(&self, span: SpanData, bytes: usize) {
-        let mut state = self.lock();
+    pub(super) fn push(&self, span: SpanData) {
+        let bytes = size::bytes(&span);
+        let mut all = self.lock();
+        let state = &mut all.newest;
         if state.phase != Phase::Open {
             return self.health.count_dropped(DropReason::AfterShutdown, 1);
         }
-        if state.waiting.len() >= self.limits.items || state.bytes + bytes > self.limits.bytes {
+        if state.waiting.len() >= state.limits.items || state.bytes + bytes > state.limits.bytes {
             return self.health.count_dropped(DropReason::QueueFull, 1);
         }
         let had = (state.waiting.len(), state.bytes);
-        state.waiting.push_back(span);
-        state.sizes.push_back(bytes);
+        state.waiting.push_back((span, bytes));
         state.bytes += bytes;
         state.accepted += 1;
         self.health.set_queue(state.waiting.len(), state.bytes);
+        let limits = state.limits;
         let filled =
-            !self.is_batch(had.0, had.1) && self.is_batch(state.waiting.len(), state.bytes);
-        drop(state);
+            !limits.is_batch(had.0, had.1) && limits.is_batch(state.waiting.len(), state.bytes);
+        drop(all);
         if had.0 == 0 || filled {
             self.wake.notify_one();
         }
@@ -131,31 +174,43 @@ impl Queue {
 
     /// Whether the next span of a usual size would be taken.
     pub(super) fn has_room(&self) -> bool {
-        let state = self.lock();
+        let state = &self.lock().newest;
         state.phase == Phase::Open
-            && state.waiting.len() < self.limits.items
-            && state.bytes < self.limits.bytes
+            && state.waiting.len() < state.limits.items
+            && state.bytes < state.limits.bytes
     }
 
-    /// Whether the fate of every span that was taken is known.
-    pub(super) fn is_settled(&self) -> bool {
-        let state = self.lock();
-        state.done == state.accepted
+    /// The newest run.
+    pub(super) fn newest(&self) -> RunId {
+        self.lock().newest.run
     }
 
-    /// Whether no span is taken any more.
-    pub(super) fn is_closed(&self) -> bool {
-        self.lock().phase != Phase::Open
-    }
-
-    /// The same in a process that inherited the queue. Its lock may be held for ever, by a thread that
-    /// was left behind; who held it was not closing the queue, most likely.
+    /// Whether the newest run takes no span any more. Never waits: in a process that inherited the
+    /// queue its lock may be held for ever, by a thread that was left behind.
     pub(super) fn was_closed(&self) -> bool {
-        match self.state.try_lock() {
-            Ok(state) => state.phase != Phase::Open,
-            Err(TryLockError::Poisoned(state)) => state.get_ref().phase != Phase::Open,
-            Err(TryLockError::WouldBlock) => false,
+        self.closed.load(Relaxed)
+    }
+
+    /// Closes the newest run; spans go to `run` from now on.
+    pub(super) fn hand_over(&self, run: RunId, limits: Limits) {
+        let next = Backlog::new(run, limits);
+        let mut state = self.lock();
+        let mut former = std::mem::replace(&mut state.newest, next);
+        if former.phase != Phase::Stopped {
+            former.close();
+            state.former.push_back(former);
         }
+        let too_many = state.former.len().saturating_sub(MAX_FORMER);
+        for former in state.former.iter_mut().take(too_many) {
+            former.give_up(&self.health, Phase::Abandoned);
+        }
+        self.closed.store(false, Relaxed);
+        self.show(&state);
+        drop(state);
+        // All of them look again; none that waits takes what is meant for the newest.
+        self.wake.notify_waiters();
+        self.abandon.notify_waiters();
+        self.settled.notify_all();
     }
 
     /// Holds the lock, as a thread that a fork left behind would.
@@ -164,58 +219,77 @@ impl Queue {
         self.lock()
     }
 
-    /// Calls that wait for a flush or the shutdown.
+    /// Calls that wait for a flush or the shutdown of the newest run.
     #[cfg(test)]
     pub(super) fn waiting_calls(&self) -> u32 {
-        self.lock().waiting_calls
+        self.lock().newest.waiting_calls
+    }
+
+    /// Runs that take no span any more and have not ended.
+    #[cfg(test)]
+    pub(super) fn former(&self) -> usize {
+        self.lock().former.len()
+    }
+
+    /// What waits in all runs.
+    fn show(&self, state: &State) {
+        let newest = &state.newest;
+        self.health.set_queue(newest.waiting.len(), newest.bytes);
+        let former = state.former.iter();
+        let (items, bytes) = former.fold((0, 0), |(items, bytes), it| {
+            (items + it.waiting.len(), bytes + it.bytes)
+        });
+        self.health.set_former(items, bytes);
+    }
+
+    /// No code that can panic runs under this lock; were it poisoned, the state is still whole.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RunQueue {
+    pub(super) fn new(queue: Arc<Queue>, run: RunId) -> Self {
+        Self { queue, run }
+    }
+
+    /// Whether the fate of every span that was taken is known.
+    pub(super) fn is_settled(&self) -> bool {
+        self.look(|it| it.done == it.accepted).unwrap_or(true)
+    }
+
+    /// Whether no span is taken any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.look(|it| it.phase != Phase::Open).unwrap_or(true)
     }
 
     /// What the exporter should do now.
     pub(super) fn next(&self) -> Next {
-        let state = self.lock();
-        match state.phase {
-            Phase::Abandoned | Phase::Stopped => Next::Stop,
-            Phase::Draining if state.waiting.is_empty() => Next::Stop,
-            Phase::Draining => Next::Export,
-            Phase::Open if state.waiting.is_empty() => Next::Idle,
-            Phase::Open if state.flush_to > state.done => Next::Export,
-            Phase::Open if self.is_batch(state.waiting.len(), state.bytes) => Next::Export,
-            Phase::Open => Next::Gather,
-        }
+        self.look(|it| it.next()).unwrap_or(Next::Stop)
     }
 
     /// Takes the oldest spans, up to one batch; they count as in flight until settled.
     pub(super) fn take_batch(&self) -> Vec<SpanData> {
-        let mut state = self.lock();
-        let mut batch = Vec::with_capacity(state.waiting.len().min(self.limits.batch));
-        let mut taken = 0;
-        while let Some(bytes) = state.sizes.front().copied()
-            && batch.len() < self.limits.batch
-            && (batch.is_empty() || taken + bytes <= BATCH_BYTES)
-        {
-            taken += bytes;
-            state.sizes.pop_front();
-            batch.extend(state.waiting.pop_front());
-        }
-        state.bytes -= taken;
-        state.in_flight = batch.len() as u64;
-        self.health.set_queue(state.waiting.len(), state.bytes);
-        batch
+        let mut state = self.queue.lock();
+        let batch = state.run(self.run).map(Backlog::take_batch);
+        self.queue.show(&state);
+        batch.unwrap_or_default()
     }
 
     /// Settles the batch in flight: of its spans so many failed and were rejected, the others
     /// arrived. Does nothing when the shutdown has settled it already.
     pub(super) fn settle(&self, failed: u64, rejected: u64) {
-        let mut state = self.lock();
-        let spans = std::mem::take(&mut state.in_flight);
-        let failed = failed.min(spans);
-        let rejected = rejected.min(spans - failed);
-        state.done += spans;
-        self.health.count_dropped(DropReason::ExportFailed, failed);
-        self.health.count_dropped(DropReason::Rejected, rejected);
-        self.health.count_exported(spans - failed - rejected);
-        drop(state);
-        self.settled.notify_all();
+        let health = &self.queue.health;
+        self.look(|it| {
+            let spans = std::mem::take(&mut it.in_flight);
+            let failed = failed.min(spans);
+            let rejected = rejected.min(spans - failed);
+            it.done += spans;
+            health.count_dropped(DropReason::ExportFailed, failed);
+            health.count_dropped(DropReason::Rejected, rejected);
+            health.count_exported(spans - failed - rejected);
+        });
+        self.queue.settled.notify_all();
     }
 
     /// Settles the batch in flight as lost.
@@ -223,107 +297,205 @@ impl Queue {
         self.settle(u64::MAX, 0);
     }
 
-    /// Sleeps until there may be something new to do.
-    pub(super) async fn woken(&self) {
-        self.wake.notified().await;
+    /// Ends when there may be something new to do. To be made before [`next`](Self::next) is asked:
+    /// what happens after that is not missed.
+    pub(super) fn woken(&self) -> Notified<'_> {
+        self.queue.wake.notified()
     }
 
     /// Sleeps until the shutdown gives up what is in flight.
     pub(super) async fn abandoned(&self) {
-        if self.lock().phase != Phase::Abandoned {
-            self.abandon.notified().await;
+        loop {
+            let abandoned = self.queue.abandon.notified();
+            if self.look(|it| it.phase == Phase::Abandoned) != Some(false) {
+                return;
+            }
+            abandoned.await;
         }
     }
 
     /// The exporter has left: nobody needs to wait any more.
     pub(super) fn stopped(&self) {
-        let mut state = self.lock();
-        self.give_up(&mut state);
-        // Another run may follow, and this one may be kept: its room is not.
-        state.waiting = VecDeque::new();
-        state.sizes = VecDeque::new();
-        state.phase = Phase::Stopped;
+        let mut state = self.queue.lock();
+        if let Some(backlog) = state.run(self.run) {
+            backlog.give_up(&self.queue.health, Phase::Stopped);
+            // Its room is not needed any more.
+            backlog.waiting = VecDeque::new();
+        }
+        state.former.retain(|it| it.phase != Phase::Stopped);
+        self.note_closed(&state);
+        self.queue.show(&state);
         drop(state);
-        self.settled.notify_all();
+        self.queue.settled.notify_all();
     }
 
-    /// Closes the queue without waiting; what waits is still exported.
+    /// Closes the run without waiting; what waits is still exported.
     pub(super) fn close(&self) {
-        let mut state = self.lock();
-        if state.phase == Phase::Open {
-            state.phase = Phase::Draining;
+        let mut state = self.queue.lock();
+        if let Some(backlog) = state.run(self.run) {
+            backlog.close();
         }
+        self.note_closed(&state);
         drop(state);
-        self.wake.notify_one();
+        self.queue.wake.notify_waiters();
     }
 
     /// Exports what was taken until now; returns how many of those are not settled after `limit`.
     pub(super) fn flush(&self, limit: Duration) -> u64 {
-        let mut state = self.lock();
-        let target = state.accepted;
-        state.flush_to = state.flush_to.max(target);
-        self.wake.notify_one();
-        let open = |state: &mut State| state.done < target && state.phase != Phase::Stopped;
-        let mut state = self.wait(state, limit, open);
-        let left = target.saturating_sub(state.done);
-        self.leave(&mut state);
-        left
+        let target = self.look(|it| {
+            it.flush_to = it.flush_to.max(it.accepted);
+            it.accepted
+        });
+        let Some(target) = target else { return 0 };
+        self.queue.wake.notify_waiters();
+        self.wait(
+            limit,
+            |it| it.done < target && it.phase != Phase::Stopped,
+            |it| target.saturating_sub(it.done),
+        )
     }
 
-    /// Closes the queue and exports what it holds; returns how many spans are not settled after
+    /// Closes the run and exports what it holds; returns how many spans are not settled after
     /// `limit`. They are given up then, unless another call still has time for them: the last one
     /// that has decides.
     pub(super) fn shutdown(&self, limit: Duration) -> u64 {
         self.close();
-        let open = |state: &mut State| state.phase != Phase::Stopped;
-        let mut state = self.wait(self.lock(), limit, open);
-        let left = state.accepted - state.done;
-        state.overdue = true;
-        self.leave(&mut state);
+        self.wait(
+            limit,
+            |it| it.phase != Phase::Stopped,
+            |it| {
+                it.overdue = true;
+                it.accepted - it.done
+            },
+        )
+    }
+
+    /// Waits while the run is `open`, for at most `limit`. What is `left` then is given up if nobody has
+    /// time for it any more.
+    fn wait(
+        &self,
+        limit: Duration,
+        open: impl Fn(&Backlog) -> bool,
+        left: impl FnOnce(&mut Backlog) -> u64,
+    ) -> u64 {
+        let mut state = self.queue.lock();
+        let Some(backlog) = state.run(self.run) else {
+            return 0;
+        };
+        backlog.waiting_calls += 1;
+        let open = |state: &mut State| state.run(self.run).is_some_and(|it| open(it));
+        let waited = self.queue.settled.wait_timeout_while(state, limit, open);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let Some(backlog) = state.run(self.run) else {
+            return 0;
+        };
+        backlog.waiting_calls -= 1;
+        let left = left(backlog);
+        if backlog.waiting_calls == 0 && backlog.overdue && backlog.phase == Phase::Draining {
+            backlog.give_up(&self.queue.health, Phase::Abandoned);
+            self.queue.show(&state);
+            drop(state);
+            self.queue.abandon.notify_waiters();
+            self.queue.wake.notify_waiters();
+        }
         left
     }
 
-    fn wait<'a>(
-        &self,
-        mut state: MutexGuard<'a, State>,
-        limit: Duration,
-        open: impl FnMut(&mut State) -> bool,
-    ) -> MutexGuard<'a, State> {
-        state.waiting_calls += 1;
-        let waited = self.settled.wait_timeout_while(state, limit, open);
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.waiting_calls -= 1;
-        state
+    fn note_closed(&self, state: &State) {
+        let closed = state.newest.phase != Phase::Open;
+        self.queue.closed.store(closed, Relaxed);
     }
 
-    /// Gives the rest up if nobody has time for it any more.
-    fn leave(&self, state: &mut State) {
-        if state.waiting_calls > 0 || !state.overdue || state.phase != Phase::Draining {
-            return;
+    fn look<T>(&self, at: impl FnOnce(&mut Backlog) -> T) -> Option<T> {
+        self.queue.lock().run(self.run).map(at)
+    }
+}
+
+impl State {
+    /// `None`: it has ended.
+    fn run(&mut self, run: RunId) -> Option<&mut Backlog> {
+        if self.newest.run == run {
+            return Some(&mut self.newest);
         }
-        state.phase = Phase::Abandoned;
-        self.give_up(state);
-        self.abandon.notify_one();
-        self.wake.notify_one();
+        self.former.iter_mut().find(|it| it.run == run)
+    }
+}
+
+impl Backlog {
+    fn new(run: RunId, limits: Limits) -> Self {
+        Self {
+            run,
+            limits,
+            waiting: VecDeque::with_capacity(limits.items),
+            bytes: 0,
+            in_flight: 0,
+            accepted: 0,
+            done: 0,
+            flush_to: 0,
+            phase: Phase::Open,
+            waiting_calls: 0,
+            overdue: false,
+        }
+    }
+
+    fn over() -> Self {
+        let none = Limits {
+            items: 0,
+            bytes: 0,
+            batch: 0,
+        };
+        Self {
+            phase: Phase::Stopped,
+            ..Self::new(RunId::new(), none)
+        }
+    }
+
+    fn next(&self) -> Next {
+        match self.phase {
+            Phase::Abandoned | Phase::Stopped => Next::Stop,
+            Phase::Draining if self.waiting.is_empty() => Next::Stop,
+            Phase::Draining => Next::Export,
+            Phase::Open if self.waiting.is_empty() => Next::Idle,
+            Phase::Open if self.flush_to > self.done => Next::Export,
+            Phase::Open if self.limits.is_batch(self.waiting.len(), self.bytes) => Next::Export,
+            Phase::Open => Next::Gather,
+        }
+    }
+
+    fn take_batch(&mut self) -> Vec<SpanData> {
+        let mut batch = Vec::with_capacity(self.waiting.len().min(self.limits.batch));
+        let mut taken = 0;
+        while let Some((_, bytes)) = self.waiting.front()
+            && batch.len() < self.limits.batch
+            && (batch.is_empty() || taken + bytes <= BATCH_BYTES)
+        {
+            taken += bytes;
+            batch.extend(self.waiting.pop_front().map(|(span, _)| span));
+        }
+        self.bytes -= taken;
+        self.in_flight = batch.len() as u64;
+        batch
+    }
+
+    fn close(&mut self) {
+        if self.phase == Phase::Open {
+            self.phase = Phase::Draining;
+        }
     }
 
     /// Counts all that is not settled as lost.
-    fn give_up(&self, state: &mut State) {
-        let lost = std::mem::take(&mut state.in_flight) + state.waiting.len() as u64;
-        state.waiting.clear();
-        state.sizes.clear();
-        state.bytes = 0;
-        state.done = state.accepted;
-        self.health.count_dropped(DropReason::ExportFailed, lost);
-        self.health.set_queue(0, 0);
+    fn give_up(&mut self, health: &ExportHealth, phase: Phase) {
+        let lost = std::mem::take(&mut self.in_flight) + self.waiting.len() as u64;
+        self.waiting.clear();
+        self.bytes = 0;
+        self.done = self.accepted;
+        self.phase = phase;
+        health.count_dropped(DropReason::ExportFailed, lost);
     }
+}
 
+impl Limits {
     fn is_batch(&self, items: usize, bytes: usize) -> bool {
-        items >= self.limits.batch || bytes >= BATCH_BYTES.min(self.limits.bytes)
-    }
-
-    /// No code that can panic runs under this lock; were it poisoned, the state is still whole.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        items >= self.batch || bytes >= BATCH_BYTES.min(self.bytes)
     }
 }

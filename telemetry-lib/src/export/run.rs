@@ -1,27 +1,30 @@
-//! Runs of the export: each is a queue with the thread that empties it. A tracer provider keeps the
-//! processor that it was built with, so a run that is over names the next one; and a process that
-//! forked has a run of its own, for what it inherits is a queue without a thread.
+//! The runs of the export, one after the other: each has a thread that empties the queue of what came
+//! while it was the newest. A tracer provider keeps the processor that it was built with, so the queue
+//! stays and the runs change; and a process that forked has a queue of its own, for what it inherits
+//! is one without a thread.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, TryLockError};
 
 use opentelemetry_sdk::Resource;
 
-use super::queue::Queue;
+use super::queue::{Queue, RunId, RunQueue};
 use super::timer::Timer;
-use super::worker::{Connect, Worker};
+use super::worker::{Connect, Go, Worker};
 use super::{ExportConfig, ExportError, ExportHealth};
 use crate::fork;
 
-/// One run in one process, and those that take its place.
-pub(super) struct Run {
+/// The runs in one process, and in those that it forks.
+pub(super) struct Runs {
     depth: u32,
     queue: Arc<Queue>,
-    parts: Arc<Parts>,
+    health: Arc<ExportHealth>,
+    /// Of which the newest run is made; `None` if there was none in this process.
+    newest: RwLock<Option<Newest>>,
     /// In a process that this one forks.
     child: OnceLock<Arc<Self>>,
-    /// In this process.
-    next: OnceLock<Arc<Self>>,
 }
+
+type Newest = (RunId, Arc<Parts>);
 
 /// What a run is made of, and made of again.
 pub(super) struct Parts {
@@ -33,81 +36,84 @@ pub(super) struct Parts {
     pub(super) connect: Box<Connect>,
 }
 
-impl Run {
-    /// A run whose thread has begun.
-    pub(super) fn start(parts: Parts) -> Result<Arc<Self>, ExportError> {
+impl Runs {
+    /// A first run, whose thread has begun.
+    pub(super) fn start(parts: Parts) -> Result<(Arc<Self>, RunId), ExportError> {
         fork::count();
-        let run = Self::new(Arc::new(parts));
-        run.spawn()?;
-        Ok(Arc::new(run))
+        let first = (RunId::new(), Arc::new(parts));
+        let runs = Self::of(first.clone());
+        runs.worker_of(&first)?.tell();
+        Ok((Arc::new(runs), first.0))
     }
 
-    fn new(parts: Arc<Parts>) -> Self {
-        Self {
-            depth: fork::depth(),
-            queue: Arc::new(Queue::new(parts.config.limits(), Arc::clone(&parts.health))),
-            parts,
-            child: OnceLock::new(),
-            next: OnceLock::new(),
-        }
+    /// Another run, which takes the place of the newest one in this process. If it cannot begin, that
+    /// one stays.
+    pub(super) fn follow(&self, parts: Parts) -> Result<RunId, ExportError> {
+        let runs = self.here(Self::over_in_child);
+        let newest = (RunId::new(), Arc::new(parts));
+        let begun = runs.worker_of(&newest)?;
+        let run = newest.0;
+        let limits = newest.1.config.limits();
+        *runs.newest.write().unwrap_or_else(PoisonError::into_inner) = Some(newest);
+        runs.queue.hand_over(run, limits);
+        begun.tell();
+        Ok(run)
     }
 
-    fn spawn(&self) -> Result<(), ExportError> {
-        let queue = Arc::clone(&self.queue);
-        Worker::new(queue, Arc::clone(&self.parts)).spawn()
-    }
-
-    /// The run that spans go to now. Costs one atomic read where none followed.
+    /// The queue of this process; begins a run in a child.
     #[inline]
-    pub(super) fn newest(&self) -> &Self {
-        let mut run = self;
-        while let Some(next) = run.next.get() {
-            run = next;
-        }
-        run
-    }
-
-    /// The queue of this run in this process; begins the run in a child.
-    #[inline]
-    pub(super) fn queue(&self) -> &Queue {
-        self.here(Self::begun_in_child)
+    pub(super) fn queue(&self) -> &Arc<Queue> {
+        &self.here(Self::begun_in_child).queue
     }
 
     /// The same to end it: a child that had no span begins nothing for that.
-    pub(super) fn queue_to_end(&self) -> &Queue {
-        self.here(Self::over_in_child)
+    pub(super) fn queue_to_end(&self) -> &Arc<Queue> {
+        &self.here(Self::over_in_child).queue
     }
 
     /// The queue if this process has one, so that there can be something in it.
-    pub(super) fn queue_in_use(&self) -> Option<&Queue> {
-        let mut run = self;
-        while run.depth != fork::depth() {
-            run = run.child.get()?;
+    pub(super) fn queue_in_use(&self) -> Option<&Arc<Queue>> {
+        let mut runs = self;
+        while runs.depth != fork::depth() {
+            runs = runs.child.get()?;
         }
-        Some(&run.queue)
+        Some(&runs.queue)
     }
 
-    /// Whether no span is taken any more.
-    pub(super) fn is_closed(&self) -> bool {
-        let here = self.queue_in_use();
-        here.map_or_else(|| self.queue.was_closed(), Queue::is_closed)
+    /// Whether `run` takes no span any more.
+    pub(super) fn is_closed(&self, run: RunId) -> bool {
+        let here = self.queue_in_use().map(Arc::clone);
+        here.map_or_else(
+            || self.queue.was_closed(),
+            |queue| RunQueue::new(queue, run).is_closed(),
+        )
     }
 
-    /// Closes this run; what came to it goes to `next` from now on.
-    pub(super) fn hand_over(&self, next: &Arc<Self>) {
-        // First where spans go, so that none meets a closed queue. A run hands over once; were it twice,
-        // the first successor would be the right one.
-        let _ = self.next.set(Arc::clone(next));
-        self.queue_to_end().close();
+    fn of(newest: Newest) -> Self {
+        let (run, parts) = &newest;
+        let health = Arc::clone(&parts.health);
+        Self {
+            depth: fork::depth(),
+            queue: Arc::new(Queue::new(*run, parts.config.limits(), Arc::clone(&health))),
+            health,
+            newest: RwLock::new(Some(newest)),
+            child: OnceLock::new(),
+        }
+    }
+
+    /// The thread of a run.
+    fn worker_of(&self, (run, parts): &Newest) -> Result<Go, ExportError> {
+        let queue = RunQueue::new(Arc::clone(&self.queue), *run);
+        Worker::new(queue, Arc::clone(parts)).spawn()
     }
 
     #[inline]
-    fn here(&self, make: fn(&Self) -> Self) -> &Queue {
-        let mut run = self;
-        while run.depth != fork::depth() {
-            run = run.child.get_or_init(|| Arc::new(make(run)));
+    fn here(&self, make: fn(&Self) -> Self) -> &Self {
+        let mut runs = self;
+        while runs.depth != fork::depth() {
+            runs = runs.child.get_or_init(|| Arc::new(make(runs)));
         }
-        &run.queue
+        runs
     }
 
     /// In a child whose parent was shut down, as little is exported as there.
@@ -115,28 +121,42 @@ impl Run {
         if self.queue.was_closed() {
             return self.over_in_child();
         }
-        let run = Self::new(Arc::clone(&self.parts));
-        self.parts.health.set_queue(0, 0);
-        if let Err(error) = run.spawn() {
-            let parts = &self.parts;
-            parts.health.tell(parts.timer.now(), &error);
-            run.queue.stopped();
+        // Whoever was just exchanging it was left behind, and holds it for ever.
+        let newest = match self.newest.try_read() {
+            Ok(newest) => Option::clone(&newest),
+            Err(TryLockError::Poisoned(newest)) => Option::clone(newest.get_ref()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        let Some(newest) = newest else {
+            return self.over_in_child();
+        };
+        let runs = Self::of(newest.clone());
+        match runs.worker_of(&newest) {
+            Ok(begun) => begun.tell(),
+            Err(error) => {
+                let (run, parts) = newest;
+                parts.health.tell(parts.timer.now(), &error);
+                RunQueue::new(Arc::clone(&runs.queue), run).stopped();
+            }
         }
-        run
+        runs
     }
 
     fn over_in_child(&self) -> Self {
-        let run = Self::new(Arc::clone(&self.parts));
-        run.queue.stopped();
-        run
+        Self {
+            depth: fork::depth(),
+            queue: Arc::new(Queue::over(Arc::clone(&self.health))),
+            health: Arc::clone(&self.health),
+            newest: RwLock::new(None),
+            child: OnceLock::new(),
+        }
     }
 }
 
-impl std::fmt::Debug for Run {
+impl std::fmt::Debug for Runs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Run")
+        f.debug_struct("Runs")
             .field("depth", &self.depth)
-            .field("config", &self.parts.config)
             .finish_non_exhaustive()
     }
 }

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::io;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -15,10 +15,11 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkError;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::futures::Notified;
 
 use super::ExportError;
 use super::client::{CollectorClient, Tally};
-use super::queue::{Next, Queue};
+use super::queue::{Next, RunQueue};
 use super::run::Parts;
 use super::timer::Wait;
 use super::transport::Transport;
@@ -45,7 +46,7 @@ pub(super) type Connect = dyn Fn() -> Result<Arc<dyn Transport>, ExportError> + 
 
 /// All that the thread needs to begin, and to begin anew.
 pub(super) struct Worker {
-    queue: Arc<Queue>,
+    queue: RunQueue,
     parts: Arc<Parts>,
     resource: Resource,
 }
@@ -56,9 +57,20 @@ struct Exporter {
     client: CollectorClient,
 }
 
+/// Tells a worker that its run has begun.
+#[must_use = "the worker leaves without it"]
+pub(super) struct Go(mpsc::SyncSender<()>);
+
+impl Go {
+    pub(super) fn tell(self) {
+        // It waits for nothing else, and there is room.
+        let _ = self.0.try_send(());
+    }
+}
+
 impl Worker {
     /// Of this process.
-    pub(super) fn new(queue: Arc<Queue>, parts: Arc<Parts>) -> Self {
+    pub(super) fn new(queue: RunQueue, parts: Arc<Parts>) -> Self {
         let resource = (parts.resource)();
         Self {
             queue,
@@ -67,16 +79,21 @@ impl Worker {
         }
     }
 
-    /// Starts the thread once runtime and exporter stand, so that a wrong configuration is an
-    /// error here and not a silence later.
-    pub(super) fn spawn(self) -> Result<(), ExportError> {
+    /// Makes the thread once runtime and exporter stand, so that a wrong configuration is an error
+    /// here and not a silence later. It begins when it is told to, and leaves if that is dropped.
+    pub(super) fn spawn(self) -> Result<Go, ExportError> {
         let runtime = runtime().map_err(ExportError::Thread)?;
         let exporter = self.exporter()?;
+        let (go, told) = mpsc::sync_channel(1);
         thread::Builder::new()
             .name("telemetry-export".to_owned())
-            .spawn(move || self.supervise(runtime, exporter))
+            .spawn(move || {
+                if told.recv().is_ok() {
+                    self.supervise(runtime, exporter);
+                }
+            })
             .map_err(ExportError::Thread)?;
-        Ok(())
+        Ok(Go(go))
     }
 
     /// Runs until the shutdown; a panic costs the batch in hand, never the thread.
@@ -107,14 +124,15 @@ impl Worker {
     async fn work(&self, exporter: &mut Option<Exporter>) {
         let mut gather_until = None;
         loop {
+            let woken = self.queue.woken();
             match self.queue.next() {
                 Next::Stop => return,
-                Next::Idle => self.queue.woken().await,
+                Next::Idle => woken.await,
                 Next::Gather => {
                     let now = self.parts.timer.now();
                     let until = *gather_until.get_or_insert(now + self.parts.config.delay);
                     if now < until {
-                        self.gather(until - now).await;
+                        self.gather(woken, until - now).await;
                         continue;
                     }
                     gather_until = None;
@@ -129,8 +147,8 @@ impl Worker {
     }
 
     /// Waits for more spans, no longer than `span`.
-    async fn gather(&self, span: Duration) {
-        let woken = std::pin::pin!(self.queue.woken());
+    async fn gather(&self, woken: Notified<'_>, span: Duration) {
+        let woken = std::pin::pin!(woken);
         select(woken, self.parts.timer.sleep(Wait::Gather, span)).await;
     }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use opentelemetry_sdk::Resource;
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
@@ -80,9 +81,7 @@ impl Pipeline {
         let is_free = users.count == 0 || users.run.is_closed();
         let anew = wanted.filter(|_| is_free);
         if let Some(exporter) = anew {
-            let (_, run) = begin(config, exporter, &self.health)?;
-            users.run.hand_over(&run);
-            users.run = run;
+            users.run = begin_after(&users.run, config, exporter, &self.health)?;
             *self.config() = config.clone();
         }
         users.count += 1;
@@ -197,21 +196,41 @@ impl fmt::Debug for Pipeline {
     }
 }
 
-/// Begins a run of the export.
+/// Begins the export.
 fn begin(
     config: &Config,
     exporter: &Exporter,
     health: &Arc<ExportHealth>,
 ) -> Result<(QueueProcessor, ExportHandle), InitError> {
+    let resource = checked(config, exporter)?;
+    export::start(settings(exporter), resource, Arc::clone(health))
+        .map_err(|error| InitError::Export(error.into()))
+}
+
+/// Begins a run that takes the place of `former`, which stays if that fails.
+fn begin_after(
+    former: &ExportHandle,
+    config: &Config,
+    exporter: &Exporter,
+    health: &Arc<ExportHealth>,
+) -> Result<ExportHandle, InitError> {
+    let resource = checked(config, exporter)?;
+    export::start_after(former, settings(exporter), resource, Arc::clone(health))
+        .map_err(|error| InitError::Export(error.into()))
+}
+
+/// Who exports, if it may.
+fn checked(
+    config: &Config,
+    exporter: &Exporter,
+) -> Result<impl Fn() -> Resource + Send + Sync + 'static, InitError> {
     if config.service.is_production() && exporter.is_plain_text_to_another_host() {
         return Err(InitError::PlainText {
             endpoint: exporter.shown_endpoint(),
         });
     }
     let service = config.service.clone();
-    let resource = move || resource::detect(&service);
-    export::start(settings(exporter), resource, Arc::clone(health))
-        .map_err(|error| InitError::Export(error.into()))
+    Ok(move || resource::detect(&service))
 }
 
 fn settings(exporter: &Exporter) -> ExportConfig {

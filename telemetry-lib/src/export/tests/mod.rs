@@ -6,6 +6,7 @@ mod faults;
 mod grpc;
 #[cfg(feature = "otlp-grpc")]
 mod grpc_collector;
+mod runs;
 mod shutdown;
 mod tls;
 
@@ -49,6 +50,21 @@ impl Path {
         let endpoint: Uri = config.endpoint.parse().unwrap();
         let settings = config.clone();
         Self::over(config, move || Ok(transport(&settings, &endpoint)?))
+    }
+
+    /// Another run, to `endpoint`; the handle of the one before.
+    fn follow(&mut self, endpoint: impl Into<String>) -> ExportHandle {
+        let config = ExportConfig::new(endpoint);
+        let endpoint: Uri = config.endpoint.parse().unwrap();
+        let settings = config.clone();
+        let next = self.handle.follow(Parts {
+            config,
+            resource: Box::new(resource),
+            health: Arc::clone(&self.health),
+            timer: Arc::clone(&self.timer) as Arc<dyn Timer>,
+            connect: Box::new(move || Ok(transport(&settings, &endpoint)?)),
+        });
+        std::mem::replace(&mut self.handle, next.unwrap())
     }
 
     fn over(

@@ -106,9 +106,9 @@ fn waiting<'scope>(
     path: &'scope Path,
     call: impl FnOnce() -> SignalReport + Send + 'scope,
 ) -> thread::ScopedJoinHandle<'scope, SignalReport> {
-    let before = path.processor.run().queue().waiting_calls();
+    let before = path.processor.queue().waiting_calls();
     let call = scope.spawn(call);
-    while path.processor.run().queue().waiting_calls() == before {
+    while path.processor.queue().waiting_calls() == before {
         thread::yield_now();
     }
     call
@@ -230,7 +230,7 @@ fn f27_a_lock_that_was_held_at_the_fork_holds_up_no_child() {
     let collector = FakeCollector::start();
     let path = Path::to(collector.traces_endpoint());
     path.spans(1);
-    let left_behind = path.processor.run().queue().held();
+    let left_behind = path.processor.queue().held();
     PRETENDED.set(Some(1));
     path.spans(2);
     let report = path.handle.shutdown_blocking(PATIENCE);
