@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::fork::{Lock, Standard};
 
 /// More different notices than this are not remembered; the rest of them is not printed either.
 const MAX_KEYS: usize = 1_000;
@@ -19,14 +21,17 @@ pub(crate) struct Notices(Arc<Inner>);
 struct Inner {
     sink: Box<Sink>,
     /// When a key was last said, as time since the process began to count; `None`: once is enough.
-    said: Mutex<BTreeMap<String, Option<Duration>>>,
+    said: Lock<BTreeMap<String, Option<Duration>>>,
 }
 
 impl Notices {
     /// One line on standard error for each notice.
     pub(crate) fn stderr() -> Self {
         // A closed standard error must not take the service down.
-        Self::to(|line| drop(writeln!(std::io::stderr(), "telemetry-lib: {line}")))
+        Self::to(|line| {
+            let line = format!("telemetry-lib: {line}\n");
+            drop(Standard::Error.write_all(line.as_bytes()));
+        })
     }
 
     /// Says nothing at all if `silent`.
@@ -38,7 +43,7 @@ impl Notices {
     pub(crate) fn to(sink: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self(Arc::new(Inner {
             sink: Box::new(sink),
-            said: Mutex::new(BTreeMap::new()),
+            said: Lock::inherited(BTreeMap::new()),
         }))
     }
 
@@ -74,7 +79,7 @@ impl Notices {
         due: impl FnOnce(Option<Option<Duration>>) -> bool,
         now: Option<Duration>,
     ) -> bool {
-        let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = self.0.said.lock();
         let known = said.get(key).copied();
         if !due(known) || (known.is_none() && said.len() >= MAX_KEYS) {
             return false;
@@ -92,6 +97,8 @@ impl fmt::Debug for Notices {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::sync::Mutex;
+
     use super::*;
 
     /// Notices that a test can read.

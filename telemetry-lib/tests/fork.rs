@@ -7,11 +7,12 @@
     reason = "helpers of tests, too, fail by panicking"
 )]
 
+mod child;
+
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use rustix::process::{Pid, WaitOptions, waitpid};
+use child::in_child;
 use telemetry_lib::testing::{AttributeValue, FakeCollector};
 use telemetry_lib::{Config, Telemetry};
 
@@ -25,24 +26,6 @@ fn init(collector: &FakeCollector) -> Telemetry {
     ];
     let variables = variables.map(|(name, value)| (name.to_owned(), value));
     telemetry_lib::init(Config::from_vars("fork", variables)).unwrap()
-}
-
-/// Does `work` in a child process, which ends by an alarm if it hangs, and returns its id.
-#[expect(unsafe_code, reason = "no safe function forks")]
-fn in_child(work: impl FnOnce()) -> i64 {
-    // SAFETY: the child does what a forked server does; it is watched from here, and ends without
-    // the destructors and handlers of its parent.
-    let child = match unsafe { libc::fork() } {
-        0 => unsafe {
-            libc::alarm(60);
-            let failed = catch_unwind(AssertUnwindSafe(work)).is_err();
-            libc::_exit(i32::from(failed))
-        },
-        child => Pid::from_raw(child).expect("the system forks"),
-    };
-    let (_, status) = waitpid(Some(child), WaitOptions::empty()).unwrap().unwrap();
-    assert_eq!(status.exit_status(), Some(0), "{status:?}");
-    i64::from(child.as_raw_pid())
 }
 
 fn span(name: &str) {

@@ -33,7 +33,8 @@ pub(crate) struct ExportHandle(Arc<Ends>);
 #[derive(Debug)]
 struct Ends {
     runs: Arc<Runs>,
-    run: RunId,
+    /// `None`: whichever is the newest when it is asked for. Such a handle keeps no run open.
+    run: Option<RunId>,
     health: Arc<ExportHealth>,
 }
 
@@ -86,7 +87,11 @@ fn newest(queue: &Arc<Queue>) -> RunQueue {
 
 impl ExportHandle {
     pub(super) fn new(runs: Arc<Runs>, run: RunId, health: Arc<ExportHealth>) -> Self {
-        Self(Arc::new(Ends { runs, run, health }))
+        Self(Arc::new(Ends {
+            runs,
+            run: Some(run),
+            health,
+        }))
     }
 
     /// Takes no more spans, without waiting until the others are exported.
@@ -94,8 +99,18 @@ impl ExportHandle {
         self.0.to_end().close();
     }
 
+    /// A handle on the newest run, for who cannot know which that is.
+    pub(crate) fn of_newest(&self) -> Self {
+        Self(Arc::new(Ends {
+            runs: Arc::clone(&self.0.runs),
+            run: None,
+            health: Arc::clone(&self.0.health),
+        }))
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
-        self.0.runs.is_closed(self.0.run)
+        let here = self.0.in_use();
+        here.map_or_else(|| self.0.runs.was_closed(), |run| run.is_closed())
     }
 
     /// Makes a run of these parts that takes the place of this one, which is closed by that.
@@ -155,18 +170,24 @@ impl ExportHandle {
 impl Ends {
     /// The run, if this process has one.
     fn in_use(&self) -> Option<RunQueue> {
-        let queue = Arc::clone(self.runs.queue_in_use()?);
-        Some(RunQueue::new(queue, self.run))
+        Some(self.of(self.runs.queue_in_use()?))
     }
 
     fn to_end(&self) -> RunQueue {
-        RunQueue::new(Arc::clone(self.runs.queue_to_end()), self.run)
+        self.of(self.runs.queue_to_end())
+    }
+
+    fn of(&self, queue: &Arc<Queue>) -> RunQueue {
+        let run = self.run.unwrap_or_else(|| queue.newest());
+        RunQueue::new(Arc::clone(queue), run)
     }
 }
 
 impl Drop for Ends {
     fn drop(&mut self) {
-        if let Some(run) = self.in_use() {
+        if self.run.is_some()
+            && let Some(run) = self.in_use()
+        {
             run.close();
         }
     }

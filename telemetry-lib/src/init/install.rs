@@ -11,6 +11,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use super::pipeline::Pipeline;
 use crate::config::Config;
+use crate::fork::Standard;
 
 /// Which places we got, or were not to take.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +41,7 @@ pub(super) fn dispatch(
 }
 
 fn set_subscriber(config: &Config, pipeline: &Pipeline) -> bool {
-    let dispatch = dispatch(config, pipeline, Box::new(std::io::stdout()));
+    let dispatch = dispatch(config, pipeline, Box::new(Standard::Output));
     let free = tracing::dispatcher::set_global_default(dispatch).is_ok();
     if free {
         pipeline.logs.set_in_use();

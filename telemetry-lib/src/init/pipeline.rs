@@ -18,6 +18,7 @@ use crate::config::{Config, Exporter};
 use crate::doctor::{self, Diagnosis};
 use crate::engine::Engine;
 use crate::export::{self, ExportConfig, ExportHandle, ExportHealth, QueueProcessor, TlsFiles};
+use crate::fork::Lock;
 use crate::log::Logs;
 use crate::notice::Notices;
 use crate::resource;
@@ -35,13 +36,28 @@ pub(super) struct Pipeline {
 
 struct Export {
     queue: QueueProcessor,
-    users: Mutex<Users>,
+    users: Lock<Users>,
 }
 
 /// The handles of all `init`s that were neither shut down nor dropped, and the run that they share.
+#[derive(Clone)]
 struct Users {
     count: usize,
     run: ExportHandle,
+}
+
+impl Users {
+    /// The first of them. Nothing that takes time is done under the lock, so that few children find it
+    /// held; those take the newest run for theirs, and themselves for the only user.
+    fn first(run: ExportHandle) -> Lock<Self> {
+        let newest = run.of_newest();
+        let alone = move || Self {
+            count: 1,
+            run: newest.clone(),
+        };
+        let in_child = move |users: Option<&Self>| users.cloned().unwrap_or_else(&alone);
+        Lock::new(Self { count: 1, run }, in_child)
+    }
 }
 
 impl Pipeline {
@@ -62,7 +78,7 @@ impl Pipeline {
         let resource = resource::detect(&config.service);
         if let Some(exporter) = &config.exporter {
             let (queue, run) = begin(config, exporter, &pipeline.health)?;
-            let users = Mutex::new(Users { count: 1, run });
+            let users = Users::first(run);
             pipeline.export = Some(Export { queue, users });
         }
         pipeline.engine = Some(Engine::new(config, resource, pipeline.queue()));
@@ -75,17 +91,21 @@ impl Pipeline {
         let Some(export) = &self.export else {
             return Ok(false);
         };
-        let mut users = export.users();
+        // From here on nobody else closes the run.
+        let (is_free, former) = export.enter();
         let wanted = config.exporter.as_ref().filter(|_| !config.disabled);
-        // Also if those who use it came with nothing to export, after the run was over.
-        let is_free = users.count == 0 || users.run.is_closed();
-        let anew = wanted.filter(|_| is_free);
-        if let Some(exporter) = anew {
-            users.run = begin_after(&users.run, config, exporter, &self.health)?;
-            *self.config() = config.clone();
+        let Some(exporter) = wanted.filter(|_| is_free) else {
+            return Ok(false);
+        };
+        match begin_after(&former, config, exporter, &self.health) {
+            Ok(run) => export.users.lock().run = run,
+            Err(error) => {
+                export.users.lock().count -= 1;
+                return Err(error);
+            }
         }
-        users.count += 1;
-        Ok(anew.is_some())
+        *self.config() = config.clone();
+        Ok(true)
     }
 
     /// Boxed because an optional layer would not be told its dispatcher.
@@ -153,7 +173,7 @@ impl Pipeline {
             return;
         }
         if let Some(export) = &self.export {
-            export.users().count -= 1;
+            export.users.lock().count -= 1;
         }
         // There is nobody left to hand the report to; `/metrics` had the counts.
         let _ = self.flush_blocking(limit);
@@ -162,7 +182,7 @@ impl Pipeline {
     /// The run that a user shared until now, closed if it was the last one: one that begins a moment
     /// later is somebody else's.
     fn leave(&self, left: &AtomicBool) -> Option<ExportHandle> {
-        let mut users = self.export.as_ref()?.users();
+        let mut users = self.export.as_ref()?.users.lock();
         if !left.swap(true, Ordering::Relaxed) {
             users.count -= 1;
         }
@@ -178,12 +198,17 @@ impl Pipeline {
 }
 
 impl Export {
-    fn users(&self) -> MutexGuard<'_, Users> {
-        self.users.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Another user. `true`: nobody else uses the run, or it is over, also if those who use it came with
+    /// nothing to export.
+    fn enter(&self) -> (bool, ExportHandle) {
+        let mut users = self.users.lock();
+        let is_free = users.count == 0 || users.run.is_closed();
+        users.count += 1;
+        (is_free, users.run.clone())
     }
 
     fn run(&self) -> ExportHandle {
-        self.users().run.clone()
+        self.users.lock().run.clone()
     }
 }
 

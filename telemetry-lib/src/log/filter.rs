@@ -1,13 +1,14 @@
 //! Which lines are written: `RUST_LOG` decides about events and never about spans.
 
 use std::error::Error;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::Filter;
 use tracing_subscriber::registry::Registry;
 
+use crate::fork::Lock;
 use crate::gate::Gate;
 
 /// Why the filter of log lines stays what it was.
@@ -27,7 +28,7 @@ pub enum LogFilterError {
 
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
-    pub(super) lines: Arc<RwLock<Targets>>,
+    pub(super) lines: Arc<Lock<Targets>>,
     pub(super) spans: Level,
 }
 
@@ -46,13 +47,13 @@ impl Gate for Wanted {
         if metadata.is_span() {
             *metadata.level() <= self.spans
         } else {
-            let lines = self.lines.read().unwrap_or_else(PoisonError::into_inner);
+            let lines = self.lines.lock();
             lines.would_enable(metadata.target(), metadata.level())
         }
     }
 
     fn max_level(&self) -> LevelFilter {
-        let lines = self.lines.read().unwrap_or_else(PoisonError::into_inner);
+        let lines = self.lines.lock();
         let hint = Filter::<Registry>::max_level_hint(&*lines);
         let spans = LevelFilter::from_level(self.spans);
         hint.unwrap_or(LevelFilter::TRACE).max(spans)

@@ -12,7 +12,7 @@ mod tests;
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use opentelemetry::trace::TraceContextExt;
@@ -33,6 +33,7 @@ use self::line::{Fields, Line, Scalar, SpanText, TraceIds};
 use crate::clock;
 use crate::config::{LogConfig, LogFormat};
 use crate::export::on_export_thread;
+use crate::fork::{Lock, Standard};
 use crate::gate::Gated;
 use crate::redact::Redaction;
 
@@ -40,10 +41,10 @@ use crate::redact::Redaction;
 pub(crate) struct Logs {
     format: LogFormat,
     redaction: Redaction,
-    filter: Arc<RwLock<Targets>>,
+    filter: Arc<Lock<Targets>>,
     /// Nothing of the user's runs under these two locks.
-    flood: Mutex<Flood>,
-    output: Mutex<Option<Box<dyn Write + Send>>>,
+    flood: Lock<Flood>,
+    output: Lock<Option<Box<dyn Write + Send>>>,
     folded: AtomicU64,
     in_use: AtomicBool,
 }
@@ -56,12 +57,15 @@ struct Lines {
 
 impl Logs {
     pub(crate) fn new(config: &LogConfig) -> Arc<Self> {
+        let (first, limit) = (config.filter.clone(), config.lines_per_second);
+        let in_child = move |filter: Option<&Targets>| filter.unwrap_or(&first).clone();
         Arc::new(Self {
             format: config.format,
             redaction: config.redaction.clone(),
-            filter: Arc::new(RwLock::new(config.filter.clone())),
-            flood: Mutex::new(Flood::new(config.lines_per_second)),
-            output: Mutex::new(None),
+            filter: Arc::new(Lock::new(config.filter.clone(), in_child)),
+            flood: Lock::new(Flood::new(limit), move |_| Flood::new(limit)),
+            // What a forked child of a service writes, it writes where its parent did.
+            output: Lock::new(None, |_| Some(Box::new(Standard::Output))),
             folded: AtomicU64::new(0),
             in_use: AtomicBool::new(false),
         })
@@ -81,7 +85,7 @@ impl Logs {
         if self.format == LogFormat::None {
             return Identity::new().with_filter(LevelFilter::OFF).boxed();
         }
-        *self.output.lock().unwrap_or_else(PoisonError::into_inner) = Some(output);
+        *self.output.lock() = Some(output);
         let lines = Lines {
             logs: Arc::clone(self),
             dispatch: OnceLock::new(),
@@ -103,7 +107,7 @@ impl Logs {
             return Err(LogFilterError::NotOurs);
         }
         let filter = filter::parse(directives)?;
-        *self.filter.write().unwrap_or_else(PoisonError::into_inner) = filter;
+        *self.filter.lock() = filter;
         tracing::callsite::rebuild_interest_cache();
         Ok(())
     }
@@ -115,12 +119,12 @@ impl Logs {
 
     /// Tells what floods have hidden until now.
     pub(crate) fn settle(&self) {
-        let told = self.lock_flood().all(clock::monotonic());
+        let told = self.flood.lock().all(clock::monotonic());
         self.tell(told);
     }
 
     fn admits(&self, metadata: &'static Metadata<'static>, now: Duration) -> bool {
-        let mut flood = self.lock_flood();
+        let mut flood = self.flood.lock();
         let told = flood.due(now);
         let admits = flood.admits(metadata, now);
         drop(flood);
@@ -129,10 +133,6 @@ impl Logs {
             self.folded.fetch_add(1, Relaxed);
         }
         admits
-    }
-
-    fn lock_flood(&self) -> std::sync::MutexGuard<'_, Flood> {
-        self.flood.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell(&self, told: Vec<Folded>) {
@@ -164,7 +164,7 @@ impl Logs {
             LogFormat::Human => human::render(line),
             LogFormat::None => return,
         };
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut output = self.output.lock();
         if let Some(output) = &mut *output {
             // A closed stdout must not take the service down, and there is nobody left to tell.
             let _ = output.write_all(text.as_bytes());

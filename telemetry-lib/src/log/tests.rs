@@ -1,8 +1,8 @@
 //! Lines as they are written, both forms.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
 
 use tracing::field::Empty;
 use tracing_subscriber::layer::SubscriberExt;

@@ -3,7 +3,7 @@
 //! trace that carries a mark. Time comes with the observation.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, TryLockError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry::trace::{SpanId, TraceId};
@@ -72,7 +72,12 @@ impl Slots {
     }
 
     pub(super) fn get(&self) -> Vec<Option<Marked>> {
-        let read = |slot: &Slot| *slot.marked.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that is being replaced now is shown next time; in a forked child it may be so for ever.
+        let read = |slot: &Slot| match slot.marked.try_lock() {
+            Ok(marked) => *marked,
+            Err(TryLockError::Poisoned(marked)) => *marked.into_inner(),
+            Err(TryLockError::WouldBlock) => None,
+        };
         self.0.iter().map(read).collect()
     }
 }

@@ -2,7 +2,7 @@
 //! need not be a trace: whatever a person can look up will do.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::SystemTime;
 
 use prometheus::core::Collector;
@@ -10,13 +10,14 @@ use prometheus::{Histogram, TextEncoder};
 
 use super::exemplar::since_1970;
 use super::model::write_label;
+use crate::fork::Lock;
 
 /// OpenMetrics allows so many characters for the names and the values of an exemplar's labels.
 const MOST: usize = 128;
 
 /// The newest exemplar of each bucket of some histograms. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Exemplars(Arc<Mutex<BTreeMap<String, String>>>);
+pub struct Exemplars(Arc<Lock<BTreeMap<String, String>>>);
 
 impl Exemplars {
     /// Says what an observation of `series` belongs to: labels such as `[("job_id", "42")]`, with
@@ -44,9 +45,8 @@ impl Exemplars {
         self.lock().get(series).cloned()
     }
 
-    /// The map is whole at every moment, so a panic elsewhere spoils nothing.
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
-use std::sync::{Mutex, PoisonError};
 
 use prometheus::proto::{MetricFamily, MetricType};
 use prometheus::{Registry, TextEncoder};
@@ -12,14 +11,15 @@ use prometheus::{Registry, TextEncoder};
 use super::foreign_exemplar::Exemplars;
 use super::instrument::Counter;
 use super::model::{ForeignFamily, ForeignKind, Gathered};
+use crate::fork::Lock;
 use crate::notice::Notices;
 
 /// The user's registries.
 #[derive(Debug)]
 pub(super) struct Registries {
-    list: Mutex<Vec<Registry>>,
+    list: Lock<Vec<Registry>>,
     /// For the histograms in them.
-    exemplars: Mutex<Vec<Exemplars>>,
+    exemplars: Lock<Vec<Exemplars>>,
     /// Scrapes in which one of them panicked.
     failures: Counter,
     notices: Notices,
@@ -28,27 +28,24 @@ pub(super) struct Registries {
 impl Registries {
     pub(super) fn new(notices: Notices) -> Self {
         Self {
-            list: Mutex::default(),
-            exemplars: Mutex::default(),
+            list: Lock::inherited(Vec::new()),
+            exemplars: Lock::inherited(Vec::new()),
             failures: Counter::default(),
             notices,
         }
     }
 
     pub(super) fn add(&self, registry: Registry) {
-        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        list.push(registry);
+        self.list.lock().push(registry);
     }
 
     pub(super) fn add_exemplars(&self, exemplars: Exemplars) {
-        let list = self.exemplars.lock();
-        list.unwrap_or_else(PoisonError::into_inner).push(exemplars);
+        self.exemplars.lock().push(exemplars);
     }
 
     /// Exemplars by the line of `samples` that they stand behind.
     fn exemplars_of(&self, samples: &str) -> BTreeMap<usize, String> {
         let list = self.exemplars.lock();
-        let list = list.unwrap_or_else(PoisonError::into_inner);
         if list.is_empty() {
             return BTreeMap::new();
         }
@@ -66,11 +63,7 @@ impl Registries {
     /// All families of all registries, in the order in which the registries were added. Collectors
     /// are the user's code: one that panics costs its registry in this scrape, nothing else.
     pub(super) fn gather(&self) -> Vec<Gathered> {
-        let list = self
-            .list
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let list = self.list.lock().clone();
         let mut families = Vec::new();
         for registry in list {
             match catch_unwind(AssertUnwindSafe(|| read(&registry))) {
