@@ -34,17 +34,55 @@ passed=() failed=() skipped=()
 started=$SECONDS
 total=2700
 
+# The log of a step.
+log_of() { printf '%s/%s.log' "$logs" "$(printf %s "$1" | tr -c 'A-Za-z0-9' '-')"; }
+
 # run NAME BUDGET COMMAND…: one step and its budget in seconds, its output in a log, the log shown if it
 # fails. A command that ends with 3 cannot run here, and the last line of its output says why.
 run() {
-  local name=$1 budget=$2 begin=$SECONDS log status=0 took
-  log="$logs/$(printf %s "$name" | tr -c 'A-Za-z0-9' '-').log"
+  local name=$1 budget=$2 begin=$SECONDS status=0
   shift 2
   printf '==> %s\n' "$name"
-  "$@" >"$log" 2>&1 || status=$?
-  took="$((SECONDS - begin)) s of $budget s"
-  [ $((SECONDS - begin)) -le "$budget" ] || took="$took: OVER BUDGET"
-  case $status in
+  "$@" >"$(log_of "$name")" 2>&1 || status=$?
+  ended "$name" "$budget" $((SECONDS - begin)) $status
+}
+
+# begin NAME COMMAND…: a step that runs beside those that follow, until `finish`. In a process group of its
+# own, which ends with this script; only one at a time.
+beside=
+begin() {
+  local log
+  log=$(log_of "$1")
+  printf '==> %s (beside what follows)\n' "$1"
+  shift
+  rm -f "$log" "$log.end"
+  set -m
+  {
+    begin=$SECONDS status=0
+    "$@" >"$log" 2>&1 || status=$?
+    printf '%d %d\n' $((SECONDS - begin)) $status >"$log.end"
+  } </dev/null &
+  beside=$!
+  set +m
+}
+trap '[ -z "$beside" ] || kill -TERM -- "-$beside" 2>/dev/null' EXIT
+
+# finish NAME BUDGET: waits for what was begun.
+finish() {
+  local took=0 status=1
+  printf '==> %s (to its end)\n' "$1"
+  wait "$beside"
+  beside=
+  read -r took status <"$(log_of "$1").end"
+  ended "$1" "$2" "$took" "$status"
+}
+
+# ended NAME BUDGET SECONDS STATUS: writes down how a step went, and returns its status.
+ended() {
+  local name=$1 took="$3 s of $2 s" log
+  [ "$3" -le "$2" ] || took="$took: OVER BUDGET"
+  log=$(log_of "$name")
+  case $4 in
     0) passed+=("$name ($took)") ;;
     3) not_run "$name" "$(tail -n 1 "$log")" ;;
     *)
@@ -53,7 +91,7 @@ run() {
       tail -n 80 "$log"
       ;;
   esac
-  return $status
+  return "$4"
 }
 
 not_run() {
@@ -89,29 +127,65 @@ elif run "Collector and Jaeger" 720 demo/parts/build.sh --fetch-go; then
   export CI_STACK=1 STACK_OUTAGE_SECONDS=60
 fi
 
+run "format" 30 cargo fmt --all --check
+# What people run is what is killed: the crash test and the end-to-end tests get the release binary.
+if [ "$quick" = no ]; then
+  run "release build" 540 cargo build --locked --release -p alert-router
+  export ALERT_ROUTER_BIN="${CARGO_TARGET_DIR:-$PWD/target}/release/alert-router"
+fi
+
+# The tests, and the demo as its users build it.
+test_build() {
+  cargo test --locked --workspace --no-run && cargo build --locked --package demo --bin demo
+}
+run "test build" 540 test_build
+export DEMO_BIN="${CARGO_TARGET_DIR:-$PWD/target}/debug/demo"
+
 # telemetry-lib with each of its features alone, and with none: the workspace enables them all together.
 features_alone() {
   local feature features
   features=$(sed -n '/^\[features\]/,/^\[dependencies\]/s/^\([a-z-]*\) = \[.*/\1/p' telemetry-lib/Cargo.toml)
   for feature in "" $features; do
     echo "== ${feature:-none}"
-    cargo clippy --locked -p telemetry-lib --lib --no-default-features --features "$feature" -- -D warnings || return
+    "${calmly[@]}" cargo clippy --locked -p telemetry-lib --lib --no-default-features --features "$feature" -- -D warnings || return
   done
 }
 
-run "format" 30 cargo fmt --all --check
-run "lints" 480 cargo clippy --locked --workspace --all-targets -- -D warnings
-run "features alone" 120 features_alone
-# What people run is what is killed: the crash test and the end-to-end tests get the release binary.
-if [ "$quick" = no ]; then
-  run "release build" 540 cargo build --locked --release -p alert-router
-  export ALERT_ROUTER_BIN="${CARGO_TARGET_DIR:-$PWD/target}/release/alert-router"
-fi
 [ "$quick" = yes ] && : "${kills:=12}"
 export CRASH_KILLS="${kills:-50}"
 [ -n "$seeds" ] && export SIMULATION_SEEDS="$seeds"
-run "tests" 1500 cargo test --locked --workspace --no-fail-fast
-run "docs" 240 env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+tests=(cargo test --locked --workspace --no-fail-fast)
+# Lets whoever waits for a moment have it.
+calmly=(nice -n 19)
+
+# All that `cargo test --workspace` runs, but for what has a step of its own: two targets, and the examples in
+# documents. Targets are asked for, so that a new one is run.
+other_tests() {
+  local targets
+  targets=$(cargo metadata --locked --no-deps --format-version 1 |
+    grep -o '"kind":\["test"\],"crate_types":\["bin"\],"name":"[^"]*"' | cut -d'"' -f12 |
+    grep -vx -e chain -e simulation | sort -u | sed 's/^/--test=/')
+  [ -n "$targets" ] || { echo "ci.sh: cargo names no tests"; return 1; }
+  # shellcheck disable=SC2086 # one word for each target
+  "${tests[@]}" --lib --bins $targets
+}
+
+# The chain waits most of its time, for rules and for people to hear. Meanwhile the compiler and the
+# simulation, whose time is virtual, take what it leaves of the processors: `nice` gives them a seventieth of
+# what the chain may have. All other tests have the machine for themselves, and so have the faults, which say
+# to the second what a Collector that is killed may lose.
+begin "tests: chain" "${tests[@]}" --test chain -- --skip faults::
+# From then on it holds no lock that another cargo would wait for.
+until grep -qs '^ *Running ' "$(log_of "tests: chain")" || ! kill -0 "$beside" 2>/dev/null; do sleep 1; done
+run "lints" 600 "${calmly[@]}" cargo clippy --locked --workspace --all-targets -- -D warnings
+run "features alone" 180 features_alone
+run "docs" 300 "${calmly[@]}" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+run "tests: documents" 180 "${calmly[@]}" "${tests[@]}" --doc
+run "tests: simulation" 240 "${calmly[@]}" "${tests[@]}" --test simulation
+finish "tests: chain" 780
+run "tests: faults" 240 "${tests[@]}" --test chain -- faults::
+run "tests: others" 600 other_tests
 
 if command -v cargo-deny >/dev/null; then
   run "dependency policy" 30 cargo deny --offline check bans licenses sources
@@ -120,14 +194,16 @@ else
 fi
 
 # The counts of all test binaries, added up.
-counts=$(awk '/^test result:/ {p += $4; f += $6; i += $8} END {printf "%d %d %d", p, f, i}' "$logs/tests.log")
+told=()
+for name in chain faults documents simulation others; do told+=("$(log_of "tests: $name")"); done
+counts=$(awk '/^test result:/ {p += $4; f += $6; i += $8} END {printf "%d %d %d", p, f, i}' "${told[@]}")
 read -r tests_passed tests_failed tests_ignored <<<"$counts"
 
 printf '\n===== summary (%d s of %d s) =====\n' $((SECONDS - started)) $total
 printf 'ok       %s\n' "${passed[@]}"
 [ ${#skipped[@]} -gt 0 ] && printf 'NOT RUN  %s\n' "${skipped[@]}"
 # What did not run, and what is known to be wrong and runs all the same.
-grep -h -e '^NOT RUN' -e '^KNOWN OPEN' "$logs/tests.log" | sort -u
+grep -h -e '^NOT RUN' -e '^KNOWN OPEN' "${told[@]}" | sort -u
 [ ${#failed[@]} -gt 0 ] && printf 'FAILED   %s\n' "${failed[@]}"
 printf '%d passed, %d failed, %d skipped\n' "$tests_passed" "$tests_failed" "$tests_ignored"
 [ ${#failed[@]} -eq 0 ] && [ "$tests_passed" -gt 0 ]
