@@ -57,15 +57,6 @@ pub(crate) fn hash(values: &[impl AsRef<[u8]>]) -> usize {
     state as usize
 }
 
-/// Whether two texts are one. Most that are compared are short, and a call for each costs more than a look.
-pub(crate) fn same(one: &str, other: &str) -> bool {
-    let (one, other) = (one.as_bytes(), other.as_bytes());
-    // Texts of one length of at most eight bytes have the same last word only if they are the same.
-    one.len() == other.len()
-        && last_word(one) == last_word(other)
-        && (one.len() <= 8 || one == other)
-}
-
 /// The last bytes of a text, at most eight, without a loop: those that two reads meet in count twice.
 fn last_word(text: &[u8]) -> u64 {
     if let Some(word) = text.last_chunk::<8>() {
@@ -94,14 +85,6 @@ mod tests {
         let texts: Vec<String> = texts.chain([String::new(), long]).collect();
         for text in texts.iter().chain(&texts) {
             assert_eq!(shared(text.as_bytes()).as_str(), text);
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn texts_are_the_same_as_the_library_says(one in "[ab]{0,10}", other in "[ab]{0,10}") {
-            proptest::prop_assert_eq!(same(&one, &other), one == other);
-            proptest::prop_assert!(same(&one, &one.clone()));
         }
     }
 

@@ -107,8 +107,7 @@ impl Engine {
         let spans = numbers::Numbers
             .and_then(spans)
             .and_then(numbers::NoNumbers);
-        // The outer one is looked at first when a span is asked for its context.
-        Gated::new(events, filter::SpansAndWarnings(wanted)).and_then(Gated::new(spans, wanted))
+        Gated::new(spans, wanted).and_then(Gated::new(events, filter::SpansAndWarnings(wanted)))
     }
 
     /// For code that uses the OpenTelemetry API without `tracing`.

@@ -14,6 +14,7 @@ use super::ExportError;
 use super::health::{ExportHealth, SignalReport};
 use super::queue::{Queue, RunId, RunQueue};
 use super::run::{Parts, Runs};
+use super::size;
 use super::worker::on_export_thread;
 
 /// How long the tracer provider's own flush may take; ours takes its limit from the caller.
@@ -61,7 +62,8 @@ impl SpanProcessor for QueueProcessor {
     #[inline]
     fn on_end(&self, span: SpanData) {
         if span.span_context.is_sampled() && !on_export_thread() {
-            self.runs.queue().push(span);
+            let bytes = size::bytes(&span);
+            self.runs.queue().push(span, bytes);
         }
     }
 

@@ -15,7 +15,6 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use super::health::{DropReason, ExportHealth};
-use super::size;
 
 /// The Collector refuses requests above 20 MiB by default; a batch stays well below.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
@@ -40,6 +39,8 @@ pub(super) struct Queue {
     state: Mutex<State>,
     /// Whether the newest run is closed, also for those who must not wait for the lock.
     closed: AtomicBool,
+    /// Whether the newest run had no room left when it last changed, for those who only want to know.
+    full: AtomicBool,
     /// Wakes exporters: a first span, a full batch, a flush, the shutdown.
     wake: Notify,
     /// Interrupts exports: the shutdown's time is over.
@@ -69,7 +70,9 @@ struct State {
 struct Backlog {
     run: RunId,
     limits: Limits,
-    waiting: VecDeque<(SpanData, usize)>,
+    waiting: VecDeque<SpanData>,
+    /// Of each that waits, beside them: a pair would be put together first, half a kilobyte of it.
+    sizes: VecDeque<usize>,
     bytes: usize,
     /// Spans of the batch that is being exported; whoever settles it sets this to zero.
     in_flight: u64,
@@ -131,6 +134,7 @@ impl Queue {
     fn of(newest: Backlog, health: Arc<ExportHealth>) -> Self {
         let queue = Self {
             closed: AtomicBool::new(newest.phase != Phase::Open),
+            full: AtomicBool::new(false),
             state: Mutex::new(State {
                 newest,
                 former: VecDeque::new(),
@@ -145,11 +149,10 @@ impl Queue {
     }
 
     /// Takes a span or drops it with a reason: the newest is dropped, those that wait were accepted.
-    /// A span that is dropped costs no allocation. Inlined, because each hand that a span goes
-    /// through copies half a kilobyte.
+    /// A span that is dropped costs no allocation. Inlined, and its size is told, because each hand that
+    /// takes a span and looks at it copies half a kilobyte.
     #[inline]
-    pub(super) fn push(&self, span: SpanData) {
-        let bytes = size::bytes(&span);
+    pub(super) fn push(&self, span: SpanData, bytes: usize) {
         let mut all = self.lock();
         let state = &mut all.newest;
         if state.phase != Phase::Open {
@@ -159,10 +162,12 @@ impl Queue {
             return self.health.count_dropped(DropReason::QueueFull, 1);
         }
         let had = (state.waiting.len(), state.bytes);
-        state.waiting.push_back((span, bytes));
+        state.waiting.push_back(span);
+        state.sizes.push_back(bytes);
         state.bytes += bytes;
         state.accepted += 1;
         self.health.set_queue(state.waiting.len(), state.bytes);
+        self.full.store(state.is_full(), Relaxed);
         let limits = state.limits;
         let filled =
             !limits.is_batch(had.0, had.1) && limits.is_batch(state.waiting.len(), state.bytes);
@@ -172,12 +177,10 @@ impl Queue {
         }
     }
 
-    /// Whether the next span of a usual size would be taken.
+    /// Whether the next span of a usual size would most likely be taken. Each request asks, so it does not
+    /// wait for the lock.
     pub(super) fn has_room(&self) -> bool {
-        let state = &self.lock().newest;
-        state.phase == Phase::Open
-            && state.waiting.len() < state.limits.items
-            && state.bytes < state.limits.bytes
+        !self.closed.load(Relaxed) && !self.full.load(Relaxed)
     }
 
     /// The newest run.
@@ -235,6 +238,7 @@ impl Queue {
     fn show(&self, state: &State) {
         let newest = &state.newest;
         self.health.set_queue(newest.waiting.len(), newest.bytes);
+        self.full.store(newest.is_full(), Relaxed);
         let former = state.former.iter();
         let (items, bytes) = former.fold((0, 0), |(items, bytes), it| {
             (items + it.waiting.len(), bytes + it.bytes)
@@ -321,6 +325,7 @@ impl RunQueue {
             backlog.give_up(&self.queue.health, Phase::Stopped);
             // Its room is not needed any more.
             backlog.waiting = VecDeque::new();
+            backlog.sizes = VecDeque::new();
         }
         state.former.retain(|it| it.phase != Phase::Stopped);
         self.note_closed(&state);
@@ -427,6 +432,7 @@ impl Backlog {
             run,
             limits,
             waiting: VecDeque::with_capacity(limits.items),
+            sizes: VecDeque::with_capacity(limits.items),
             bytes: 0,
             in_flight: 0,
             accepted: 0,
@@ -450,6 +456,11 @@ impl Backlog {
         }
     }
 
+    /// Whether a span of a usual size would find no room.
+    fn is_full(&self) -> bool {
+        self.waiting.len() >= self.limits.items || self.bytes >= self.limits.bytes
+    }
+
     fn next(&self) -> Next {
         match self.phase {
             Phase::Abandoned | Phase::Stopped => Next::Stop,
@@ -465,12 +476,13 @@ impl Backlog {
     fn take_batch(&mut self) -> Vec<SpanData> {
         let mut batch = Vec::with_capacity(self.waiting.len().min(self.limits.batch));
         let mut taken = 0;
-        while let Some((_, bytes)) = self.waiting.front()
+        while let Some(bytes) = self.sizes.front().copied()
             && batch.len() < self.limits.batch
             && (batch.is_empty() || taken + bytes <= BATCH_BYTES)
         {
             taken += bytes;
-            batch.extend(self.waiting.pop_front().map(|(span, _)| span));
+            self.sizes.pop_front();
+            batch.extend(self.waiting.pop_front());
         }
         self.bytes -= taken;
         self.in_flight = batch.len() as u64;
@@ -487,6 +499,7 @@ impl Backlog {
     fn give_up(&mut self, health: &ExportHealth, phase: Phase) {
         let lost = std::mem::take(&mut self.in_flight) + self.waiting.len() as u64;
         self.waiting.clear();
+        self.sizes.clear();
         self.bytes = 0;
         self.done = self.accepted;
         self.phase = phase;

@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use super::catalog::Desc;
 use super::model::write_label;
 use crate::notice::Notices;
-use crate::text::{hash, same};
+use crate::text::hash;
 
 /// The label of the series that takes what is beyond the cap.
 const OVERFLOW_LABEL: &str = "otel_metric_overflow";
@@ -198,7 +198,7 @@ impl<V> Entry<V> {
         self.values
             .iter()
             .zip(values)
-            .all(|(own, it)| same(own, it))
+            .all(|(own, it)| **own == **it)
     }
 }
 

@@ -24,8 +24,8 @@ pub(super) struct Malformed;
 impl Traceparent {
     pub(super) fn parse(header: &[u8]) -> Result<Self, Malformed> {
         let header = header.trim_ascii();
-        let (known, rest) = header.split_at_checked(LEN).ok_or(Malformed)?;
-        let [version] = hex(&known[..2])?;
+        let (known, rest) = header.split_first_chunk::<LEN>().ok_or(Malformed)?;
+        let version = two_digits(known[0], known[1])?;
         let extended = rest.first().is_none_or(|&next| next == b'-');
         let allowed = match version {
             0x00 => rest.is_empty(),
@@ -39,7 +39,7 @@ impl Traceparent {
 
         let trace_id = TraceId::from_bytes(hex(&known[3..35])?);
         let span_id = SpanId::from_bytes(hex(&known[36..52])?);
-        let [flags] = hex(&known[53..])?;
+        let flags = two_digits(known[53], known[54])?;
         if trace_id == TraceId::INVALID || span_id == SpanId::INVALID {
             return Err(Malformed);
         }
@@ -71,29 +71,31 @@ impl Traceparent {
     }
 }
 
-/// Lower-case digits only, as the grammar says.
+/// Lower-case digits only, as the grammar says; `N` is a multiple of four.
 pub(super) fn hex<const N: usize>(digits: &[u8]) -> Result<[u8; N], Malformed> {
-    if digits.len() != 2 * N {
-        return Err(Malformed);
-    }
+    const { assert!(N.is_multiple_of(4)) };
     let mut bytes = [0; N];
     let mut wrong = 0;
     let (words, rest) = digits.as_chunks();
-    let (whole, part) = bytes.as_chunks_mut();
-    for (word, four) in words.iter().zip(whole) {
-        *four = eight_digits(*word, &mut wrong);
+    if words.len() != N / 4 || !rest.is_empty() {
+        return Err(Malformed);
     }
-    if !rest.is_empty() {
-        let mut padded = [b'0'; 8];
-        padded[8 - rest.len()..].copy_from_slice(rest);
-        let four = eight_digits(padded, &mut wrong);
-        part.copy_from_slice(&four[4 - part.len()..]);
+    for (four, word) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
+        *four = eight_digits(*word, &mut wrong);
     }
     if wrong == 0 {
         Ok(bytes)
     } else {
         Err(Malformed)
     }
+}
+
+/// The byte that two digits stand for.
+fn two_digits(high: u8, low: u8) -> Result<u8, Malformed> {
+    let mut wrong = 0;
+    let digits = [b'0', b'0', b'0', b'0', b'0', b'0', high, low];
+    let [_, _, _, byte] = eight_digits(digits, &mut wrong);
+    if wrong == 0 { Ok(byte) } else { Err(Malformed) }
 }
 
 /// The four bytes that eight digits stand for, all digits at once in one word. Sets bits of `wrong`
@@ -166,19 +168,26 @@ mod tests {
                 b'a'..=b'f' => Some(byte - b'a' + 10),
                 _ => None,
             };
-            for place in 0..10 {
-                let mut digits = *b"0f0f0f0f0f";
+            for place in 0..8 {
+                let mut digits = *b"0f0f0f0f";
                 digits[place] = byte;
-                let mut expected = [0x0f_u8; 5];
+                let mut expected = [0x0f_u8; 4];
                 let kept = if place % 2 == 0 { 0x0f } else { 0xf0 };
                 let shift = if place % 2 == 0 { 4 } else { 0 };
                 let at = &mut expected[place / 2];
                 *at = *at & kept | value.unwrap_or(0) << shift;
                 let expected = value.map(|_| expected);
-                assert_eq!(hex::<5>(&digits).ok(), expected, "{byte:#x} at {place}");
+                assert_eq!(hex::<4>(&digits).ok(), expected, "{byte:#x} at {place}");
             }
         }
-        assert_eq!(hex::<4>(b"0f0f0f"), Err(Malformed));
+        for wrong in [
+            &b"0f0f0f"[..],
+            b"0f0f0f0",
+            b"0f0f0f0f0f",
+            b"0f0f0f0f0f0f0f0f",
+        ] {
+            assert_eq!(hex::<4>(wrong), Err(Malformed), "{wrong:?}");
+        }
     }
 
     proptest::proptest! {
