@@ -104,11 +104,11 @@ fn eight_digits(digits: [u8; 8], wrong: &mut u64) -> [u8; 4] {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     let word = u64::from_le_bytes(digits);
     // Letters have the bit 0x40 and begin at 0x61, so that they are nine short of their value.
-    let values = (word & ONES * 0x0f) + (word >> 6 & ONES) * 9;
+    let values = (word & (ONES * 0x0f)) + (word >> 6 & ONES) * 9;
     // What is written for these values; a value of 16 or more belongs to a later letter.
     let letters = (values + ONES * 6) >> 4 & ONES;
     let written = values + ONES * u64::from(b'0') + letters * u64::from(b'a' - b'0' - 10);
-    *wrong |= (written ^ word) | values & ONES * 0xf0;
+    *wrong |= (written ^ word) | (values & (ONES * 0xf0));
     // Two values become a byte, then the bytes move together.
     let bytes = (values << 4 | values >> 8) & 0x00ff_00ff_00ff_00ff;
     let bytes = (bytes | bytes >> 8) & 0x0000_ffff_0000_ffff;
