@@ -11,6 +11,7 @@
 mod accept;
 mod context;
 mod environment;
+mod export;
 mod exposition;
 mod http_client;
 mod http_metrics;
