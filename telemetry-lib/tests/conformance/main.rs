@@ -22,6 +22,7 @@ mod messaging;
 #[expect(dead_code, reason = "shared with the tests of http_client")]
 mod net;
 mod read;
+mod resource;
 mod rpc;
 mod service;
 #[path = "../shop/mod.rs"]
