@@ -34,11 +34,17 @@ pub(super) struct Wanted {
 
 /// Stricter than elsewhere, where a lone word is a target: a mistyped level must not silence all.
 pub(crate) fn parse(directives: &str) -> Result<Targets, LogFilterError> {
-    for word in directives.split(',').filter(|it| !it.contains('=')) {
-        let level: Result<LevelFilter, _> = word.trim().parse();
+    // An empty one would be ERROR for all.
+    let words = directives.split(',').map(str::trim);
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    if words.is_empty() {
+        return Err(LogFilterError::Invalid("there is no directive".into()));
+    }
+    for word in words.iter().filter(|word| !word.contains('=')) {
+        let level: Result<LevelFilter, _> = word.parse();
         level.map_err(|error| LogFilterError::Invalid(error.into()))?;
     }
-    let filter: Result<Targets, _> = directives.parse();
+    let filter: Result<Targets, _> = words.join(",").parse();
     filter.map_err(|error| LogFilterError::Invalid(error.into()))
 }
 

@@ -207,13 +207,22 @@ fn a_flood_from_one_place_is_folded_and_told_and_other_places_are_not_touched() 
 
 #[test]
 fn a_filter_is_checked_before_it_is_used() {
-    for wrong in ["inof", "info,my_crate", "a=loud", "my_crate=debug=x"] {
+    for wrong in [
+        "inof",
+        "info,my_crate",
+        "a=loud",
+        "my_crate=debug=x",
+        "",
+        " , ",
+    ] {
         let error = filter::parse(wrong).unwrap_err();
         assert!(matches!(error, LogFilterError::Invalid(_)), "{wrong}");
     }
     for right in ["info", "off", "info,my_crate=debug", "my_crate::deep=trace"] {
         assert!(filter::parse(right).is_ok(), "{right}");
     }
+    let padded = filter::parse(" info , my_crate=debug ,,").unwrap();
+    assert_eq!(padded, filter::parse("info,my_crate=debug").unwrap());
     let logs = Logs::new(&crate::Config::from_vars("orders", []).logs);
     assert!(matches!(
         logs.set_filter("info"),

@@ -203,6 +203,7 @@ const ROWS: &[Row] = &[
     // The lines are not an exporter's: a service without one still has to say something.
     (&[("OTEL_LOGS_EXPORTER", "none")], lines, "8"),
     (&[("RUST_LOG", "error")], lines, "0"),
+    (&[("RUST_LOG", "info,")], lines, "8"),
     (&[("RUST_LOG", "inof")], lines, "8"),
     (&[("RUST_LOG", "warning")], lines, "8"),
     (&[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "3")], batches, "3 1"),
