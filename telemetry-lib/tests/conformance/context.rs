@@ -43,7 +43,7 @@ const TRACEPARENT: [(&str, &str, &str); 15] = [
 ];
 
 /// What the rule says, what comes in, and what is sent on.
-fn states() -> [(&'static str, String, String); 6] {
+fn states() -> [(&'static str, String, String); 7] {
     let members = |count: usize| {
         let members: Vec<_> = (0..count).map(|at| format!("k{at}=v")).collect();
         members.join(",")
@@ -53,6 +53,10 @@ fn states() -> [(&'static str, String, String); 6] {
     [
         same("the order is kept", "b=2,a=1".to_owned()),
         same("keys of tenants", "t@v=1,a=2".to_owned()),
+        same(
+            "the threshold and randomness of another sampler",
+            "ot=th:fd70a4;rv:0123456789abcd".to_owned(),
+        ),
         same("32 members", members(32)),
         same(
             "512 characters",
