@@ -82,8 +82,9 @@ impl Worker {
     /// Makes the thread once runtime and exporter stand, so that a wrong configuration is an error
     /// here and not a silence later. It begins when it is told to, and leaves if that is dropped.
     pub(super) fn spawn(self) -> Result<Go, ExportError> {
-        let runtime = runtime().map_err(ExportError::Thread)?;
+        // In this order: a runtime must not be dropped inside another, in which `init` may be called.
         let exporter = self.exporter()?;
+        let runtime = runtime().map_err(ExportError::Thread)?;
         let (go, told) = mpsc::sync_channel(1);
         thread::Builder::new()
             .name("telemetry-export".to_owned())

@@ -11,8 +11,8 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use telemetry_lib::Report;
 use telemetry_lib::testing::{Answer, FakeCollector, TestTelemetry};
+use telemetry_lib::{InitError, Report};
 
 /// Below the 10 s of an attempt and the 60 s of a batch.
 const LIMIT: Duration = Duration::from_secs(9);
@@ -111,4 +111,29 @@ async fn the_files_of_tls_are_those_of_the_variables() {
         notices.contains("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"),
         "{notices}"
     );
+}
+
+#[tokio::test]
+async fn f09_a_file_of_tls_that_is_of_no_use_stops_an_init_inside_a_runtime() {
+    let folder = tempfile::tempdir().unwrap();
+    let collector = strict_collector(folder.path());
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (ca, cert) = (file("ca.pem"), file("cert.pem"));
+    let no_key = ("OTEL_EXPORTER_OTLP_CLIENT_KEY", cert.as_str());
+    let missing = ("OTEL_EXPORTER_OTLP_CERTIFICATE", "testdata/none.pem");
+    for wrong in [no_key, missing] {
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint()),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", ca.clone()),
+            ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", cert.clone()),
+            (wrong.0, wrong.1.to_owned()),
+        ];
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let started = TestTelemetry::try_configured(FakeCollector::start(), &variables, |it| it);
+        let error = started.map(drop).unwrap_err();
+        assert!(matches!(error, InitError::Export(_)), "{wrong:?}: {error}");
+    }
 }
