@@ -84,15 +84,18 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
         self.endpoints.serves_here();
         match self.answer(&request) {
             Some(response) => RouteFuture::Answered {
                 response: Some(response),
             },
-            None => RouteFuture::Served {
-                inner: self.inner.call(counted(request)),
-            },
+            None => {
+                count_body(&mut request);
+                RouteFuture::Served {
+                    inner: self.inner.call(request),
+                }
+            }
         }
     }
 }
@@ -112,14 +115,15 @@ impl<S> InstrumentedRoute<S> {
 }
 
 /// Counts what is read of a body, if there is one. Calls of gRPC have no metric for it.
-fn counted(mut request: Request) -> Request {
+fn count_body(request: &mut Request) {
     let is_empty = request.body().size_hint().upper() == Some(0);
-    if is_empty || is_call(&request) || request.extensions().get::<Received>().is_some() {
-        return request;
+    if is_empty || is_call(request) || request.extensions().get::<Received>().is_some() {
+        return;
     }
     let received = Received::default();
     request.extensions_mut().insert(received.clone());
-    request.map(|body| Body::new(Counted::new(body, received)))
+    let body = std::mem::take(request.body_mut());
+    *request.body_mut() = Body::new(Counted::new(body, received));
 }
 
 impl<F> Future for RouteFuture<F>

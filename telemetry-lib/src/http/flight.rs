@@ -217,6 +217,7 @@ impl State {
         };
         metrics.observe(&Observation {
             method: self.method.as_str(&self.shared.config.known_methods),
+            number: self.method.number(),
             scheme: self.scheme,
             version: self.version,
             route: self.route.as_ref().map(Route::as_str),

@@ -16,6 +16,8 @@ pub(crate) struct Headers<'r> {
     pub(super) is_chunked: bool,
     /// A bit for each of the headers that carry a context.
     carriers: u8,
+    /// The line of `traceparent`, unless there are several.
+    traceparent: Option<&'r HeaderValue>,
 }
 
 impl<'r> Headers<'r> {
@@ -27,12 +29,19 @@ impl<'r> Headers<'r> {
             content_length: None,
             is_chunked: false,
             carriers: 0,
+            traceparent: None,
         };
         for (name, value) in all {
             let place = match name.as_str() {
                 "host" => &mut found.host,
                 "user-agent" => &mut found.user_agent,
                 "content-length" => &mut found.content_length,
+                "traceparent" => {
+                    let first = found.carriers & bit(Header::Traceparent) == 0;
+                    found.traceparent = first.then_some(value);
+                    found.carriers |= bit(Header::Traceparent);
+                    continue;
+                }
                 "transfer-encoding" => {
                     found.is_chunked = true;
                     continue;
@@ -50,9 +59,12 @@ impl<'r> Headers<'r> {
 
 impl Carrier for Headers<'_> {
     fn values(&self, header: Header) -> impl Iterator<Item = &[u8]> {
-        let there = self.carriers & bit(header) != 0;
-        let lines = there.then(|| Carrier::values(self.all, header));
-        lines.into_iter().flatten()
+        let is_parent = matches!(header, Header::Traceparent);
+        let only = self.traceparent.filter(|_| is_parent);
+        let only = only.map(HeaderValue::as_bytes);
+        let more = only.is_none() && self.carriers & bit(header) != 0;
+        let lines = more.then(|| Carrier::values(self.all, header));
+        only.into_iter().chain(lines.into_iter().flatten())
     }
 }
 

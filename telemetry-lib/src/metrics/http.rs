@@ -16,6 +16,7 @@ use super::exemplar::{Exemplar, Tokens};
 use super::family::{Entry, Family};
 use super::instrument::{Counter, Gauge, Histogram};
 use super::model::{Gathered, OwnFamily, Point, PointValue};
+use super::recent::Recent;
 use super::timed::Timed;
 use crate::notice::Notices;
 
@@ -35,6 +36,8 @@ pub(crate) struct ActiveGuard(Arc<Gauge>);
 pub(crate) struct Observation<'a> {
     /// A known method or `_OTHER`.
     pub(crate) method: &'a str,
+    /// What always stands for this method.
+    pub(crate) number: usize,
     /// `http` or `https`.
     pub(crate) scheme: &'a str,
     /// `1.0`, `1.1`, `2` or `3`; empty when it is not known.
@@ -54,6 +57,7 @@ pub(crate) struct Observation<'a> {
 #[derive(Debug)]
 struct Inner {
     series: Family<HttpSeries>,
+    recent: Recent<HttpSeries>,
     active: Family<Gauge>,
     /// The gauges that were looked up before, by the caller's number for the method and by the scheme.
     met: Box<[OnceLock<Arc<Gauge>>]>,
@@ -81,6 +85,7 @@ impl HttpServerMetrics {
         };
         Self(Arc::new(Inner {
             series: Family::new(&HTTP_SERVER_DURATION, cap, HttpSeries::new, notices.clone()),
+            recent: Recent::new(),
             active: Family::new(&HTTP_SERVER_ACTIVE, cap, Gauge::new, notices.clone()),
             met: (0..met).map(|_| OnceLock::new()).collect(),
             malformed: headers
@@ -115,18 +120,33 @@ impl HttpServerMetrics {
         let status = seen
             .status
             .and_then(|status| StatusCode::from_u16(status).ok());
-        let series = self.0.series.series(&[
-            seen.method,
-            seen.scheme,
-            seen.route.unwrap_or_default(),
-            status.as_ref().map_or("", StatusCode::as_str),
-            seen.error_type.unwrap_or_default(),
-            seen.version,
-        ]);
-        series.observe_sizes(seen);
         let Inner {
-            tokens, refused, ..
+            series: all,
+            recent,
+            tokens,
+            refused,
+            ..
         } = &*self.0;
+        let route = seen.route.unwrap_or_default();
+        let find = || {
+            all.series(&[
+                seen.method,
+                seen.scheme,
+                route,
+                status.as_ref().map_or("", StatusCode::as_str),
+                seen.error_type.unwrap_or_default(),
+                seen.version,
+            ])
+        };
+        let series = match seen.code() {
+            // The overflow counts what comes to it.
+            Some(code) => recent.series(code, route, || {
+                let before = all.overflowed();
+                (find(), all.overflowed() == before)
+            }),
+            None => find(),
+        };
+        series.observe_sizes(seen);
         let taken = series
             .duration
             .observe(seen.duration, seen.exemplar, tokens);
@@ -186,6 +206,35 @@ impl HttpServerMetrics {
             })
         };
         self.0.series.entries().filter_map(point).collect()
+    }
+}
+
+impl Observation<'_> {
+    /// A number for all labels but the route; `None` where an error or a rare method has one of many names.
+    fn code(&self) -> Option<u64> {
+        let number = u16::try_from(self.number).ok()?;
+        let version = match self.version.as_bytes() {
+            [major] => [*major, 0],
+            [major, _, minor] => [*major, *minor],
+            _ => [0; 2],
+        };
+        let [major, minor] = version;
+        let [number_high, number_low] = number.to_be_bytes();
+        let [status_high, status_low] = self.status.unwrap_or_default().to_be_bytes();
+        let secure = u8::from(self.scheme == "https");
+        let parts = [
+            number_high,
+            number_low,
+            status_high,
+            status_low,
+            major,
+            minor,
+            secure,
+            0,
+        ];
+        self.error_type
+            .is_none()
+            .then_some(u64::from_be_bytes(parts))
     }
 }
 

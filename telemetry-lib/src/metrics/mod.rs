@@ -14,6 +14,7 @@ mod job;
 mod model;
 mod negotiate;
 mod process;
+mod recent;
 mod registry;
 mod rpc;
 mod runtime;

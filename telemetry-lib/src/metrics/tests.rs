@@ -15,7 +15,7 @@ use super::negotiate::Format;
 use super::*;
 use crate::clock::Elapsed;
 use crate::notice::tests::recorded;
-use crate::testing::Exposition;
+use crate::testing::{Exposition, Sample};
 
 const OPEN: &str = "application/openmetrics-text;version=1.0.0";
 const TEXT: &str = "text/plain;version=0.0.4";
@@ -52,6 +52,7 @@ fn page(metrics: &Metrics, accept: &str) -> Exposition {
 fn request<'a>(route: &'a str, millis: u64) -> Observation<'a> {
     Observation {
         method: "GET",
+        number: 0,
         scheme: "http",
         version: "1.1",
         route: Some(route),
@@ -265,6 +266,79 @@ fn active_requests_end_with_their_guard_on_any_thread() {
 }
 
 #[test]
+fn requests_that_differ_in_one_label_are_told_apart_also_the_second_time() {
+    let (metrics, _) = metrics(100);
+    let http = metrics.http_server();
+    let plain = || request("/a", 1);
+    let requests = || {
+        [
+            plain(),
+            Observation {
+                method: "POST",
+                number: 3,
+                ..plain()
+            },
+            Observation {
+                method: "_OTHER",
+                number: usize::MAX,
+                ..plain()
+            },
+            Observation {
+                scheme: "https",
+                ..plain()
+            },
+            Observation {
+                version: "1.0",
+                ..plain()
+            },
+            Observation {
+                version: "2",
+                ..plain()
+            },
+            Observation {
+                version: "",
+                ..plain()
+            },
+            Observation {
+                route: Some("/b"),
+                ..plain()
+            },
+            Observation {
+                route: None,
+                ..plain()
+            },
+            Observation {
+                status: Some(201),
+                ..plain()
+            },
+            Observation {
+                status: Some(456),
+                ..plain()
+            },
+            Observation {
+                status: None,
+                ..plain()
+            },
+            Observation {
+                error_type: Some("200"),
+                ..plain()
+            },
+            Observation {
+                error_type: Some("cancelled"),
+                ..plain()
+            },
+        ]
+    };
+    for seen in requests().iter().chain(&requests()) {
+        http.observe(seen);
+    }
+    let page = page(&metrics, TEXT);
+    let counts = |it: &&Sample| it.name == "http_server_request_duration_seconds_count";
+    let counts = page.samples().iter().filter(counts).map(|it| it.value);
+    assert_eq!(counts.collect::<Vec<_>>(), [2.0; 14]);
+}
+
+#[test]
 fn active_requests_are_told_apart_whether_their_method_has_a_low_number_or_none() {
     for (cap, series) in [(100, 5), (4, 4)] {
         let (metrics, _) = metrics(cap);
@@ -323,6 +397,7 @@ fn f18_a_flood_of_methods_and_routes_leaves_the_page_as_long_as_its_cap() {
         drop(http.start(usize::MAX, &text, "http"));
         http.observe(&Observation {
             method: &text,
+            number: usize::MAX,
             ..request(&text, 1)
         });
     }
