@@ -11,8 +11,8 @@ use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::InitError;
 use super::pipeline::Pipeline;
+use super::port::Port;
 use super::report::Report;
 use crate::config::Config;
 use crate::doctor::Diagnosis;
@@ -65,8 +65,9 @@ impl Telemetry {
     pub(super) fn new(
         config: &Config,
         pipeline: Arc<Pipeline>,
+        port: Port,
         notices: Notices,
-    ) -> Result<Self, InitError> {
+    ) -> Self {
         let settings = MetricsConfig {
             max_series: MAX_SERIES,
         };
@@ -103,7 +104,12 @@ impl Telemetry {
             readiness.clone(),
             notices,
         );
-        let telemetry = Self {
+        let endpoints = Arc::new(endpoints);
+        #[cfg(feature = "axum")]
+        let admin = port.serve(&endpoints).into_iter().collect();
+        #[cfg(not(feature = "axum"))]
+        let Port = port;
+        Self {
             inner: Arc::new(Inner {
                 pipeline,
                 metrics,
@@ -112,19 +118,13 @@ impl Telemetry {
                 propagators: config.traces.propagators,
                 grpc,
                 readiness,
-                endpoints: Arc::new(endpoints),
+                endpoints,
                 #[cfg(feature = "axum")]
-                admin: std::sync::Mutex::default(),
+                admin: std::sync::Mutex::new(admin),
                 observed,
                 left: AtomicBool::new(false),
             }),
-        };
-        #[cfg(feature = "axum")]
-        if let Some(address) = config.admin {
-            let opened = telemetry.admin(address);
-            opened.map_err(|source| InitError::Listen { address, source })?;
         }
-        Ok(telemetry)
     }
 
     /// The server layer for any tower service.
@@ -354,7 +354,9 @@ impl Telemetry {
     ///
     /// If the address cannot be bound or the thread not started.
     pub fn admin(&self, address: std::net::SocketAddr) -> std::io::Result<std::net::SocketAddr> {
-        let (admin, bound) = crate::admin::Admin::open(address, Arc::clone(&self.inner.endpoints))?;
+        let taken = crate::admin::Taken::new(address)?;
+        let bound = taken.address();
+        let admin = taken.serve(Arc::clone(&self.inner.endpoints));
         let mut open = self
             .inner
             .admin

@@ -3,6 +3,8 @@
 mod handle;
 mod install;
 mod pipeline;
+#[cfg(feature = "axum")]
+mod port;
 mod report;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +17,7 @@ use crate::notice::Notices;
 use crate::propagation;
 use install::Installed;
 use pipeline::Pipeline;
+use port::Port;
 
 /// The pipeline that the first `init` made: one process, one engine.
 static PROCESS: Mutex<Option<Arc<Pipeline>>> = Mutex::new(None);
@@ -45,7 +48,7 @@ pub enum InitError {
     },
 }
 
-/// Starts traces, metrics and logs, and opens no port.
+/// Starts traces, metrics and logs. Opens no port unless `OTEL_EXPORTER_PROMETHEUS_PORT` names one.
 ///
 /// If no `tracing` subscriber is installed, one is: log lines on stdout and spans over
 /// OTLP. An existing one is kept, and so are a global tracer provider and propagator of the
@@ -59,27 +62,44 @@ pub enum InitError {
 ///
 /// # Errors
 ///
-/// See [`InitError`].
+/// See [`InitError`]. Then the process is as it was: no place is taken, no port, no thread stays.
 pub fn init(config: Config) -> Result<Telemetry, InitError> {
     let notices = Notices::stderr().unless(config.silent);
     report_invalid(&config, &notices);
     let mut process = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
-    let pipeline = match &*process {
+    let (pipeline, port) = match &*process {
         Some(first) => {
+            let port = Port::take(&config)?;
             let anew = first.join(&config)?;
             notices.once("second init", || told_again(anew).to_owned());
-            Arc::clone(first)
+            (Arc::clone(first), port)
         }
         None => {
+            // All that can fail, before anything that stays.
+            let port = Port::take(&config)?;
             let pipeline = Arc::new(Pipeline::start(&config, notices.clone())?);
             propagation::choose(config.traces.propagators);
             install::globally(&config, &pipeline).report(&notices);
             *process = Some(Arc::clone(&pipeline));
-            pipeline
+            (pipeline, port)
         }
     };
     drop(process);
-    Telemetry::new(&config, pipeline, notices)
+    Ok(Telemetry::new(&config, pipeline, port, notices))
+}
+
+/// Nothing serves a port.
+#[cfg(not(feature = "axum"))]
+mod port {
+    use super::{Config, InitError};
+
+    pub(super) struct Port;
+
+    impl Port {
+        pub(super) fn take(_: &Config) -> Result<Self, InitError> {
+            Ok(Self)
+        }
+    }
 }
 
 /// A handle that shares nothing with the process, and the subscriber that feeds it.
@@ -91,10 +111,11 @@ pub(crate) fn isolated(
 ) -> Result<(Telemetry, tracing::Dispatch), InitError> {
     let notices = notices.unless(config.silent);
     report_invalid(config, &notices);
+    let port = Port::take(config)?;
     let pipeline = Arc::new(Pipeline::start(config, notices.clone())?);
     let dispatch = install::dispatch(config, &pipeline, output);
     pipeline.logs.set_in_use();
-    Ok((Telemetry::new(config, pipeline, notices)?, dispatch))
+    Ok((Telemetry::new(config, pipeline, port, notices), dispatch))
 }
 
 /// What the caller of another `init` must know.
