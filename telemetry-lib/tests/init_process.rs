@@ -5,10 +5,14 @@
     reason = "helpers of tests, too, fail by panicking"
 )]
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
+use std::sync::Barrier;
+use std::thread;
 use std::time::Duration;
 
+use http::{HeaderMap, Method};
 use telemetry_lib::opentelemetry::trace::{Span, Tracer};
 use telemetry_lib::opentelemetry::{Context, global};
 use telemetry_lib::testing::FakeCollector;
@@ -107,4 +111,77 @@ fn f27_an_init_that_fails_leaves_the_process_as_it_was() {
     let (stdout, stderr) = run("fails_and_tries_again");
     assert!(stdout.contains("a line of the second"), "{stdout}");
     assert!(!stderr.contains("init was called before"), "{stderr}");
+}
+
+/// The page on an admin port; `None` if nobody serves it.
+fn scrape(address: SocketAddr) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    let head = "GET /metrics HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n";
+    stream.write_all(head.as_bytes()).ok()?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page).ok()?;
+    Some(page)
+}
+
+/// A job of this name, so that a page tells whose it is.
+fn work(telemetry: &Telemetry, name: &'static str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let job = telemetry.job(name, async { Ok::<(), std::io::Error>(()) });
+    runtime.unwrap().block_on(job).unwrap();
+}
+
+fn answers(telemetry: &Telemetry, path: &str) -> bool {
+    let answer = telemetry.answer(&Method::GET, path, &HeaderMap::new());
+    answer.is_some()
+}
+
+#[test]
+#[ignore = "the service that another test starts"]
+fn serves_its_port_once() {
+    let collector = FakeCollector::start();
+    let port = free_port();
+    let address = format!("127.0.0.1:{port}").parse().unwrap();
+    let endpoint = collector.endpoint();
+    let again = || init(&[(ENDPOINT, &endpoint), (PORT, &port)]).unwrap();
+    let first = again();
+    let second = again();
+    work(&first, "one");
+    work(&second, "two");
+    let page = scrape(address).unwrap();
+    assert!(page.contains("\"one\"") && !page.contains("\"two\""));
+    for telemetry in [&first, &second] {
+        assert!(!answers(telemetry, "/metrics"), "only at the port");
+        assert!(answers(telemetry, "/healthz"));
+    }
+    let report = second.shutdown_blocking(LIMIT);
+    assert_eq!(report.traces.exported, 2, "{report}");
+
+    // Another address is its own.
+    let other = init(&[(ENDPOINT, &endpoint), (PORT, &free_port())]).unwrap();
+    drop((first, second, other));
+    // The first has just given it back.
+    for _ in 0..50 {
+        let next = again();
+        work(&next, "next");
+        assert!(scrape(address).unwrap().contains("\"next\""));
+    }
+
+    let barrier = Barrier::new(8);
+    let handles: Vec<Telemetry> = thread::scope(|scope| {
+        let start = || {
+            barrier.wait();
+            again()
+        };
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
+        threads.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    assert!(scrape(address).is_some());
+    drop(handles);
+}
+
+#[test]
+fn f27_a_second_init_with_the_same_port_gives_a_handle_that_works() {
+    let (_, stderr) = run("serves_its_port_once");
+    let told = "is served by an earlier handle already";
+    assert!(stderr.contains(told), "{stderr}");
 }

@@ -102,11 +102,11 @@ impl Telemetry {
             config.http.endpoints,
             metrics.clone(),
             readiness.clone(),
-            notices,
+            notices.clone(),
         );
         let endpoints = Arc::new(endpoints);
         #[cfg(feature = "axum")]
-        let admin = port.serve(&endpoints).into_iter().collect();
+        let admin = port.serve(&endpoints, &notices).into_iter().collect();
         #[cfg(not(feature = "axum"))]
         let Port = port;
         Self {
