@@ -45,10 +45,24 @@ pub async fn serve_gracefully(
     grace: Grace,
 ) -> io::Result<Report> {
     let (stop, signals) = watch::channel(0);
-    let watching = tokio::spawn(count_signals(stop)?);
+    let counting = counted_or_shut_down(telemetry, grace, count_signals(stop)).await?;
+    let watching = tokio::spawn(counting);
     let report = serve_until(telemetry, listener, router, grace, signals).await;
     watching.abort();
     report
+}
+
+/// Without signals nothing would ever end the service, so it does not begin, and its spans leave.
+async fn counted_or_shut_down<T>(
+    telemetry: &Telemetry,
+    grace: Grace,
+    counting: io::Result<T>,
+) -> io::Result<T> {
+    if counting.is_err() {
+        // The error is what the caller hears; `/metrics` had the counts.
+        let _ = telemetry.shutdown(grace.telemetry).await;
+    }
+    counting
 }
 
 /// `stops` counts the requests to stop: one is polite, two are not.
@@ -239,6 +253,19 @@ mod tests {
         let report = served.server.await.unwrap().unwrap();
         assert_eq!(report.traces.exported, 0, "{report}");
         asking.abort();
+    }
+
+    #[tokio::test]
+    async fn without_signals_the_telemetry_is_shut_down_anyway() {
+        let telemetry = TestTelemetry::start();
+        tracing::info_span!("start").in_scope(|| ());
+        let none: io::Result<()> = Err(io::ErrorKind::Unsupported.into());
+        let failed = counted_or_shut_down(telemetry.handle(), Grace::default(), none).await;
+        assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::Unsupported);
+        assert_eq!(telemetry.collector().spans().len(), 1);
+        tracing::info_span!("late").in_scope(|| ());
+        let report = telemetry.handle().shutdown(Duration::ZERO).await;
+        assert_eq!(report.traces.dropped.after_shutdown, 1, "{report}");
     }
 
     #[tokio::test]
