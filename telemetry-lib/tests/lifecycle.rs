@@ -6,6 +6,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::Duration;
 
 use axum::Router;
@@ -15,8 +17,10 @@ use axum::routing::get;
 use http::{HeaderMap, Method};
 use telemetry_lib::opentelemetry::Context;
 use telemetry_lib::opentelemetry::trace::TraceContextExt;
-use telemetry_lib::testing::{Answer, Exposition, FakeCollector, TestTelemetry, closed_endpoint};
-use telemetry_lib::{Config, InitError};
+use telemetry_lib::testing::{
+    Answer, Exposition, FakeCollector, Gate, TestTelemetry, closed_endpoint,
+};
+use telemetry_lib::{Config, InitError, Report, Telemetry};
 use tower::ServiceExt;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -85,25 +89,92 @@ async fn after_shutdown_ids_still_travel() {
     .await;
 }
 
+/// A shutdown, and where it is called.
+type Call = fn(Telemetry) -> Report;
+
+fn span() {
+    tracing::info_span!("work").in_scope(|| ());
+}
+
 #[test]
 fn f29_shutdown_blocks_no_runtime_it_is_called_in() {
-    // Without a runtime, inside one, and from a task of it.
-    let spans_of = |stop: fn(&TestTelemetry)| {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
+    // Nothing but the call itself ends the export: what it says, and what has arrived when it returns.
+    let ended = |call: Call| {
         let telemetry = TestTelemetry::start();
-        let app = app(&telemetry);
-        runtime.block_on(async {
-            request(&app).await;
-            stop(&telemetry);
-        });
-        drop(app);
-        let _ = telemetry.handle().shutdown_blocking(LIMIT);
-        telemetry.collector().spans().len()
+        span();
+        let report = call(telemetry.handle().clone());
+        (report.traces.exported, telemetry.collector().spans().len())
     };
-    assert_eq!(spans_of(|_| ()), 1);
-    assert_eq!(spans_of(|it| drop(it.handle().shutdown_blocking(LIMIT))), 1);
+    let without = |it: Telemetry| it.shutdown_blocking(LIMIT);
+    let inside = |it: Telemetry| runtime().block_on(async { it.shutdown_blocking(LIMIT) });
+    let from_a_task = |it: Telemetry| {
+        let task = async move { it.shutdown_blocking(LIMIT) };
+        runtime().block_on(async { tokio::spawn(task).await.unwrap() })
+    };
+    let awaited = |it: Telemetry| runtime().block_on(it.shutdown(LIMIT));
+    let awaited_by_a_task = |it: Telemetry| {
+        let task = async move { it.shutdown(LIMIT).await };
+        runtime().block_on(async { tokio::spawn(task).await.unwrap() })
+    };
+    let calls: [(&str, Call); 5] = [
+        ("without a runtime", without),
+        ("inside one", inside),
+        ("from a task", from_a_task),
+        ("awaited", awaited),
+        ("awaited by a task", awaited_by_a_task),
+    ];
+    for (place, call) in calls {
+        assert_eq!(ended(call), (1, 1), "{place}");
+    }
+}
+
+/// One without drivers, as a service may have it.
+fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.build().unwrap()
+}
+
+#[tokio::test]
+async fn f29_a_runtime_goes_on_while_a_shutdown_waits() {
+    let telemetry = TestTelemetry::start();
+    let gate = Gate::closed();
+    telemetry.collector().next(Answer::ok().behind(&gate));
+    span();
+    let handle = telemetry.handle().clone();
+    let shutdown = tokio::spawn(async move { handle.shutdown(LIMIT).await });
+    // The only thread is back here while the shutdown waits for the answer.
+    tokio::task::yield_now().await;
+    assert!(!shutdown.is_finished());
+    gate.open();
+    let report = shutdown.await.unwrap();
+    assert_eq!((report.traces.exported, report.traces.failed), (1, 0));
+}
+
+#[tokio::test]
+async fn f02_a_shutdown_keeps_its_limit_while_the_collector_hangs() {
+    // An attempt may take ten minutes; the calls have a moment, and the test half a minute for them.
+    let patient = [
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "600000"),
+        ("OTEL_BSP_EXPORT_TIMEOUT", "600000"),
+    ];
+    let (limit, margin) = (Duration::from_millis(100), Duration::from_secs(30));
+    let hanging = || {
+        let telemetry = TestTelemetry::configured(&patient, |config| config);
+        telemetry.collector().always(Answer::hang());
+        span();
+        telemetry
+    };
+    let lost = |report: Report| (report.traces.exported, report.traces.dropped.export_failed);
+
+    let telemetry = hanging();
+    let ended = tokio::time::timeout(margin, telemetry.handle().shutdown(limit)).await;
+    assert_eq!(lost(ended.unwrap()), (0, 1));
+
+    let telemetry = hanging();
+    let handle = telemetry.handle().clone();
+    let (end, ended) = sync_channel(1);
+    thread::spawn(move || end.send(handle.shutdown_blocking(limit)).unwrap());
+    assert_eq!(lost(ended.recv_timeout(margin).unwrap()), (0, 1));
 }
 
 #[tokio::test]
