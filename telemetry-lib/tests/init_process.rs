@@ -5,9 +5,9 @@
     reason = "helpers of tests, too, fail by panicking"
 )]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
@@ -184,4 +184,38 @@ fn f27_a_second_init_with_the_same_port_gives_a_handle_that_works() {
     let (_, stderr) = run("serves_its_port_once");
     let told = "is served by an earlier handle already";
     assert!(stderr.contains(told), "{stderr}");
+}
+
+#[test]
+#[ignore = "the service that another test starts"]
+fn serves_any_port() {
+    let telemetry = init(&[(PORT, "0")]).unwrap();
+    work(&telemetry, "any");
+    eprintln!("told all");
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).unwrap();
+}
+
+#[test]
+fn a_port_that_the_system_chose_is_told() {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "serves_any_port", "--nocapture", "--ignored"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stderr = child.stderr.take().unwrap();
+    let lines = BufReader::new(stderr).lines().map(|line| line.unwrap());
+    let lines: Vec<String> = lines.take_while(|line| line != "told all").collect();
+    let told = lines.iter().find_map(|line| {
+        let (_, after) = line.split_once("is served at http://")?;
+        after.strip_suffix("/metrics")?.parse().ok()
+    });
+    let page = told.and_then(scrape);
+    // It ends with its input.
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    let page = page.unwrap_or_else(|| panic!("nobody was told: {lines:?}"));
+    assert!(page.contains("job_duration_seconds"));
 }

@@ -48,7 +48,8 @@ pub enum InitError {
     },
 }
 
-/// Starts traces, metrics and logs. Opens no port unless `OTEL_EXPORTER_PROMETHEUS_PORT` names one.
+/// Starts traces, metrics and logs. Opens no port unless `OTEL_EXPORTER_PROMETHEUS_PORT` names one;
+/// which one the system chose for 0, a notice says.
 ///
 /// If no `tracing` subscriber is installed, one is: log lines on stdout and spans over
 /// OTLP. An existing one is kept, and so are a global tracer provider and propagator of the

@@ -13,7 +13,8 @@ use crate::notice::Notices;
 pub(super) enum Port {
     /// It was told none.
     None,
-    Taken(Taken),
+    /// And what it was told.
+    Taken(Taken, SocketAddr),
     /// An earlier handle of the process serves it.
     Theirs(SocketAddr),
 }
@@ -26,7 +27,7 @@ impl Port {
         };
         let taken = Taken::new(address);
         let taken = taken.map_err(|source| InitError::Listen { address, source })?;
-        Ok(Self::Taken(taken))
+        Ok(Self::Taken(taken, address))
     }
 
     /// Of a handle that comes after others.
@@ -36,7 +37,7 @@ impl Port {
         };
         let wanted = Wanted::new(address);
         match wanted.map_err(|source| InitError::Listen { address, source })? {
-            Wanted::Free(taken) => Ok(Self::Taken(taken)),
+            Wanted::Free(taken) => Ok(Self::Taken(taken, address)),
             Wanted::Ours => Ok(Self::Theirs(address)),
         }
     }
@@ -46,7 +47,10 @@ impl Port {
     pub(super) fn serve(self, endpoints: &Arc<EndpointSet>, notices: &Notices) -> Option<Admin> {
         match self {
             Self::None => None,
-            Self::Taken(taken) => Some(taken.serve(Arc::clone(endpoints))),
+            Self::Taken(taken, asked) => {
+                tell_choice(asked, &taken, notices);
+                Some(taken.serve(Arc::clone(endpoints)))
+            }
             Self::Theirs(address) => {
                 notices.once("port of another handle", || {
                     format!(
@@ -59,5 +63,18 @@ impl Port {
                 None
             }
         }
+    }
+}
+
+/// Nobody else knows which port it is.
+fn tell_choice(asked: SocketAddr, taken: &Taken, notices: &Notices) {
+    if asked.port() == 0 {
+        notices.once("chosen port", || {
+            format!(
+                "OTEL_EXPORTER_PROMETHEUS_PORT is 0, so the system chose a port: /metrics \
+                 is served at http://{}/metrics",
+                taken.address()
+            )
+        });
     }
 }
