@@ -12,11 +12,16 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::routing::get;
 use http::{HeaderMap, Method};
 use telemetry_lib::opentelemetry::trace::{Span, Tracer};
 use telemetry_lib::opentelemetry::{Context, global};
-use telemetry_lib::testing::FakeCollector;
+use telemetry_lib::testing::{Exposition, FakeCollector};
 use telemetry_lib::{Config, InitError, Telemetry};
+use tower::ServiceExt;
 use tracing_subscriber::prelude::*;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -218,4 +223,51 @@ fn a_port_that_the_system_chose_is_told() {
     assert!(child.wait().unwrap().success());
     let page = page.unwrap_or_else(|| panic!("nobody was told: {lines:?}"));
     assert!(page.contains("job_duration_seconds"));
+}
+
+/// Exemplars on the page of this handle after a request of each of 30 series.
+fn marks(telemetry: &Telemetry) -> usize {
+    let routes = (0..30).map(|number| format!("/{number}"));
+    let app = routes.clone().fold(Router::new(), |app, route| {
+        app.route(&route, get(|| async {}))
+    });
+    let app = telemetry.instrument(app);
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(async {
+        for path in routes {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            let answer = app.clone().oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), 200);
+        }
+    });
+    let mut headers = HeaderMap::new();
+    let open = "application/openmetrics-text;version=1.0.0";
+    headers.insert("accept", open.parse().unwrap());
+    let page = telemetry.answer(&Method::GET, "/metrics", &headers);
+    let page = page.unwrap();
+    let kind = page.headers()["content-type"].to_str().unwrap();
+    let page = Exposition::parse(kind, std::str::from_utf8(page.body()).unwrap()).unwrap();
+    page.exemplars("http_server_request_duration_seconds").len()
+}
+
+#[test]
+#[ignore = "the service that another test starts"]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a mark a second is added while it runs"
+)]
+fn marks_with_two_handles() {
+    let collector = FakeCollector::start();
+    let endpoint = collector.endpoint();
+    let handles = [(); 2].map(|()| init(&[(ENDPOINT, &endpoint)]).unwrap());
+    let before = std::time::Instant::now();
+    let marks: usize = handles.iter().map(marks).sum();
+    let seconds = before.elapsed().as_secs() + 1;
+    let most = 20 + usize::try_from(seconds).unwrap();
+    assert!((20..=most).contains(&marks), "{marks} in {seconds} s");
+}
+
+#[test]
+fn marks_for_exemplars_are_bounded_for_all_handles_together() {
+    run("marks_with_two_handles");
 }

@@ -77,7 +77,8 @@ impl Telemetry {
             health: Arc::clone(&pipeline.health),
             logs: Arc::clone(&pipeline.logs),
         };
-        let metrics = Metrics::new(&settings, own, notices.clone());
+        let marks = Arc::clone(&pipeline.marks);
+        let metrics = Metrics::new(&settings, marks, own, notices.clone());
         metrics.collect(prometheus::default_registry().clone());
         metrics.watch_this_runtime();
         let observed = config.metrics && !config.disabled;

@@ -20,6 +20,7 @@ use crate::engine::Engine;
 use crate::export::{self, ExportConfig, ExportHandle, ExportHealth, QueueProcessor, TlsFiles};
 use crate::fork::Lock;
 use crate::log::Logs;
+use crate::metrics::MarkTokens;
 use crate::notice::Notices;
 use crate::resource;
 
@@ -30,6 +31,8 @@ pub(super) struct Pipeline {
     pub(super) engine: Option<Engine>,
     pub(super) health: Arc<ExportHealth>,
     pub(super) logs: Arc<Logs>,
+    /// What a tail sampler keeps is bounded for the whole process.
+    pub(super) marks: Arc<MarkTokens>,
     /// `None`: `OTEL_TRACES_EXPORTER=none`.
     export: Option<Export>,
 }
@@ -70,6 +73,7 @@ impl Pipeline {
             engine: None,
             health,
             logs,
+            marks: Arc::default(),
             export: None,
         };
         if config.disabled {

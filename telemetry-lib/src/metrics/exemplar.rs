@@ -44,7 +44,7 @@ struct Slot {
 /// Lets one mark through a second, with a burst. It holds when the next one would be due were
 /// there no burst, in milliseconds since 1970.
 #[derive(Debug, Default)]
-pub(super) struct Tokens(AtomicU64);
+pub(crate) struct Tokens(AtomicU64);
 
 impl Slots {
     pub(super) fn new(buckets: usize) -> Self {

@@ -41,7 +41,7 @@ use tokio::runtime::Handle;
 pub(crate) use self::catalog::RPC_STATUS_CODES;
 use self::catalog::{BUILD, FAMILIES_HIDDEN, OVERFLOW, REFUSED, SCRAPE_FAILURES, TARGET};
 pub(crate) use self::client::{ClientObservation, HttpClientMetrics};
-pub(crate) use self::exemplar::Exemplar;
+pub(crate) use self::exemplar::{Exemplar, Tokens as MarkTokens};
 pub use self::foreign_exemplar::Exemplars;
 pub(crate) use self::http::{ActiveGuard, HttpServerMetrics, Observation};
 pub(crate) use self::job::{JobMetrics, JobOutcome};
@@ -83,9 +83,13 @@ struct Inner {
 }
 
 impl Metrics {
-    pub(crate) fn new(config: &MetricsConfig, own: Own, notices: Notices) -> Self {
-        // One bucket for all: what a tail sampler keeps is bounded for the whole process.
-        let tokens = Arc::default();
+    /// `tokens` are those of all exemplars of the process.
+    pub(crate) fn new(
+        config: &MetricsConfig,
+        tokens: Arc<MarkTokens>,
+        own: Own,
+        notices: Notices,
+    ) -> Self {
         Self(Arc::new(Inner {
             http: HttpServerMetrics::new(config, Arc::clone(&tokens), &notices),
             http_client: HttpClientMetrics::new(config, Arc::clone(&tokens), &notices),

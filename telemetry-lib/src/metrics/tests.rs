@@ -28,7 +28,7 @@ fn metrics(max_series: usize) -> (Metrics, Arc<Mutex<Vec<String>>>) {
         health: ExportHealth::new(notices.clone()),
         logs: Logs::new(&crate::Config::from_vars("test", []).logs),
     };
-    (Metrics::new(&config, own, notices), lines)
+    (Metrics::new(&config, Arc::default(), own, notices), lines)
 }
 
 fn scrape(metrics: &Metrics, accept: &str) -> (String, String) {
