@@ -3,6 +3,8 @@
 
 mod body;
 mod captured;
+#[cfg(feature = "axum")]
+mod counted;
 mod flight;
 mod forwarded;
 mod future;
@@ -21,6 +23,8 @@ mod server;
 use std::sync::Arc;
 
 pub use body::Watched;
+#[cfg(feature = "axum")]
+pub(crate) use counted::Counted;
 pub(crate) use forwarded::ends;
 pub use future::ResponseFuture;
 pub(crate) use head::RequestHead;
@@ -29,7 +33,7 @@ pub(crate) use method::{Folded, span_name};
 pub(crate) use outcome::{Ending, ErrorType, Outcome};
 pub(crate) use query::shown_query;
 #[cfg(feature = "axum")]
-pub(crate) use received::{Counted, Received};
+pub(crate) use received::Received;
 pub use request::{EnteredRequest, ServerRequest};
 pub use route::RouteTemplate;
 pub(crate) use server::Instrumented;
