@@ -1,5 +1,7 @@
 //! The page as a scraper sees it (F18, F19, F20, F34, F42).
 
+mod requests;
+
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,7 +17,7 @@ use super::negotiate::Format;
 use super::*;
 use crate::clock::Elapsed;
 use crate::notice::tests::recorded;
-use crate::testing::{Exposition, Sample};
+use crate::testing::Exposition;
 
 const OPEN: &str = "application/openmetrics-text;version=1.0.0";
 const TEXT: &str = "text/plain;version=0.0.4";
@@ -247,145 +249,6 @@ fn only_a_taken_exemplar_says_so() {
         [offer(0, 1), offer(1, 1), offer(1, 60), offer(15, 1)],
         [true, false, true, true]
     );
-}
-
-#[test]
-fn active_requests_end_with_their_guard_on_any_thread() {
-    let (metrics, _) = metrics(10);
-    let http = metrics.http_server();
-    let guards: Vec<_> = (0..3).map(|_| http.start(0, "GET", "http")).collect();
-    let active = |metrics: &Metrics| {
-        page(metrics, TEXT).value(
-            "http_server_active_requests",
-            &[("http_request_method", "GET")],
-        )
-    };
-    assert_eq!(active(&metrics), Some(3.0));
-    std::thread::spawn(move || drop(guards)).join().unwrap();
-    assert_eq!(active(&metrics), Some(0.0));
-}
-
-#[test]
-fn requests_that_differ_in_one_label_are_told_apart_also_the_second_time() {
-    let (metrics, _) = metrics(100);
-    let http = metrics.http_server();
-    let plain = || request("/a", 1);
-    let requests = || {
-        [
-            plain(),
-            Observation {
-                method: "POST",
-                number: 3,
-                ..plain()
-            },
-            Observation {
-                method: "_OTHER",
-                number: usize::MAX,
-                ..plain()
-            },
-            Observation {
-                scheme: "https",
-                ..plain()
-            },
-            Observation {
-                version: "1.0",
-                ..plain()
-            },
-            Observation {
-                version: "2",
-                ..plain()
-            },
-            Observation {
-                version: "",
-                ..plain()
-            },
-            Observation {
-                route: Some("/b"),
-                ..plain()
-            },
-            Observation {
-                route: None,
-                ..plain()
-            },
-            Observation {
-                status: Some(201),
-                ..plain()
-            },
-            Observation {
-                status: Some(456),
-                ..plain()
-            },
-            Observation {
-                status: None,
-                ..plain()
-            },
-            Observation {
-                error_type: Some("200"),
-                ..plain()
-            },
-            Observation {
-                error_type: Some("cancelled"),
-                ..plain()
-            },
-        ]
-    };
-    for seen in requests().iter().chain(&requests()) {
-        http.observe(seen);
-    }
-    let page = page(&metrics, TEXT);
-    let counts = |it: &&Sample| it.name == "http_server_request_duration_seconds_count";
-    let counts = page.samples().iter().filter(counts).map(|it| it.value);
-    assert_eq!(counts.collect::<Vec<_>>(), [2.0; 14]);
-}
-
-#[test]
-fn active_requests_are_told_apart_whether_their_method_has_a_low_number_or_none() {
-    for (cap, series) in [(100, 5), (4, 4)] {
-        let (metrics, _) = metrics(cap);
-        let http = metrics.http_server();
-        let mut guards = Vec::new();
-        for _ in 0..2 {
-            for (number, method) in [
-                (0, "GET"),
-                (3, "POST"),
-                (99, "COPY"),
-                (usize::MAX, "_OTHER"),
-            ] {
-                guards.push(http.start(number, method, "http"));
-            }
-            guards.push(http.start(0, "GET", "https"));
-        }
-        let page = page(&metrics, TEXT);
-        let samples = page.samples().iter();
-        let active: Vec<f64> = samples
-            .filter(|it| it.name == "http_server_active_requests")
-            .map(|it| it.value)
-            .collect();
-        // Beyond the cap there is one more, and what comes to it is counted each time.
-        let overflow = usize::from(cap < 5);
-        assert_eq!(active, vec![2.0; series + overflow], "{cap}");
-        let overflowed = http.overflowed().map(|(_, count)| count);
-        assert_eq!(overflowed, [2 * overflow as u64, 0], "{cap}");
-    }
-}
-
-#[test]
-fn recording_a_request_allocates_nothing_once_its_series_exists() {
-    let (metrics, _) = metrics(10);
-    let http = metrics.http_server();
-    let seen = |second| Observation {
-        request_body: Some(1),
-        response_body: Some(2),
-        exemplar: exemplar(second),
-        ..request("/users/{id}", 3)
-    };
-    drop(http.start(0, "GET", "http"));
-    http.observe(&seen(0));
-    let allocated = allocation_counter::measure(|| {
-        drop(http.start(0, "GET", "http"));
-        assert!(http.observe(&seen(15)));
-    });
-    assert_eq!(allocated.count_total, 0);
 }
 
 #[test]
