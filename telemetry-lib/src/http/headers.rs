@@ -61,10 +61,30 @@ impl Carrier for Headers<'_> {
     fn values(&self, header: Header) -> impl Iterator<Item = &[u8]> {
         let is_parent = matches!(header, Header::Traceparent);
         let only = self.traceparent.filter(|_| is_parent);
-        let only = only.map(HeaderValue::as_bytes);
-        let more = only.is_none() && self.carriers & bit(header) != 0;
-        let lines = more.then(|| Carrier::values(self.all, header));
-        only.into_iter().chain(lines.into_iter().flatten())
+        let is_there = self.carriers & bit(header) != 0;
+        // A chain of both would cost as much as the look-up that is saved.
+        if only.is_none() && is_there {
+            Lines::All(Carrier::values(self.all, header))
+        } else {
+            Lines::One(only.map(HeaderValue::as_bytes))
+        }
+    }
+}
+
+/// The lines of a header: none, one that is known, or all that are looked up.
+enum Lines<'l, A> {
+    One(Option<&'l [u8]>),
+    All(A),
+}
+
+impl<'l, A: Iterator<Item = &'l [u8]>> Iterator for Lines<'l, A> {
+    type Item = &'l [u8];
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::One(line) => line.take(),
+            Self::All(lines) => lines.next(),
+        }
     }
 }
 
