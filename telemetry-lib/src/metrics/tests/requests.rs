@@ -23,68 +23,27 @@ fn active_requests_end_with_their_guard_on_any_thread() {
 fn requests_that_differ_in_one_label_are_told_apart_also_the_second_time() {
     let (metrics, _) = metrics(100);
     let http = metrics.http_server();
-    let plain = || request("/a", 1);
-    let requests = || {
-        [
-            plain(),
-            Observation {
-                method: "POST",
-                number: 3,
-                ..plain()
-            },
-            Observation {
-                method: "_OTHER",
-                number: usize::MAX,
-                ..plain()
-            },
-            Observation {
-                scheme: "https",
-                ..plain()
-            },
-            Observation {
-                version: "1.0",
-                ..plain()
-            },
-            Observation {
-                version: "2",
-                ..plain()
-            },
-            Observation {
-                version: "",
-                ..plain()
-            },
-            Observation {
-                route: Some("/b"),
-                ..plain()
-            },
-            Observation {
-                route: None,
-                ..plain()
-            },
-            Observation {
-                status: Some(201),
-                ..plain()
-            },
-            Observation {
-                status: Some(456),
-                ..plain()
-            },
-            Observation {
-                status: None,
-                ..plain()
-            },
-            Observation {
-                error_type: Some("200"),
-                ..plain()
-            },
-            Observation {
-                error_type: Some("cancelled"),
-                ..plain()
-            },
-        ]
-    };
-    for seen in requests().iter().chain(&requests()) {
-        http.observe(seen);
+    type Change = fn(&mut Observation<'_>);
+    let changes: [Change; 14] = [
+        |_| {},
+        |it| (it.method, it.number) = ("POST", 3),
+        |it| (it.method, it.number) = ("_OTHER", usize::MAX),
+        |it| it.scheme = "https",
+        |it| it.version = "1.0",
+        |it| it.version = "2",
+        |it| it.version = "",
+        |it| it.route = Some("/b"),
+        |it| it.route = None,
+        |it| it.status = Some(201),
+        |it| it.status = Some(456),
+        |it| it.status = None,
+        |it| it.error_type = Some("200"),
+        |it| it.error_type = Some("cancelled"),
+    ];
+    for change in changes.iter().chain(&changes) {
+        let mut seen = request("/a", 1);
+        change(&mut seen);
+        http.observe(&seen);
     }
     let page = page(&metrics, TEXT);
     let counts = |it: &&Sample| it.name == "http_server_request_duration_seconds_count";
