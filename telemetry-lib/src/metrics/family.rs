@@ -194,11 +194,10 @@ impl<V> Family<V> {
 
 impl<V> Entry<V> {
     fn is(&self, values: &[&str]) -> bool {
-        // All have as many values as the metric has labels.
         self.values
             .iter()
-            .zip(values)
-            .all(|(own, it)| **own == **it)
+            .map(|value| &**value)
+            .eq(values.iter().copied())
     }
 }
 
