@@ -12,7 +12,8 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{self, Client as Legacy};
 use hyper_util::rt::TokioExecutor;
-use telemetry_lib::{HttpClient, Telemetry};
+use telemetry_lib::Telemetry;
+use telemetry_lib::layers::HttpClient;
 use tower::{Layer, Service, ServiceExt};
 
 /// More than any page of the demo.

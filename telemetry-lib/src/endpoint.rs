@@ -89,7 +89,6 @@ impl EndpointSet {
         }
     }
 
-    #[cfg(feature = "axum")]
     pub(crate) fn move_metrics(&self) {
         self.metrics_moved.store(true, Ordering::Relaxed);
     }

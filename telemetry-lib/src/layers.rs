@@ -1,4 +1,5 @@
-//! Layers beside the telemetry of requests: a panic becomes a recorded 500.
+//! The layers, as `Telemetry` makes them, with their services, futures and bodies; and one beside the
+//! telemetry of requests: a panic becomes a recorded 500.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -9,6 +10,13 @@ use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
+
+pub use crate::grpc::{
+    CallBody, GrpcClient, GrpcClientFuture, GrpcClientLayer, GrpcServer, GrpcServerFuture,
+    GrpcServerLayer,
+};
+pub use crate::http::{HttpServer, HttpServerLayer, ResponseFuture, Watched};
+pub use crate::http_client::{ClientFuture, HttpClient, HttpClientLayer};
 
 /// Makes a layer that answers 500 for a handler that panics.
 ///

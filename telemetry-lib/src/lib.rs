@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
-#[cfg(feature = "axum")]
 mod admin;
 mod clock;
 mod config;
@@ -42,19 +41,12 @@ pub use config::{
 };
 pub use doctor::{Diagnosis, Finding, Severity};
 pub use export::{Dropped, SignalReport};
-pub use grpc::{
-    CallBody, GrpcClient, GrpcClientFuture, GrpcClientLayer, GrpcServer, GrpcServerFuture,
-    GrpcServerLayer,
-};
-pub use http::{
-    EnteredRequest, HttpServer, HttpServerLayer, ResponseFuture, RouteTemplate, ServerRequest,
-    Watched,
-};
-pub use http_client::{ClientFuture, HttpClient, HttpClientLayer, Resends};
+pub use http::{EnteredRequest, RouteTemplate, ServerRequest};
+pub use http_client::Resends;
 pub use init::{InitError, Report, Telemetry, init};
 pub use log::LogFilterError;
 pub use messaging::{Message, Operation, Origin};
-pub use metrics::{Exemplars, catalog};
+pub use metrics::Exemplars;
 #[cfg(feature = "axum")]
 pub use serve::{Grace, serve_gracefully};
 

@@ -16,8 +16,9 @@ use axum::extract::Path;
 use axum::routing::get;
 use http::{Request, Response};
 use shop::{Running, Shop, text, unary};
+use telemetry_lib::Callers;
+use telemetry_lib::layers::GrpcServerLayer;
 use telemetry_lib::testing::{ReceivedSpan, TestTelemetry};
-use telemetry_lib::{Callers, GrpcServerLayer};
 use tonic::body::Body;
 use tower::{Layer, ServiceExt, service_fn};
 

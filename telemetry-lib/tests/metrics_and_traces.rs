@@ -375,34 +375,6 @@ async fn a_router_of_ones_own_tells_its_template_before_or_after() {
     spans[0].assert_attribute("http.route", text("/late/{id}"));
 }
 
-#[tokio::test]
-async fn a_framework_that_is_not_tower_begins_and_finishes_by_hand() {
-    let telemetry = TestTelemetry::start();
-    let begin = || {
-        let uri = http::Uri::from_static("/orders/7?a=1");
-        let handle = telemetry.handle();
-        handle.server_request(&http::Method::GET, &uri, &HeaderMap::new())
-    };
-    let mut request = begin();
-    request.set_route(RouteTemplate::new("/orders/{id}"));
-    {
-        let _entered = request.enter();
-        tracing::info_span!("inner").in_scope(|| {});
-    }
-    request.finish(StatusCode::BAD_GATEWAY);
-    drop(begin());
-
-    let spans = telemetry.spans().await;
-    let names: Vec<&str> = spans.iter().map(|span| span.name()).collect();
-    assert_eq!(names, ["inner", "GET /orders/{id}", "GET"]);
-    assert_eq!(spans[0].parent_span_id(), spans[1].span_id());
-    spans[1]
-        .assert_attribute("http.response.status_code", Some(AttributeValue::Int(502)))
-        .assert_attribute("error.type", text("502"));
-    assert!(spans[1].is_error());
-    spans[2].assert_attribute("error.type", text("cancelled"));
-}
-
 struct Panicking;
 
 impl<S: Sync> axum::extract::FromRequestParts<S> for Panicking {
@@ -450,50 +422,4 @@ async fn f20_a_panic_in_a_spawned_task_or_an_extractor_leaves_no_gauge_behind() 
         count(&[("http_route", "/extracting"), ("error_type", "panic")]),
         Some(1.0)
     );
-}
-
-#[tokio::test]
-async fn an_admin_port_takes_the_metrics_over() {
-    let telemetry = TestTelemetry::start();
-    let app = app(&telemetry);
-    let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
-    let bound = telemetry.handle().admin(address).unwrap();
-    ask(&app, Request::get("/users/1")).await;
-
-    let mut client = connect(bound).await;
-    for (path, status) in [
-        ("/metrics", 200),
-        ("/healthz", 200),
-        ("/readyz", 200),
-        ("/", 404),
-    ] {
-        let request = http::Request::get(path)
-            .header("host", "localhost")
-            .body(Body::empty());
-        let response = client.send_request(request.unwrap()).await.unwrap();
-        assert_eq!(response.status().as_u16(), status, "{path}");
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        let page = String::from_utf8(body.to_vec()).unwrap();
-        assert_eq!(
-            page.contains("http_route=\"/users/{id}\""),
-            path == "/metrics",
-            "{page}"
-        );
-    }
-    let request = Request::get("/metrics").body(Body::empty()).unwrap();
-    assert_eq!(app.oneshot(request).await.unwrap().status(), 404);
-}
-
-#[tokio::test]
-async fn f41_an_admin_port_that_is_taken_is_an_error_and_the_service_goes_on() {
-    let telemetry = TestTelemetry::start();
-    let app = app(&telemetry);
-    let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
-    let taken = telemetry.handle().admin(address).unwrap();
-    let error = telemetry.handle().admin(taken).unwrap_err();
-    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
-    ask(&app, Request::get("/users/1")).await;
-    let client = connect(taken).await;
-    drop(client);
-    assert_eq!(telemetry.spans().await.len(), 1);
 }

@@ -360,7 +360,7 @@ fn every_declared_metric_is_shown_or_says_why_not() {
     }
     let router = alert_router::metrics::Metrics::new();
     let router = router.declared().iter().map(|metric| metric.name.clone());
-    let catalog = telemetry_lib::catalog::catalog();
+    let catalog = telemetry_lib::testing::catalog::catalog();
     let library = catalog.iter().map(|metric| metric.name.to_owned());
     let is_used = |name: &String| metrics::samples(name).iter().any(|it| used.contains(it));
     let unused: BTreeSet<String> = router

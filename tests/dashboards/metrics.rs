@@ -30,7 +30,7 @@ pub(super) fn declared() -> (BTreeSet<String>, BTreeSet<String>) {
         names.extend(samples(&metric.name));
         labels.extend(metric.labels.iter().cloned());
     }
-    for metric in telemetry_lib::catalog::catalog() {
+    for metric in telemetry_lib::testing::catalog::catalog() {
         names.extend(samples(metric.name));
         labels.extend(metric.labels.iter().map(|label| label.name.to_owned()));
     }

@@ -159,7 +159,7 @@ fn every_kind_of_server_has_alerts_for_errors_and_for_latency() {
         exprs.any(|expr| wanted.iter().all(|part| expr.contains(part)))
     };
     let mut servers = 0;
-    for metric in telemetry_lib::catalog::catalog() {
+    for metric in telemetry_lib::testing::catalog::catalog() {
         let name = metric.name;
         if name.contains("_server_") && name.ends_with("_duration_seconds") {
             assert!(asks(&[&format!("{name}_count{{error_type!")]), "{name}");

@@ -1,7 +1,7 @@
 //! `/metrics` of 10,000 series, as each library writes it. A histogram of 14 bounds has 17 of them.
 
 use axum::http::header::ACCEPT;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
 use prometheus_client::metrics::{counter::Counter, family::Family, histogram::Histogram};
@@ -133,7 +133,7 @@ fn requests(telemetry: &TestTelemetry, load: Load) {
     let uri = Uri::from_static("/");
     for [_, _, route, _] in load.histograms() {
         let handle = telemetry.handle();
-        let mut request = handle.server_request(&Method::GET, &uri, &HeaderMap::new());
+        let mut request = handle.server_request(&Method::GET, &uri, &HeaderMap::new(), &Extensions::new());
         request.set_route(RouteTemplate::new(route));
         request.finish(StatusCode::OK);
     }

@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use axum::body::HttpBody;
 use http::uri::PathAndQuery;
-use telemetry_lib::{GrpcClient, Telemetry};
+use telemetry_lib::Telemetry;
+use telemetry_lib::layers::GrpcClient;
 use tokio::sync::mpsc;
 use tonic::codegen::tokio_stream::wrappers::ReceiverStream;
 use tonic::codegen::{BoxFuture, StdError};

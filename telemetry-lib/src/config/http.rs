@@ -168,8 +168,7 @@ impl PathRule {
 
 impl Network {
     /// Whether `address` lies in this network; an IPv4-mapped IPv6 address counts as IPv4.
-    #[must_use]
-    pub fn contains(&self, address: IpAddr) -> bool {
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {
                 let shift = 32 - u32::from(self.prefix);

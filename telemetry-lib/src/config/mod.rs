@@ -129,7 +129,7 @@ impl Config {
             exemplars: takes_exemplars(&mut vars),
             logs: LogConfig::read(&mut vars),
             install_subscriber: true,
-            admin: read_admin(&mut vars, cfg!(feature = "axum")),
+            admin: read_admin(&mut vars),
             silent: is_silent(&mut vars),
             unused: unused::read(&mut vars),
             invalid: vars.into_invalid(),
@@ -192,17 +192,6 @@ impl Config {
     #[must_use]
     pub fn query_keys(mut self, keys: impl IntoIterator<Item = String>) -> Self {
         self.http.query_keys = Some(keys.into_iter().collect());
-        self
-    }
-
-    /// Replaces the values of query keys with these words in their names by `REDACTED`, beside the
-    /// signatures that the semantic conventions list, `password`, `token` and the like.
-    ///
-    /// Neither case nor percent-encoding of a key counts, and `-`, `.` and `_` are the same. A value
-    /// that holds such a key before `=` or `:`, or the user-info of a URL, is hidden whole.
-    #[must_use]
-    pub fn redact_query(mut self, keys: impl IntoIterator<Item = String>) -> Self {
-        self.http.query_secrets.add(keys);
         self
     }
 
@@ -284,7 +273,9 @@ impl Config {
     /// `authorization` and the like: in log lines, in what the service's own spans say, in
     /// queries and in headers that are recorded.
     ///
-    /// Case does not count, and `-`, `.` and `_` are the same. Texts of messages are not searched.
+    /// Case does not count, nor percent-encoding in a query, and `-`, `.` and `_` are the same. A value of
+    /// a query that holds such a name before `=` or `:`, or the user-info of a URL, is hidden whole, and
+    /// so are the signatures that the semantic conventions list. Texts of messages are not searched.
     #[must_use]
     pub fn redact_fields(mut self, names: impl IntoIterator<Item = String>) -> Self {
         let names: Vec<String> = names.into_iter().collect();
@@ -450,7 +441,7 @@ fn serves_metrics(vars: &mut Vars) -> bool {
 }
 
 /// The port alone opens the listener; the specification's default host is the loopback.
-fn read_admin(vars: &mut Vars, is_served: bool) -> Option<SocketAddr> {
+fn read_admin(vars: &mut Vars) -> Option<SocketAddr> {
     let host = vars.read(
         &["OTEL_EXPORTER_PROMETHEUS_HOST"],
         "an IP address or localhost",
@@ -459,15 +450,9 @@ fn read_admin(vars: &mut Vars, is_served: bool) -> Option<SocketAddr> {
             false => value.parse().ok(),
         },
     );
-    const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
-    let port = vars.read(&[PORT], "a port", |value| value.parse().ok())?;
-    if !is_served {
-        vars.report(
-            PORT,
-            "served in this build: add the feature `axum` of telemetry-lib",
-        );
-        return None;
-    }
+    let port = vars.read(&["OTEL_EXPORTER_PROMETHEUS_PORT"], "a port", |value| {
+        value.parse().ok()
+    })?;
     let host = host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     Some(SocketAddr::new(host, port))
 }

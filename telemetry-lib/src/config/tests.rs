@@ -345,29 +345,6 @@ fn a_build_without_grpc_names_the_feature() {
 }
 
 #[test]
-fn a_build_without_axum_names_the_feature() {
-    let vars = [("OTEL_EXPORTER_PROMETHEUS_PORT".into(), "9464".into())];
-    let mut without = Vars::new(vars.clone());
-    assert_eq!(read_admin(&mut without, false), None);
-    let said: Vec<_> = without
-        .into_invalid()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    assert_eq!(
-        said,
-        [
-            "OTEL_EXPORTER_PROMETHEUS_PORT is ignored: its value is not served in this build: add \
-             the feature `axum` of telemetry-lib"
-        ]
-    );
-    let mut with = Vars::new(vars);
-    let address = SocketAddr::from(([127, 0, 0, 1], 9_464));
-    assert_eq!(read_admin(&mut with, true), Some(address));
-    assert!(with.into_invalid().is_empty());
-}
-
-#[test]
 fn an_empty_variable_is_unset() {
     let config = read(&[
         ("OTEL_TRACES_SAMPLER", ""),

@@ -20,7 +20,7 @@ use crate::error_type::error_type;
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
 pin_project! {
-    /// The future of [`GrpcServer`](crate::GrpcServer).
+    /// The future of [`GrpcServer`](crate::layers::GrpcServer).
     #[derive(Debug)]
     pub struct GrpcServerFuture<F> {
         #[pin]
@@ -29,7 +29,7 @@ pin_project! {
 }
 
 pin_project! {
-    /// The future of [`GrpcClient`](crate::GrpcClient).
+    /// The future of [`GrpcClient`](crate::layers::GrpcClient).
     #[derive(Debug)]
     pub struct GrpcClientFuture<F> {
         #[pin]

@@ -15,7 +15,7 @@ use super::outcome::{BodyKind, Ending, hands_over_connection};
 use crate::error_type::error_type;
 
 pin_project! {
-    /// The future of [`HttpServer`](crate::HttpServer).
+    /// The future of [`HttpServer`](crate::layers::HttpServer).
     #[derive(Debug)]
     pub struct ResponseFuture<F> {
         // Optional so that it can be dropped inside the span.

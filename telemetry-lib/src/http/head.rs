@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use http::uri::Scheme;
-use http::{Extensions, Method, Request, Uri, Version};
+use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
 use opentelemetry::{KeyValue, Value};
 
 use super::captured::capture;
@@ -50,6 +50,22 @@ impl<'r> RequestHead<'r> {
             version: Some(request.version()),
             headers: Headers::of(request.headers()),
             extensions: request.extensions(),
+        }
+    }
+
+    /// Of a framework that does not tell the version.
+    pub(crate) fn parts(
+        method: &'r Method,
+        uri: &'r Uri,
+        headers: &'r HeaderMap,
+        extensions: &'r Extensions,
+    ) -> Self {
+        Self {
+            method,
+            uri,
+            version: None,
+            headers: Headers::of(headers),
+            extensions,
         }
     }
 

@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_values_of_secret_keys_are_hidden() {
-        let config = config(|it| it.redact_query(["Card".to_owned()]));
+        let config = config(|it| it.redact_fields(["Card".to_owned()]));
         for same in [
             "",
             "a=1",
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_value_that_holds_a_secret_is_hidden_whole() {
-        let config = config(|it| it.redact_query(["Card".to_owned()]));
+        let config = config(|it| it.redact_fields(["Card".to_owned()]));
         for value in [
             "/cb?token=abc",
             "%2Fcb%3Ftoken%3Dabc",

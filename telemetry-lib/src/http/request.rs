@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use http::{Extensions, HeaderMap, Method, StatusCode, Uri};
+use http::StatusCode;
 
 use super::Shared;
 use super::flight::Flight;
 use super::head::RequestHead;
-use super::headers::Headers;
 use super::outcome::Ending;
 use super::route::RouteTemplate;
 use crate::engine::Entered;
@@ -27,21 +26,15 @@ pub struct EnteredRequest<'r>(
 );
 
 impl ServerRequest {
-    pub(crate) fn begin(
-        shared: &Arc<Shared>,
-        method: &Method,
-        uri: &Uri,
-        headers: &HeaderMap,
-    ) -> Self {
-        let head = RequestHead {
-            method,
-            uri,
-            version: None,
-            headers: Headers::of(headers),
-            extensions: &Extensions::new(),
+    pub(crate) fn begin(shared: &Arc<Shared>, head: RequestHead<'_>) -> Self {
+        let skips = shared.config.skips(head.uri.path());
+        let begin = if skips {
+            Flight::skipped
+        } else {
+            Flight::begin
         };
         Self {
-            flight: Flight::begin(shared, head),
+            flight: begin(shared, head),
         }
     }
 
@@ -65,6 +58,15 @@ impl ServerRequest {
     pub fn finish(mut self, status: StatusCode) {
         self.flight.set_status(status);
         self.flight.finish(Ending::Complete, None);
+    }
+
+    /// There was no response, or its body broke: an error whose `error.type` is `error_type`, such as
+    /// the name of the error's type; it becomes a label. `status` is that of the head, if it was sent.
+    pub fn fail(mut self, status: Option<StatusCode>, error_type: &'static str) {
+        if let Some(status) = status {
+            self.flight.set_status(status);
+        }
+        self.flight.finish(Ending::Failed(error_type), None);
     }
 }
 

@@ -38,9 +38,7 @@ impl RouteTemplate {
         Self(template.into())
     }
 
-    /// The template's text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

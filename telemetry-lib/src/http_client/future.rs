@@ -13,7 +13,7 @@ use super::fault;
 use crate::http::Ending;
 
 pin_project! {
-    /// The future of [`HttpClient`](crate::HttpClient).
+    /// The future of [`HttpClient`](crate::layers::HttpClient).
     #[derive(Debug)]
     pub struct ClientFuture<F> {
         // Optional so that it can be dropped inside the span.

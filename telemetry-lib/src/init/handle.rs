@@ -1,12 +1,14 @@
 //! The handle that a service holds.
 
 use std::fmt;
-use std::sync::Arc;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response, Uri};
+use http::{Extensions, HeaderMap, Method, Response, Uri};
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
@@ -14,6 +16,7 @@ use tracing_subscriber::registry::LookupSpan;
 use super::pipeline::Pipeline;
 use super::port::Port;
 use super::report::Report;
+use crate::admin::{Admin, Taken};
 use crate::config::Config;
 use crate::doctor::Diagnosis;
 use crate::endpoint::EndpointSet;
@@ -21,11 +24,11 @@ use crate::endpoint::EndpointSet;
 use crate::grpc::GrpcClientLayer;
 use crate::grpc::{self, GrpcServerLayer};
 use crate::health::Readiness;
-use crate::http::{HttpServerLayer, ServerRequest, Shared};
+use crate::http::{HttpServerLayer, RequestHead, ServerRequest, Shared};
 use crate::http_client::{self, HttpClientLayer};
 use crate::log::LogFilterError;
 use crate::messaging::{Message, Operation, Origin};
-use crate::metrics::{Metrics, MetricsConfig, Own, target_labels};
+use crate::metrics::{Exemplars, Metrics, MetricsConfig, Own, target_labels};
 use crate::notice::Notices;
 use crate::propagation::Propagators;
 use crate::resource;
@@ -53,8 +56,7 @@ struct Inner {
     grpc: Arc<grpc::Shared>,
     readiness: Readiness,
     endpoints: Arc<EndpointSet>,
-    #[cfg(feature = "axum")]
-    admin: std::sync::Mutex<Vec<crate::admin::Admin>>,
+    admin: Mutex<Vec<Admin>>,
     /// `false`: `OTEL_SDK_DISABLED` or `OTEL_METRICS_EXPORTER=none`.
     observed: bool,
     /// Does not use the pipeline any more.
@@ -106,10 +108,7 @@ impl Telemetry {
             notices.clone(),
         );
         let endpoints = Arc::new(endpoints);
-        #[cfg(feature = "axum")]
         let admin = port.serve(&endpoints, &notices).into_iter().collect();
-        #[cfg(not(feature = "axum"))]
-        let Port = port;
         Self {
             inner: Arc::new(Inner {
                 pipeline,
@@ -120,8 +119,7 @@ impl Telemetry {
                 grpc,
                 readiness,
                 endpoints,
-                #[cfg(feature = "axum")]
-                admin: std::sync::Mutex::new(admin),
+                admin: Mutex::new(admin),
                 observed,
                 left: AtomicBool::new(false),
             }),
@@ -158,8 +156,20 @@ impl Telemetry {
     }
 
     /// Begins a request of a framework that is not tower; see [`ServerRequest`].
-    pub fn server_request(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> ServerRequest {
-        ServerRequest::begin(&self.inner.http, method, uri, headers)
+    ///
+    /// What the server knows of the connection stands in `extensions`, as for the layers: the peer as a
+    /// `SocketAddr`, TLS as `http::uri::Scheme::HTTPS`, a [`RouteTemplate`](crate::RouteTemplate) if it
+    /// is known this early.
+    pub fn server_request(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> ServerRequest {
+        self.inner.metrics.watch_this_runtime();
+        let head = RequestHead::parts(method, uri, headers, extensions);
+        ServerRequest::begin(&self.inner.http, head)
     }
 
     /// The layer to add to a `tracing` subscriber that the service builds itself:
@@ -246,7 +256,7 @@ impl Telemetry {
 
     /// Adds exemplars to the histograms of such registries; a scraper that asks for OpenMetrics
     /// sees them.
-    pub fn collect_exemplars(&self, exemplars: crate::Exemplars) {
+    pub fn collect_exemplars(&self, exemplars: Exemplars) {
         self.inner.metrics.collect_exemplars(exemplars);
     }
 
@@ -262,6 +272,23 @@ impl Telemetry {
         self.inner.metrics.watch_this_runtime();
         let endpoint = self.inner.endpoints.find(method, path)?;
         Some(self.inner.endpoints.answer(endpoint, headers))
+    }
+
+    /// Serves `/metrics`, `/healthz` and `/readyz` at `address`, on a thread of its own, until
+    /// the last handle is dropped; returns the address with the port that was chosen. The
+    /// service's own port does not answer `/metrics` any more.
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be bound or the thread not started.
+    pub fn admin(&self, address: SocketAddr) -> io::Result<SocketAddr> {
+        let taken = Taken::new(address)?;
+        let bound = taken.address();
+        let admin = taken.serve(Arc::clone(&self.inner.endpoints));
+        let open = self.inner.admin.lock();
+        let mut open = open.unwrap_or_else(PoisonError::into_inner);
+        open.push(admin);
+        Ok(bound)
     }
 
     /// Makes `/readyz` answer 503, as [`serve_gracefully`](crate::serve_gracefully) does
@@ -345,26 +372,6 @@ impl Telemetry {
             self.grpc_server(),
             Arc::clone(&self.inner.endpoints),
         ))
-    }
-
-    /// Serves `/metrics`, `/healthz` and `/readyz` at `address`, on a thread of its own, until
-    /// the last handle is dropped; returns the address with the port that was chosen. The
-    /// service's own port does not answer `/metrics` any more.
-    ///
-    /// # Errors
-    ///
-    /// If the address cannot be bound or the thread not started.
-    pub fn admin(&self, address: std::net::SocketAddr) -> std::io::Result<std::net::SocketAddr> {
-        let taken = crate::admin::Taken::new(address)?;
-        let bound = taken.address();
-        let admin = taken.serve(Arc::clone(&self.inner.endpoints));
-        let mut open = self
-            .inner
-            .admin
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        open.push(admin);
-        Ok(bound)
     }
 }
 

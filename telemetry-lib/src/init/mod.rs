@@ -3,7 +3,6 @@
 mod handle;
 mod install;
 mod pipeline;
-#[cfg(feature = "axum")]
 mod port;
 mod report;
 
@@ -88,24 +87,6 @@ pub fn init(config: Config) -> Result<Telemetry, InitError> {
     };
     drop(process);
     Ok(Telemetry::new(&config, pipeline, port, notices))
-}
-
-/// Nothing serves a port.
-#[cfg(not(feature = "axum"))]
-mod port {
-    use super::{Config, InitError};
-
-    pub(super) struct Port;
-
-    impl Port {
-        pub(super) fn take(_: &Config) -> Result<Self, InitError> {
-            Ok(Self)
-        }
-
-        pub(super) fn join(_: &Config) -> Result<Self, InitError> {
-            Ok(Self)
-        }
-    }
 }
 
 /// A handle that shares nothing with the process, and the subscriber that feeds it.

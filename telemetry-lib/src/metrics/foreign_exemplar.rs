@@ -14,8 +14,10 @@ use crate::fork::Lock;
 
 /// OpenMetrics allows so many characters for the names and the values of an exemplar's labels.
 const MOST: usize = 128;
+/// Buckets that have one. Labels of the service's own may be without end, and the cap on series is ours.
+const PLACES: usize = 10_000;
 
-/// The newest exemplar of each bucket of some histograms. Clones share them.
+/// The newest exemplar of each bucket of some histograms, of at most 10,000 buckets. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Exemplars(Arc<Lock<BTreeMap<String, String>>>);
 
@@ -35,7 +37,10 @@ impl Exemplars {
             }
             let seconds = since_1970(at).as_secs_f64();
             let exemplar = format!(" # {{{text}}} {value} {seconds:.3}");
-            self.lock().insert(bucket, exemplar);
+            let mut places = self.lock();
+            if places.len() < PLACES || places.contains_key(&bucket) {
+                places.insert(bucket, exemplar);
+            }
         }
     }
 

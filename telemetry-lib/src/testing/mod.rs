@@ -20,6 +20,9 @@ mod line;
 mod span;
 mod telemetry;
 
+/// What this crate measures, for checks of dashboards and rules.
+pub use crate::metrics::catalog;
+
 pub use self::answer::{Answer, Gate};
 pub use self::collector::{FakeCollector, ReceivedRequest, closed_endpoint};
 pub use self::exposition::{ExemplarSample, Exposition, ExpositionError, Sample};

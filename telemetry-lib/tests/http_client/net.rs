@@ -11,8 +11,9 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use telemetry_lib::Telemetry;
+use telemetry_lib::layers::HttpClient;
 use telemetry_lib::testing::{AttributeValue, Exposition, TestTelemetry};
-use telemetry_lib::{HttpClient, Telemetry};
 use tokio::task::JoinHandle;
 use tower::{Layer, ServiceExt};
 

@@ -48,7 +48,8 @@ async fn passed_on(
     }
     let handle = telemetry.handle();
     let uri = "/".parse().unwrap();
-    let request = handle.server_request(&http::Method::GET, &uri, &headers);
+    let request =
+        handle.server_request(&http::Method::GET, &uri, &headers, &http::Extensions::new());
     let out = sent(&telemetry, "http://stock/", &[]);
     let out = out.instrument(request.span()).await;
     request.finish(http::StatusCode::OK);

@@ -12,7 +12,7 @@ use axum::response::IntoResponse;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, Stream, StreamExt};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use telemetry_lib::{GrpcClient, GrpcClientLayer, GrpcServerLayer};
+use telemetry_lib::layers::{GrpcClient, GrpcClientLayer, GrpcServerLayer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;

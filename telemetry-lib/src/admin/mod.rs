@@ -1,8 +1,9 @@
 //! The endpoints on a port of their own, on a thread of their own, so that a service whose
 //! runtime is stuck can still be asked.
 
+mod serve;
+
 use std::convert::Infallible;
-use std::future::IntoFuture;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
@@ -10,15 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::Request;
-use axum::response::Response;
-use http::{Method, StatusCode};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::oneshot;
 
-use crate::endpoint::{Endpoint, EndpointSet};
+use crate::endpoint::EndpointSet;
 
 /// A port that was given up is free after an instant, unless a scrape is stuck.
 const CLOSING: Duration = Duration::from_secs(1);
@@ -166,38 +162,12 @@ fn work(
 }
 
 fn run(runtime: &Runtime, begin: Begin, stopped: oneshot::Receiver<()>) {
-    // There is nobody left to tell; a scrape finds nobody.
-    let _ = runtime.block_on(serve(begin.listener, begin.endpoints, stopped));
-}
-
-async fn serve(
-    listener: TcpListener,
-    endpoints: Arc<EndpointSet>,
-    stopped: oneshot::Receiver<()>,
-) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    let answer = move |request: Request| {
-        let response = answer(&endpoints, &request);
-        async move { response }
-    };
-    let served = axum::serve(listener, Router::new().fallback(answer)).into_future();
-    tokio::select! {
-        result = served => result,
-        // The handle is gone; a scrape under way may break.
-        _ = stopped => Ok(()),
-    }
-}
-
-fn answer(endpoints: &EndpointSet, request: &Request) -> Response {
-    let endpoint = Endpoint::of(request.uri().path());
-    match endpoint.filter(|_| request.method() == Method::GET) {
-        Some(endpoint) => endpoints
-            .answer(endpoint, request.headers())
-            .map(Body::from),
-        None => {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::NOT_FOUND;
-            response
+    runtime.block_on(async {
+        tokio::select! {
+            // There is nobody left to tell; a scrape finds nobody.
+            _ = serve::serve(begin.listener, begin.endpoints) => {}
+            // The handle is gone; a scrape under way may break.
+            _ = stopped => {}
         }
-    }
+    });
 }
