@@ -13,6 +13,7 @@ pub(crate) fn router() -> Router {
         router
             .route(&format!("/plain/{number}/{{id}}"), get(plain))
             .route(&format!("/nested/{number}/{{id}}"), get(nested))
+            .route(&format!("/logged/{number}/{{id}}"), get(logged))
     })
 }
 
@@ -22,6 +23,11 @@ async fn plain(Path(id): Path<u64>) -> String {
 
 async fn nested(Path(id): Path<u64>) -> String {
     outer(id).await.to_string()
+}
+
+async fn logged(Path(id): Path<u64>) -> String {
+    tracing::info!(user = id, "served");
+    id.to_string()
 }
 
 #[tracing::instrument]

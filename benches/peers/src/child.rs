@@ -8,10 +8,11 @@ use rustix::time::{ClockId, clock_gettime};
 
 pub(crate) type Done = Result<(), Box<dyn std::error::Error>>;
 
-/// Answers each line `CASE CHUNKS` with the nanoseconds of all threads and of the request thread.
+/// Answers each line `CASE CHUNKS` with the nanoseconds of all threads and of the request thread, on stderr: a
+/// stack may write its log to stdout.
 pub(crate) fn obey(name: &str) -> Done {
     let (runtime, mut stack) = start(name)?;
-    let mut output = io::stdout().lock();
+    let mut output = io::stderr().lock();
     for line in io::stdin().lock().lines() {
         let line = line?;
         let (case, chunks) = line.split_once(' ').ok_or("expected CASE CHUNKS")?;

@@ -26,15 +26,20 @@ pub enum Case {
     SampledNested,
     /// As unsampled, with these.
     UnsampledNested,
+    /// As sampled, with an event in the handler that becomes a line of the log.
+    SampledLogged,
+    /// As unsampled, with that.
+    UnsampledLogged,
 }
 
 impl Case {
-    /// All of them.
-    pub const ALL: [Self; 4] = [
+    const ALL: [Self; 6] = [
         Self::Sampled,
         Self::Unsampled,
         Self::SampledNested,
         Self::UnsampledNested,
+        Self::SampledLogged,
+        Self::UnsampledLogged,
     ];
 
     /// As it stands in a table.
@@ -44,15 +49,17 @@ impl Case {
             Self::Unsampled => "unsampled",
             Self::SampledNested => "sampled-nested",
             Self::UnsampledNested => "unsampled-nested",
+            Self::SampledLogged => "sampled-logged",
+            Self::UnsampledLogged => "unsampled-logged",
         }
     }
 
     fn traceparent(self) -> HeaderValue {
         HeaderValue::from_static(match self {
-            Self::Sampled | Self::SampledNested => {
+            Self::Sampled | Self::SampledNested | Self::SampledLogged => {
                 "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
             }
-            Self::Unsampled | Self::UnsampledNested => {
+            Self::Unsampled | Self::UnsampledNested | Self::UnsampledLogged => {
                 "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
             }
         })
@@ -62,6 +69,7 @@ impl Case {
         match self {
             Self::Sampled | Self::Unsampled => format!("/plain/{route}/7"),
             Self::SampledNested | Self::UnsampledNested => format!("/nested/{route}/7"),
+            Self::SampledLogged | Self::UnsampledLogged => format!("/logged/{route}/7"),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use peers::{Case, STACKS, Sink};
+use peers::{Case, GROUPS, Group, Sink};
 
 use crate::child::Done;
 use crate::report::{self, Row};
@@ -30,33 +30,39 @@ pub(crate) fn print_allocations() -> Done {
     println!("Allocations of the request thread for a request, beyond the bare router\n");
     table(|stack, case, endpoint| {
         let output = command("allocate", &[stack, case.name()], endpoint)?.output()?;
-        Ok(String::from_utf8(output.stdout)?.trim().parse()?)
+        Ok(String::from_utf8(output.stderr)?.trim().parse()?)
     })
 }
 
 fn table(count: impl Fn(&str, Case, &str) -> Result<f64, Box<dyn std::error::Error>>) -> Done {
+    GROUPS
+        .iter()
+        .try_for_each(|group| group_table(group, &count))
+}
+
+fn group_table(
+    group: &Group,
+    count: impl Fn(&str, Case, &str) -> Result<f64, Box<dyn std::error::Error>>,
+) -> Done {
     let sink = Sink::start()?;
     let mut counts = Vec::new();
-    for (name, _) in STACKS {
-        let cases = Case::ALL
-            .into_iter()
-            .map(|case| count(name, case, sink.endpoint()));
+    for (name, _) in group.stacks {
+        let cases = group.cases.iter();
+        let cases = cases.map(|case| count(name, *case, sink.endpoint()));
         counts.push(cases.collect::<Result<Vec<f64>, _>>()?);
     }
-    let rows = STACKS
-        .iter()
-        .zip(&counts)
-        .skip(1)
-        .map(|((name, _), own)| Row {
-            name,
-            cells: (0..Case::ALL.len())
-                .map(|case| {
-                    let beyond = |of: &[f64]| of[case] - counts[0][case];
-                    (beyond(own), beyond(own) / beyond(&counts[1]))
-                })
-                .collect(),
-        });
-    report::print(&rows.collect::<Vec<_>>());
+    let rows = group.stacks.iter().zip(&counts).skip(1);
+    let rows = rows.map(|((name, _), own)| Row {
+        name,
+        cells: (0..group.cases.len())
+            .map(|case| {
+                let beyond = |of: &[f64]| of[case] - counts[0][case];
+                (beyond(own), beyond(own) / beyond(&counts[1]))
+            })
+            .collect(),
+    });
+    println!("{}\n", group.title);
+    report::print(group.cases, &rows.collect::<Vec<_>>());
     println!();
     Ok(())
 }

@@ -9,4 +9,4 @@ mod stacks;
 pub use self::app::ROUTES;
 pub use self::drive::{CHUNK, Case, measured_chunk, start};
 pub use self::sink::Sink;
-pub use self::stacks::{STACKS, Stack, USUAL, build};
+pub use self::stacks::{GROUPS, Group, Stack, build};

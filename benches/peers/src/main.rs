@@ -1,10 +1,11 @@
 //! Compares the stacks: `cargo run --release` measures times, instructions and allocations and
-//! prints them as Markdown; `times`, `instructions` or `allocations` alone does one of them. `scrape`
-//! does so for `/metrics`, `packages` for what each stack pulls in, `faults` compares what becomes of
+//! prints them as Markdown; `times`, `instructions` or `allocations` alone does one of them. `contention`
+//! does so for two threads on one series, `scrape` for `/metrics`, `packages` for what each stack pulls in, `faults` compares what becomes of
 //! spans when the collector misbehaves.
 //! Nothing is asserted: a number is for a person who knows the machine.
 
 mod child;
+mod contention;
 mod faults;
 mod instructions;
 mod packages;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         ["times"] => times::print(),
         ["instructions"] => instructions::print(),
         ["allocations"] => instructions::print_allocations(),
+        ["contention"] => contention::print(),
         ["scrape"] => scrape::print(),
         ["packages"] => packages::print(),
         ["faults"] => faults::print(),
@@ -32,7 +34,8 @@ fn main() -> ExitCode {
         ["once", stack, case, requests] => child::once(stack, case, requests),
         ["fault", who, name] => faults::one(who, name),
         _ => Err(
-            "usage: peers [times | instructions | allocations | scrape | packages | faults]".into(),
+            "usage: peers [times | instructions | allocations | contention | scrape | packages | faults]"
+                .into(),
         ),
     };
     match done {

@@ -133,7 +133,8 @@ fn requests(telemetry: &TestTelemetry, load: Load) {
     let uri = Uri::from_static("/");
     for [_, _, route, _] in load.histograms() {
         let handle = telemetry.handle();
-        let mut request = handle.server_request(&Method::GET, &uri, &HeaderMap::new(), &Extensions::new());
+        let mut request =
+            handle.server_request(&Method::GET, &uri, &HeaderMap::new(), &Extensions::new());
         request.set_route(RouteTemplate::new(route));
         request.finish(StatusCode::OK);
     }

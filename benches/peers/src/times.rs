@@ -2,9 +2,9 @@
 //! of the machine hits all of them.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
 
-use peers::{CHUNK, Case, STACKS, Sink};
+use peers::{CHUNK, Case, GROUPS, Group, Sink};
 
 use crate::child::Done;
 use crate::report::{self, Row, median};
@@ -17,21 +17,30 @@ const WARM_UP: usize = 4;
 struct Runner {
     child: Child,
     orders: ChildStdin,
-    answers: BufReader<ChildStdout>,
-    all: [Vec<f64>; Case::ALL.len()],
-    own: [Vec<f64>; Case::ALL.len()],
+    answers: BufReader<ChildStderr>,
+    all: Vec<Vec<f64>>,
+    own: Vec<Vec<f64>>,
 }
 
 pub(crate) fn print() -> Done {
+    println!(
+        "CPU time, OTLP encoded and sent: ns for a request beyond the bare router, median of {ROUNDS} \
+         rounds of {} requests (and the ratio to the first stack in the same round)\n",
+        CHUNKS * CHUNK
+    );
+    GROUPS.iter().try_for_each(measure)
+}
+
+fn measure(group: &Group) -> Done {
     let sink = Sink::start()?;
     let mut runners = Vec::new();
-    for (name, _) in STACKS {
-        runners.push(Runner::start(name, sink.endpoint())?);
+    for (name, _) in group.stacks {
+        runners.push(Runner::start(name, group.cases.len(), sink.endpoint())?);
     }
     for round in 0..ROUNDS + WARM_UP {
-        for (index, case) in Case::ALL.into_iter().enumerate() {
+        for (index, case) in group.cases.iter().enumerate() {
             for runner in &mut runners {
-                let (all, own) = runner.run(case)?;
+                let (all, own) = runner.run(*case)?;
                 if round >= WARM_UP {
                     runner.all[index].push(all);
                     runner.own[index].push(own);
@@ -39,39 +48,28 @@ pub(crate) fn print() -> Done {
             }
         }
     }
-    println!(
-        "CPU time on all threads, OTLP encoded and sent: ns for a request beyond the bare router, \
-         median of {ROUNDS} rounds of {} requests (and the ratio to the usual stack in the same \
-         round)\n",
-        CHUNKS * CHUNK
-    );
-    report::print(&rows(&runners, |runner| &runner.all));
-    println!("\nThe request thread alone\n");
-    report::print(&rows(&runners, |runner| &runner.own));
+    println!("{}: all threads\n", group.title);
+    report::print(group.cases, &rows(group, &runners, |runner| &runner.all));
+    println!("\n{}: the request thread\n", group.title);
+    report::print(group.cases, &rows(group, &runners, |runner| &runner.own));
     println!("\n{} MB of OTLP arrived\n", sink.bytes() / 1_000_000);
     Ok(())
 }
 
 /// Beyond the bare router of the same round.
-fn rows(runners: &[Runner], of: impl Fn(&Runner) -> &[Vec<f64>; Case::ALL.len()]) -> Vec<Row> {
+fn rows(group: &Group, runners: &[Runner], of: impl Fn(&Runner) -> &[Vec<f64>]) -> Vec<Row> {
     let bare = of(&runners[0]);
-    let usual = of(&runners[1]);
+    let first = of(&runners[1]);
     let beyond = |times: &[f64], bare: &[f64]| -> Vec<f64> {
-        times
-            .iter()
-            .zip(bare)
-            .map(|(time, bare)| time - bare)
-            .collect()
+        let pairs = times.iter().zip(bare);
+        pairs.map(|(time, bare)| time - bare).collect()
     };
     let row = |(runner, (name, _)): (&Runner, &(&'static str, _))| {
-        let cells = (0..Case::ALL.len()).map(|case| {
+        let cells = (0..group.cases.len()).map(|case| {
             let own = beyond(&of(runner)[case], &bare[case]);
-            let theirs = beyond(&usual[case], &bare[case]);
-            let ratios = own
-                .iter()
-                .zip(&theirs)
-                .map(|(own, theirs)| own / theirs)
-                .collect();
+            let theirs = beyond(&first[case], &bare[case]);
+            let pairs = own.iter().zip(&theirs);
+            let ratios = pairs.map(|(own, theirs)| own / theirs).collect();
             (median(own), median(ratios))
         });
         Row {
@@ -79,21 +77,23 @@ fn rows(runners: &[Runner], of: impl Fn(&Runner) -> &[Vec<f64>; Case::ALL.len()]
             cells: cells.collect(),
         }
     };
-    runners.iter().zip(&STACKS).skip(1).map(row).collect()
+    runners.iter().zip(group.stacks).skip(1).map(row).collect()
 }
 
 impl Runner {
-    fn start(name: &str, endpoint: &str) -> Result<Self, Box<dyn std::error::Error>> {
+    fn start(name: &str, cases: usize, endpoint: &str) -> Result<Self, Box<dyn std::error::Error>> {
         let mut child = command("peers", &["child", name], endpoint)?
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            // The log is written, and read by nobody.
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()?;
         Ok(Self {
             orders: child.stdin.take().ok_or("the child has no input")?,
-            answers: BufReader::new(child.stdout.take().ok_or("the child has no output")?),
+            answers: BufReader::new(child.stderr.take().ok_or("the child has no output")?),
             child,
-            all: Default::default(),
-            own: Default::default(),
+            all: vec![Vec::new(); cases],
+            own: vec![Vec::new(); cases],
         })
     }
 
@@ -128,6 +128,8 @@ pub(crate) fn command(
         .args(arguments)
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
         .env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-        .env("RUST_LOG", "warn");
+        .env("RUST_LOG", "info")
+        // What is said on stderr would stand between the answers.
+        .env("OTEL_LOG_LEVEL", "none");
     Ok(command)
 }

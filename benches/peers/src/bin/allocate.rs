@@ -1,4 +1,4 @@
-//! Prints the allocations of the request thread for one request: `allocate STACK CASE`. A program of
+//! Prints the allocations of the request thread for one request on stderr: `allocate STACK CASE`. A program of
 //! its own, because counting replaces the allocator, which would distort times.
 
 use peers::{CHUNK, Case, measured_chunk, start};
@@ -15,6 +15,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let counted = allocation_counter::measure(|| {
         measured_chunk(&runtime, &mut stack.router, case, CHUNK);
     });
-    println!("{}", counted.count_total / CHUNK as u64);
+    eprintln!("{}", counted.count_total / CHUNK as u64);
     Ok(())
 }

@@ -12,25 +12,69 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
+use crate::Case;
 use crate::app;
-
-/// The stack that others are compared with: the most common one.
-pub const USUAL: &str = "axum-tracing-opentelemetry + axum-prometheus";
 
 /// A way to build an instrumented application.
 pub type Build = fn(Router) -> Stack;
 
-/// Their names, as in a table.
-pub const STACKS: [(&str, Build); 6] = [
-    ("bare router", bare),
-    (USUAL, usual::build),
-    ("opentelemetry-instrumentation-tower", contrib::build),
-    (
-        "hand-written prometheus layer (no traces)",
-        handwritten::build,
-    ),
-    ("telemetry-lib", ours::without_log),
-    ("telemetry-lib with its JSON log", ours::two_lines),
+/// The bare router, with the name that it has in no table: all others are told beyond it.
+const BARE: (&str, Build) = ("bare router", bare);
+
+/// Stacks that do the same work, and what they are asked. The first is the bare router, and the second the
+/// one that the others are compared with.
+pub struct Group {
+    /// What they do.
+    pub title: &'static str,
+    /// With their names, as in a table.
+    pub stacks: &'static [(&'static str, Build)],
+    /// The columns.
+    pub cases: &'static [Case],
+}
+
+/// All that is measured.
+pub const GROUPS: [Group; 3] = [
+    Group {
+        title: "Traces and metrics",
+        stacks: &[
+            BARE,
+            ("axum-tracing-opentelemetry + axum-prometheus", usual::build),
+            ("opentelemetry-instrumentation-tower", contrib::build),
+            (
+                "hand-written prometheus layer (no traces)",
+                handwritten::build,
+            ),
+            ("telemetry-lib", ours::without_log),
+            ("telemetry-lib with its JSON log", ours::two_lines),
+        ],
+        cases: &[
+            Case::Sampled,
+            Case::Unsampled,
+            Case::SampledNested,
+            Case::UnsampledNested,
+        ],
+    },
+    Group {
+        title: "Traces, metrics and a JSON line for each request",
+        stacks: &[
+            BARE,
+            (
+                "the usual stack with the JSON lines of tracing-subscriber",
+                usual::logging,
+            ),
+            ("telemetry-lib, no line folded", ours::all_lines),
+        ],
+        cases: &[Case::SampledLogged, Case::UnsampledLogged],
+    },
+    Group {
+        title: "Metrics alone",
+        stacks: &[
+            BARE,
+            ("hand-written prometheus layer", handwritten::build),
+            ("telemetry-lib without a subscriber", ours::metrics_alone),
+        ],
+        cases: &[Case::Unsampled],
+    },
 ];
 
 /// An instrumented application.
@@ -43,7 +87,8 @@ pub struct Stack {
 
 /// Builds the stack of that name.
 pub fn build(name: &str) -> Option<Stack> {
-    let (_, build) = STACKS.iter().find(|(known, _)| *known == name)?;
+    let mut stacks = GROUPS.iter().flat_map(|group| group.stacks);
+    let (_, build) = stacks.find(|(known, _)| *known == name)?;
     let mut stack = build(app::router());
     // As `axum::serve` does: else every request would build its route's layers anew.
     stack.router = stack.router.with_state(());

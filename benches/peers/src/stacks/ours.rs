@@ -16,12 +16,28 @@ pub(super) fn two_lines(router: Router) -> Stack {
     stack(router, telemetry)
 }
 
+/// With every line, as the peers write them.
+pub(super) fn all_lines(router: Router) -> Stack {
+    let config = Config::from_env("peers").log_lines_per_second(0);
+    let telemetry = init(config).expect("nothing was asked for that can fail");
+    let router = telemetry.instrument(router);
+    stack(router, telemetry)
+}
+
 pub(super) fn without_log(router: Router) -> Stack {
     let config = Config::from_env("peers").install_subscriber(false);
     let telemetry = init(config).expect("nothing was asked for that can fail");
     tracing_subscriber::registry()
         .with(telemetry.tracing_layer())
         .init();
+    let router = telemetry.instrument(router);
+    stack(router, telemetry)
+}
+
+/// Nobody listens to `tracing`, so there are no spans, as in a service that exports none.
+pub(super) fn metrics_alone(router: Router) -> Stack {
+    let config = Config::from_env("peers").install_subscriber(false);
+    let telemetry = init(config).expect("nothing was asked for that can fail");
     let router = telemetry.instrument(router);
     stack(router, telemetry)
 }
