@@ -79,21 +79,31 @@ impl Worker {
         }
     }
 
-    /// Makes the thread once runtime and exporter stand, so that a wrong configuration is an error
-    /// here and not a silence later. It begins when it is told to, and leaves if that is dropped.
+    /// Makes the exporter and its thread, so that a wrong configuration is an error here and not a silence
+    /// later. It begins when it is told to, and leaves if that is dropped.
     pub(super) fn spawn(self) -> Result<Go, ExportError> {
-        // In this order: a runtime must not be dropped inside another, in which `init` may be called.
         let exporter = self.exporter()?;
-        let runtime = runtime().map_err(ExportError::Thread)?;
         let (go, told) = mpsc::sync_channel(1);
-        thread::Builder::new()
-            .name("telemetry-export".to_owned())
-            .spawn(move || {
+        let (made, is_made) = mpsc::sync_channel(1);
+        // The runtime is made and dropped on its thread: `init` may be called inside another, where neither
+        // may happen to it.
+        let work = move || match runtime() {
+            Ok(runtime) => {
+                // Who asked waits for it.
+                let _ = made.send(Ok(()));
                 if told.recv().is_ok() {
                     self.supervise(runtime, exporter);
                 }
-            })
-            .map_err(ExportError::Thread)?;
+            }
+            Err(error) => {
+                let _ = made.send(Err(error));
+            }
+        };
+        let thread = thread::Builder::new().name("telemetry-export".to_owned());
+        thread.spawn(work).map_err(ExportError::Thread)?;
+        let made = is_made.recv();
+        let made = made.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
+        made.map_err(ExportError::Thread)?;
         Ok(Go(go))
     }
 
