@@ -165,7 +165,7 @@ impl Inner {
 
     fn mention(&self, rejected: u64, message: &str) {
         if rejected > 0 || !message.is_empty() {
-            let why = format!("the collector rejected {rejected} spans of a batch: {message:?}");
+            let why = format!("the collector rejected {rejected} spans of a batch: \"{message}\"");
             self.health.tell(self.timer.now(), &why);
         }
     }

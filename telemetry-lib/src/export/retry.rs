@@ -11,8 +11,8 @@ use prost::Message as _;
 
 use super::transport::AttemptError;
 
-/// How much of a foreign answer may stand in a notice.
-const QUOTE_BYTES: usize = 120;
+/// How much of a foreign text may stand in a notice, escapes included.
+pub(super) const QUOTE_BYTES: usize = 120;
 
 /// What came back from the collector for one attempt.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ pub(crate) enum Failure {
     )]
     Redirect(StatusCode),
     #[error(
-        "the endpoint answered {content_type}, not OTLP: is there a proxy in front of OTEL_EXPORTER_OTLP_ENDPOINT? it begins {begins:?}"
+        "the endpoint answered {content_type}, not OTLP: is there a proxy in front of OTEL_EXPORTER_OTLP_ENDPOINT? it begins \"{begins}\""
     )]
     NotOtlp {
         content_type: String,
@@ -216,8 +216,24 @@ fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or_default())
 }
 
-fn glimpse(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(&bytes[..bytes.len().min(QUOTE_BYTES)]).into_owned()
+/// The beginning of a foreign text as it may stand in a line between quotation marks: escaped where it
+/// could end one of them or hide what follows.
+pub(super) fn glimpse(bytes: &[u8]) -> String {
+    // A character that this cuts begins where the quotation has ended: none is shorter as text.
+    let begin = String::from_utf8_lossy(&bytes[..bytes.len().min(QUOTE_BYTES + 3)]);
+    let mut shown = String::new();
+    for character in begin.chars() {
+        let before = shown.len();
+        match character {
+            '\'' => shown.push(character),
+            _ => shown.extend(character.escape_debug()),
+        }
+        if shown.len() > QUOTE_BYTES {
+            shown.truncate(before);
+            break;
+        }
+    }
+    shown
 }
 
 #[cfg(test)]

@@ -11,13 +11,12 @@ use http::{HeaderMap, HeaderName};
 use prost::Message;
 
 use crate::config::percent_decoded;
+use crate::export::retry::glimpse;
 use crate::grpc::Code;
 
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 const RETRY_INFO: &str = "/google.rpc.RetryInfo";
-/// How much of a foreign text may stand in a notice.
-const QUOTE_CHARS: usize = 120;
 
 /// Senders may leave the padding out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -29,6 +28,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RpcError {
     code: Code,
+    /// As it may stand between quotation marks.
     message: String,
     /// `RetryInfo`: the collector wants the batch again, not before this.
     after: Option<Duration>,
@@ -74,7 +74,7 @@ impl RpcError {
         let message = percent_decoded(&message);
         Self {
             code,
-            message: message.chars().take(QUOTE_CHARS).collect(),
+            message: glimpse(message.as_bytes()),
             after: headers
                 .get(DETAILS)
                 .and_then(|value| retry_info(value.as_bytes())),
@@ -142,7 +142,7 @@ impl fmt::Display for RpcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the collector answered {}", self.code.as_str())?;
         if !self.message.is_empty() {
-            write!(f, " ({:?})", self.message)?;
+            write!(f, " (\"{}\")", self.message)?;
         }
         f.write_str(self.advice())
     }
@@ -226,8 +226,9 @@ mod tests {
             said,
             "the collector answered UNAUTHENTICATED (\"no token\"): check OTEL_EXPORTER_OTLP_HEADERS"
         );
-        let long = error(Code::Internal, &"x".repeat(5_000), None).to_string();
-        assert!(long.len() < 200, "{long}");
+        let long = error(Code::Internal, &"%0A".repeat(5_000), None).to_string();
+        let cut = r"\n".repeat(60);
+        assert_eq!(long, format!("the collector answered INTERNAL (\"{cut}\")"));
     }
 
     proptest::proptest! {

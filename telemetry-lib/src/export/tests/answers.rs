@@ -212,7 +212,8 @@ fn a_collector_that_rejects_more_than_it_got_is_not_believed() {
 fn f10_a_page_from_a_proxy_is_an_error_and_shows_no_secret() {
     let collector = FakeCollector::start();
     let page = format!("<html>{}</html>", "x".repeat(10_000));
-    collector.always(Answer::html(&page));
+    let answer = Answer::html(&page).header("set-cookie", "session=hunter3");
+    collector.always(answer.header("x-backend", "hunter4"));
     let mut config = ExportConfig::new(collector.traces_endpoint());
     let token = HeaderValue::from_static("Bearer hunter2");
     config
@@ -227,8 +228,55 @@ fn f10_a_page_from_a_proxy_is_an_error_and_shows_no_secret() {
         notice.contains("answered text/html; charset=utf-8, not OTLP"),
         "{notice}"
     );
-    assert!(notice.len() < 600, "{notice}");
-    assert!(!notice.contains("hunter2") && !shown.contains("hunter2"));
+    assert!(!notice.contains("hunter") && !shown.contains("hunter"));
+}
+
+/// What a notice quotes of a page. The notice is one line, whatever the page.
+#[track_caller]
+fn quoted(page: &[u8]) -> String {
+    let collector = FakeCollector::start();
+    collector.always(Answer::status(200).body("text/html", page));
+    let path = Path::to(collector.traces_endpoint());
+    path.spans(1);
+    path.flush();
+    let notices = path.notices();
+    let [notice] = &notices[..] else {
+        panic!("{notices:#?}");
+    };
+    assert!(!notice.contains(char::is_control), "{notice:?}");
+    let (_, rest) = notice.split_once("it begins \"").unwrap();
+    let (quoted, _) = rest.rsplit_once("\" (so far").unwrap();
+    quoted.to_owned()
+}
+
+#[test]
+fn f10_a_notice_quotes_a_bounded_part_of_a_page_and_stays_one_line() {
+    /// Less than 256 bytes, escapes included.
+    const LIMIT: usize = 120;
+    for length in [LIMIT - 1, LIMIT, LIMIT + 1, 256, 257, 10_000] {
+        let page = "x".repeat(length);
+        assert_eq!(quoted(page.as_bytes()), page[..length.min(LIMIT)]);
+    }
+    // A character that does not fit is left out whole, wherever the border cuts it.
+    for before in 0..4 {
+        let page = format!("{}{}", "x".repeat(before), "\u{1f980}\u{4f60}".repeat(100));
+        let seen = quoted(page.as_bytes());
+        assert!(page.starts_with(&seen), "{seen}");
+        assert!((LIMIT - 3..=LIMIT).contains(&seen.len()), "{seen}");
+    }
+    // What could end the line or the quotation, or turn the text around, is escaped.
+    for (hostile, begins) in [
+        ("\r\n", r"\r\n\r\n"),
+        ("\0\u{1b}[31m\u{7f}", r"\0\u{1b}[31m\u{7f}\0"),
+        ("\u{85}\u{2028}\u{202e}", r"\u{85}\u{2028}\u{202e}\u{85}"),
+        ("\"\\'", r#"\"\\'\"\\'"#),
+    ] {
+        let seen = quoted(hostile.repeat(200).as_bytes());
+        assert!(seen.starts_with(begins), "{seen}");
+        assert!((LIMIT - 7..=LIMIT).contains(&seen.len()), "{seen}");
+    }
+    let seen = quoted(&[0xff; 10_000]);
+    assert_eq!(seen, "\u{fffd}".repeat(LIMIT / 3));
 }
 
 #[test]
