@@ -4,7 +4,7 @@
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId};
 
 use super::carrier::{Carrier, Header};
-use super::traceparent::hex;
+use super::traceparent::{MAX_BYTES, hex};
 
 /// A caller as B3 names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,13 +141,14 @@ impl B3 {
     }
 }
 
-/// Two lines name two callers; neither can be believed.
+/// Two lines name two callers; neither can be believed. What is too long is not looked at.
 fn only(carrier: &impl Carrier, header: Header) -> Result<Option<&[u8]>, Malformed> {
     let mut lines = carrier.values(header);
-    let first = lines.next().map(<[u8]>::trim_ascii);
+    let first = lines.next();
+    let is_long = first.is_some_and(|line| line.len() > MAX_BYTES);
     match lines.next() {
-        None => Ok(first),
-        Some(_) => Err(Malformed),
+        None if !is_long => Ok(first.map(<[u8]>::trim_ascii)),
+        None | Some(_) => Err(Malformed),
     }
 }
 

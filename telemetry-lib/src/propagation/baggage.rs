@@ -16,10 +16,11 @@ pub(super) struct Parsed {
 /// Reads at most [`MAX_BYTES`] and [`MAX_MEMBERS`]; a bad member is left out alone.
 pub(super) fn parse<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Parsed {
     let mut parsed = Parsed::default();
-    let mut bytes = 0;
+    let (mut bytes, mut members) = (0, 0);
     for line in lines {
-        bytes += line.len();
-        if bytes > MAX_BYTES {
+        // A comma joins it to the next one, so that lines without a text end too.
+        bytes += line.len() + 1;
+        if bytes > MAX_BYTES + 1 {
             parsed.malformed = true;
             break;
         }
@@ -28,10 +29,12 @@ pub(super) fn parse<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Parsed {
             continue;
         };
         for member in text.split(',').filter(|member| !member.trim().is_empty()) {
-            if parsed.baggage.len() == MAX_MEMBERS {
+            // Also those that are left out or come again: each of them costs.
+            if members == MAX_MEMBERS {
                 parsed.malformed = true;
                 return parsed;
             }
+            members += 1;
             match read_member(member) {
                 Some((key, value, metadata)) => {
                     parsed

@@ -91,7 +91,7 @@ static CHOSEN: OnceLock<Propagators> = OnceLock::new();
 /// Honours `OTEL_PROPAGATORS` as `init` read it (default `tracecontext,baggage`). The
 /// result holds nothing but what the carrier said: a malformed or absent header gives
 /// an empty context, under which the next span starts a new trace. Never panics; reads
-/// at most 8,192 bytes and 64 members of a baggage header.
+/// at most 8,192 bytes of a header, and 64 members of the baggage.
 #[must_use]
 pub fn extract(carrier: &dyn Extractor) -> Context {
     chosen().extract(&carrier).context

@@ -11,7 +11,7 @@ use opentelemetry::trace::{SpanContext, TraceContextExt, TraceState};
 
 use super::b3::{B3, Sampling};
 use super::carrier::{Carrier, Header};
-use super::traceparent::{RANDOM, Traceparent};
+use super::traceparent::{MAX_BYTES, RANDOM, Traceparent};
 use super::{baggage, tracestate};
 
 /// Which of the propagators are on (`OTEL_PROPAGATORS`).
@@ -166,8 +166,8 @@ impl Extraction {
         };
         // Two lines name two parents; neither can be believed.
         let parsed = match lines.next() {
-            None => Traceparent::parse(first).ok(),
-            Some(_) => None,
+            None if first.len() <= MAX_BYTES => Traceparent::parse(first).ok(),
+            None | Some(_) => None,
         };
         let Some(parent) = parsed else {
             self.malformed.traceparent = true;

@@ -8,6 +8,9 @@ pub(super) const RANDOM: TraceFlags = TraceFlags::new(0x02);
 /// Length of version 00, and the part of every later version that we may read.
 const LEN: usize = 55;
 
+/// A longer line is not given to the parser, whatever a later version may bring.
+pub(super) const MAX_BYTES: usize = 8_192;
+
 /// The fields of a valid header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Traceparent {

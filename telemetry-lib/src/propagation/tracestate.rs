@@ -15,8 +15,9 @@ pub(super) fn parse<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<TraceSt
     let mut members: Vec<(&str, &str)> = Vec::new();
     let mut bytes = 0;
     for line in lines {
-        bytes += line.len();
-        if bytes > MAX_BYTES {
+        // A comma joins it to the next one, so that lines without a text end too.
+        bytes += line.len() + 1;
+        if bytes > MAX_BYTES + 1 {
             return Err(Malformed);
         }
         let line = std::str::from_utf8(line).map_err(|_| Malformed)?;
