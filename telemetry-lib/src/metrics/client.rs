@@ -7,11 +7,10 @@ use http::StatusCode;
 
 use super::MetricsConfig;
 use super::catalog::HTTP_CLIENT_DURATION;
-use super::exemplar::{Exemplar, Tokens};
+use super::exemplar::Exemplar;
 use super::family::Family;
-use super::instrument::Counter;
 use super::model::{Gathered, OwnFamily, Point};
-use super::timed::Timed;
+use super::timed::{Common, Timed};
 use crate::notice::Notices;
 
 /// Records attempts. Clones share everything.
@@ -37,18 +36,16 @@ pub(crate) struct ClientObservation<'a> {
 #[derive(Debug)]
 struct Inner {
     series: Family<Timed>,
-    refused: Counter,
-    tokens: Arc<Tokens>,
+    common: Arc<Common>,
 }
 
 impl HttpClientMetrics {
-    pub(super) fn new(config: &MetricsConfig, tokens: Arc<Tokens>, notices: &Notices) -> Self {
+    pub(super) fn new(config: &MetricsConfig, common: Arc<Common>, notices: &Notices) -> Self {
         let new = || Timed::new(HTTP_CLIENT_DURATION.buckets);
         let cap = config.max_series;
         Self(Arc::new(Inner {
             series: Family::new(&HTTP_CLIENT_DURATION, cap, new, notices.clone()),
-            refused: Counter::default(),
-            tokens,
+            common,
         }))
     }
 
@@ -66,19 +63,7 @@ impl HttpClientMetrics {
             seen.error_type.unwrap_or_default(),
             seen.version,
         ]);
-        let Inner {
-            tokens, refused, ..
-        } = &*self.0;
-        let taken = series.observe(seen.duration, seen.exemplar, tokens);
-        taken.unwrap_or_else(|| {
-            refused.add_one();
-            false
-        })
-    }
-
-    /// Observations that were no size.
-    pub(super) fn refused(&self) -> u64 {
-        self.0.refused.get()
+        series.observe(seen.duration, seen.exemplar, &self.0.common)
     }
 
     /// Observations beyond the cap, by metric.

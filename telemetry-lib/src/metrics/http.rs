@@ -12,12 +12,12 @@ use super::catalog::{
     Desc, HTTP_SERVER_ACTIVE, HTTP_SERVER_DURATION, HTTP_SERVER_REQUEST_BODY,
     HTTP_SERVER_RESPONSE_BODY, MALFORMED_HEADERS, Values,
 };
-use super::exemplar::{Exemplar, Tokens};
+use super::exemplar::Exemplar;
 use super::family::{Entry, Family};
 use super::instrument::{Counter, Gauge, Histogram};
 use super::model::{Gathered, OwnFamily, Point, PointValue};
 use super::recent::Recent;
-use super::timed::Timed;
+use super::timed::{Common, Timed};
 use crate::notice::Notices;
 
 /// Methods with both schemes whose gauges are found without a look at their names.
@@ -62,8 +62,7 @@ struct Inner {
     /// The gauges that were looked up before, by the caller's number for the method and by the scheme.
     met: Box<[OnceLock<Arc<Gauge>>]>,
     malformed: Vec<(&'static str, Counter)>,
-    refused: Counter,
-    tokens: Arc<Tokens>,
+    common: Arc<Common>,
 }
 
 /// The metrics that share one set of labels. Sizes cost memory once they are used.
@@ -75,7 +74,7 @@ struct HttpSeries {
 }
 
 impl HttpServerMetrics {
-    pub(super) fn new(config: &MetricsConfig, tokens: Arc<Tokens>, notices: &Notices) -> Self {
+    pub(super) fn new(config: &MetricsConfig, common: Arc<Common>, notices: &Notices) -> Self {
         let cap = config.max_series;
         // With room for all of them none is the overflow, which counts what comes to it.
         let met = if cap < MET { 0 } else { MET };
@@ -92,8 +91,7 @@ impl HttpServerMetrics {
                 .iter()
                 .map(|header| (*header, Counter::default()))
                 .collect(),
-            refused: Counter::default(),
-            tokens,
+            common,
         }))
     }
 
@@ -123,8 +121,7 @@ impl HttpServerMetrics {
         let Inner {
             series: all,
             recent,
-            tokens,
-            refused,
+            common,
             ..
         } = &*self.0;
         let route = seen.route.unwrap_or_default();
@@ -147,18 +144,9 @@ impl HttpServerMetrics {
             None => find(),
         };
         series.observe_sizes(seen);
-        let taken = series
+        series
             .duration
-            .observe(seen.duration, seen.exemplar, tokens);
-        taken.unwrap_or_else(|| {
-            refused.add_one();
-            false
-        })
-    }
-
-    /// Observations that were no size.
-    pub(super) fn refused(&self) -> u64 {
-        self.0.refused.get()
+            .observe(seen.duration, seen.exemplar, common)
     }
 
     /// Observations beyond the cap, by metric.

@@ -7,8 +7,8 @@ use std::time::UNIX_EPOCH;
 use super::MetricsConfig;
 use super::catalog::{JOB_DURATION, JOB_LAST_SUCCESS};
 use super::family::Family;
-use super::instrument::Histogram;
 use super::model::{Gathered, OwnFamily, Point, PointValue};
+use super::timed::{Common, Timed};
 use crate::clock::Elapsed;
 use crate::notice::Notices;
 
@@ -31,31 +31,33 @@ pub(crate) enum JobOutcome {
 
 #[derive(Debug)]
 struct Inner {
-    durations: Family<Histogram>,
+    durations: Family<Timed>,
     /// Milliseconds since 1970.
     last_successes: Family<AtomicU64>,
+    common: Arc<Common>,
 }
 
 impl JobMetrics {
-    pub(super) fn new(config: &MetricsConfig, notices: &Notices) -> Self {
+    pub(super) fn new(config: &MetricsConfig, common: Arc<Common>, notices: &Notices) -> Self {
         let cap = config.max_series.min(MAX_SERIES);
-        let histogram = || Histogram::new(JOB_DURATION.buckets);
+        let timed = || Timed::new(JOB_DURATION.buckets);
         Self(Arc::new(Inner {
-            durations: Family::new(&JOB_DURATION, cap, histogram, notices.clone()),
+            durations: Family::new(&JOB_DURATION, cap, timed, notices.clone()),
             last_successes: Family::new(
                 &JOB_LAST_SUCCESS,
                 cap,
                 AtomicU64::default,
                 notices.clone(),
             ),
+            common,
         }))
     }
 
     /// A run has ended.
     pub(crate) fn observe(&self, job: &'static str, outcome: JobOutcome, elapsed: Elapsed) {
         let durations = self.0.durations.series(&[job, outcome.as_str()]);
-        // A duration is finite and not negative.
-        let _bucket = durations.observe(elapsed.duration.as_secs_f64());
+        // Without an exemplar there is none to take.
+        let _taken = durations.observe(elapsed.duration, None, &self.0.common);
         if outcome == JobOutcome::Success {
             let since = elapsed.end.duration_since(UNIX_EPOCH).unwrap_or_default();
             let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
@@ -68,6 +70,7 @@ impl JobMetrics {
         let Inner {
             durations,
             last_successes,
+            ..
         } = &*self.0;
         [
             (durations.desc().name, durations.overflowed()),
@@ -78,10 +81,7 @@ impl JobMetrics {
     pub(super) fn gather(&self) -> Vec<Gathered> {
         let durations = self.0.durations.entries().map(|entry| Point {
             labels: Arc::clone(&entry.labels),
-            value: PointValue::Histogram {
-                value: entry.value.get(),
-                exemplars: Vec::new(),
-            },
+            value: entry.value.get(),
         });
         let successes = self.0.last_successes.entries().map(|entry| Point {
             labels: Arc::clone(&entry.labels),

@@ -57,6 +57,7 @@ use self::model::{Gathered, OwnFamily, Point, PointValue};
 use self::registry::Registries;
 pub(crate) use self::rpc::{CallObservation, RpcMetrics, RpcServer};
 pub(crate) use self::target::labels as target_labels;
+use self::timed::Common;
 use crate::export::ExportHealth;
 use crate::log::Logs;
 use crate::notice::Notices;
@@ -85,6 +86,7 @@ struct Inner {
     http_client: HttpClientMetrics,
     rpc: RpcMetrics,
     jobs: JobMetrics,
+    common: Arc<Common>,
     own: Own,
     registries: Registries,
     runtime: OnceLock<Handle>,
@@ -98,11 +100,13 @@ impl Metrics {
         own: Own,
         notices: Notices,
     ) -> Self {
+        let common = Arc::new(Common::new(tokens));
         Self(Arc::new(Inner {
-            http: HttpServerMetrics::new(config, Arc::clone(&tokens), &notices),
-            http_client: HttpClientMetrics::new(config, Arc::clone(&tokens), &notices),
-            rpc: RpcMetrics::new(config, tokens, &notices),
-            jobs: JobMetrics::new(config, &notices),
+            http: HttpServerMetrics::new(config, Arc::clone(&common), &notices),
+            http_client: HttpClientMetrics::new(config, Arc::clone(&common), &notices),
+            rpc: RpcMetrics::new(config, Arc::clone(&common), &notices),
+            jobs: JobMetrics::new(config, Arc::clone(&common), &notices),
+            common,
             own,
             registries: Registries::new(notices),
             runtime: OnceLock::new(),
@@ -220,10 +224,7 @@ impl Metrics {
                 points: vec![Point::new(&BUILD, &build, PointValue::Count(1))],
             },
             OwnFamily::by_label(&OVERFLOW, overflowed),
-            OwnFamily::single(
-                &REFUSED,
-                PointValue::Count(inner.http.refused() + inner.http_client.refused()),
-            ),
+            OwnFamily::single(&REFUSED, PointValue::Count(inner.common.refused())),
             OwnFamily::single(
                 &SCRAPE_FAILURES,
                 PointValue::Count(inner.registries.failures()),

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::MetricsConfig;
 use super::catalog::{Desc, RPC_CLIENT_DURATION, RPC_SERVER_DURATION};
-use super::exemplar::{Exemplar, Tokens};
+use super::exemplar::Exemplar;
 use super::family::Family;
 use super::model::{Gathered, OwnFamily, Point};
-use super::timed::Timed;
+use super::timed::{Common, Timed};
 use crate::notice::Notices;
 
 /// Methods are at most 500, and each has few ways to end.
@@ -45,7 +45,7 @@ struct Inner {
     notices: Notices,
     server: OnceLock<Family<Timed>>,
     client: OnceLock<Family<Timed>>,
-    tokens: Arc<Tokens>,
+    common: Arc<Common>,
 }
 
 impl RpcServer {
@@ -63,14 +63,13 @@ impl RpcServer {
 }
 
 impl RpcMetrics {
-    /// `tokens` are those of all exemplars of the process.
-    pub(super) fn new(config: &MetricsConfig, tokens: Arc<Tokens>, notices: &Notices) -> Self {
+    pub(super) fn new(config: &MetricsConfig, common: Arc<Common>, notices: &Notices) -> Self {
         Self(Arc::new(Inner {
             cap: config.max_series.min(MAX_SERIES),
             notices: notices.clone(),
             server: OnceLock::new(),
             client: OnceLock::new(),
-            tokens,
+            common,
         }))
     }
 
@@ -83,9 +82,7 @@ impl RpcMetrics {
         let labels = [SYSTEM, seen.method, seen.code, seen.error_type];
         let family = self.family(&self.0.server, &RPC_SERVER_DURATION);
         let series = family.series(&labels);
-        // A duration is finite and not negative.
-        let taken = series.observe(seen.duration, exemplar, &self.0.tokens);
-        taken.unwrap_or(false)
+        series.observe(seen.duration, exemplar, &self.0.common)
     }
 
     /// A call was made. `true` as for a server.
@@ -106,8 +103,7 @@ impl RpcMetrics {
         ];
         let family = self.family(&self.0.client, &RPC_CLIENT_DURATION);
         let series = family.series(&labels);
-        let taken = series.observe(seen.duration, exemplar, &self.0.tokens);
-        taken.unwrap_or(false)
+        series.observe(seen.duration, exemplar, &self.0.common)
     }
 
     /// Observations beyond the cap, by metric.

@@ -1,5 +1,6 @@
 //! The page as a scraper sees it (F18, F19, F20, F34, F42).
 
+mod impossible;
 mod requests;
 
 use std::process::{Command, Stdio};

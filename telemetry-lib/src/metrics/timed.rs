@@ -1,10 +1,10 @@
 //! How long something took, as one series: a histogram and the traces beside its buckets.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::exemplar::{Exemplar, Marked, Slots, Tokens};
-use super::instrument::Histogram;
+use super::instrument::{Counter, Histogram};
 use super::model::PointValue;
 
 /// Exemplars cost memory once they are used.
@@ -12,6 +12,28 @@ use super::model::PointValue;
 pub(super) struct Timed {
     histogram: Histogram,
     exemplars: OnceLock<Slots>,
+}
+
+/// What all series of a page share.
+#[derive(Debug, Default)]
+pub(super) struct Common {
+    tokens: Arc<Tokens>,
+    refused: Counter,
+}
+
+impl Common {
+    /// `tokens` are those of all exemplars of the process.
+    pub(super) fn new(tokens: Arc<Tokens>) -> Self {
+        Self {
+            tokens,
+            refused: Counter::default(),
+        }
+    }
+
+    /// Observations that were no size.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.get()
+    }
 }
 
 impl Timed {
@@ -22,20 +44,23 @@ impl Timed {
         }
     }
 
-    /// Says whether the exemplar was taken; `None` if the duration is no size.
+    /// Says whether the exemplar was taken. What is no size is counted as refused, and nowhere else.
     pub(super) fn observe(
         &self,
         duration: Duration,
         exemplar: Option<Exemplar>,
-        tokens: &Tokens,
-    ) -> Option<bool> {
-        let value = duration.as_secs_f64();
-        let bucket = self.histogram.observe(value)?;
-        Some(exemplar.is_some_and(|exemplar| {
+        common: &Common,
+    ) -> bool {
+        let value = seconds(duration);
+        let Some(bucket) = self.histogram.observe(value) else {
+            common.refused.add_one();
+            return false;
+        };
+        exemplar.is_some_and(|exemplar| {
             let new = || Slots::new(self.histogram.buckets());
             let slots = self.exemplars.get_or_init(new);
-            slots.offer(bucket, Marked { exemplar, value }, tokens)
-        }))
+            slots.offer(bucket, Marked { exemplar, value }, &common.tokens)
+        })
     }
 
     pub(super) fn get(&self) -> PointValue {
@@ -43,5 +68,24 @@ impl Timed {
             value: self.histogram.get(),
             exemplars: self.exemplars.get().map(Slots::get).unwrap_or_default(),
         }
+    }
+}
+
+/// A [`Duration`] is always a size; a test may pretend that it is none.
+fn seconds(duration: Duration) -> f64 {
+    #[cfg(test)]
+    if let Some(pretended) = tests::PRETENDED.get() {
+        return pretended;
+    }
+    duration.as_secs_f64()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::cell::Cell;
+
+    thread_local! {
+        /// The seconds of all durations that this thread observes.
+        pub(in crate::metrics) static PRETENDED: Cell<Option<f64>> = const { Cell::new(None) };
     }
 }
