@@ -2,6 +2,7 @@
 
 mod answers;
 mod faults;
+mod feedback;
 #[cfg(feature = "otlp-grpc")]
 mod grpc;
 #[cfg(feature = "otlp-grpc")]
