@@ -6,6 +6,8 @@
 )]
 
 mod load;
+mod one_thread;
+mod pool;
 
 use telemetry_lib::opentelemetry::Context;
 use telemetry_lib::opentelemetry::trace::TraceContextExt;
