@@ -45,6 +45,7 @@ pub const GROUPS: [Group; 3] = [
                 handwritten::build,
             ),
             ("telemetry-lib", ours::without_log),
+            ("telemetry-lib, collector away", ours::collector_away),
             ("telemetry-lib with its JSON log", ours::two_lines),
         ],
         cases: &[
