@@ -5,6 +5,8 @@
     reason = "helpers of tests, too, fail by panicking"
 )]
 
+mod service;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
@@ -24,6 +26,8 @@ use telemetry_lib::{Config, InitError, Telemetry};
 use tower::ServiceExt;
 use tracing_subscriber::prelude::*;
 
+use service::run;
+
 const LIMIT: Duration = Duration::from_secs(60);
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
@@ -32,19 +36,6 @@ fn init(variables: &[(&str, &str)]) -> Result<Telemetry, InitError> {
     let variables = variables.iter();
     let owned = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     telemetry_lib::init(Config::from_vars("process", owned))
-}
-
-/// What a service said on stdout and on stderr.
-fn run(service: &str) -> (String, String) {
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", service, "--nocapture", "--ignored"])
-        .output()
-        .unwrap();
-    let said = [child.stdout, child.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-    let [stdout, stderr] = said;
-    assert!(child.status.success(), "{stdout}{stderr}");
-    assert!(stdout.contains("1 passed"), "{stdout}");
-    (stdout, stderr)
 }
 
 fn free_port() -> String {
@@ -111,9 +102,9 @@ fn fails_and_tries_again() {
 
 #[test]
 fn f27_an_init_that_fails_leaves_the_process_as_it_was() {
-    let (stdout, _) = run("fails_and_goes_on_by_itself");
+    let (stdout, _) = run("fails_and_goes_on_by_itself", &[]);
     assert!(stdout.contains("the service's own line"), "{stdout}");
-    let (stdout, stderr) = run("fails_and_tries_again");
+    let (stdout, stderr) = run("fails_and_tries_again", &[]);
     assert!(stdout.contains("a line of the second"), "{stdout}");
     assert!(!stderr.contains("init was called before"), "{stderr}");
 }
@@ -186,7 +177,7 @@ fn serves_its_port_once() {
 
 #[test]
 fn f27_a_second_init_with_the_same_port_gives_a_handle_that_works() {
-    let (_, stderr) = run("serves_its_port_once");
+    let (_, stderr) = run("serves_its_port_once", &[]);
     let told = "is served by an earlier handle already";
     assert!(stderr.contains(told), "{stderr}");
 }
@@ -269,5 +260,5 @@ fn marks_with_two_handles() {
 
 #[test]
 fn marks_for_exemplars_are_bounded_for_all_handles_together() {
-    run("marks_with_two_handles");
+    run("marks_with_two_handles", &[]);
 }

@@ -76,7 +76,7 @@ pub enum LogFormat {
     Json,
     /// For people at a terminal.
     Human,
-    /// No lines.
+    /// No lines; the place of the logger of the crate `log` stays free.
     None,
 }
 

@@ -5,8 +5,8 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use opentelemetry::KeyValue;
 use opentelemetry::trace::TraceContextExt;
+use opentelemetry::{KeyValue, StringValue};
 use tracing::dispatcher::WeakDispatch;
 use tracing::field::{Field, Visit};
 use tracing::{Dispatch, Event, Subscriber};
@@ -16,6 +16,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::clock;
 use crate::export::on_export_thread;
+use crate::log::{Source, visit};
 use crate::redact::{REDACTED, Redaction};
 
 /// Which events come here is the filter's decision (`filter::SpansAndWarnings`).
@@ -80,10 +81,10 @@ impl<'r> Formatted<'r> {
             message: String::new(),
             attributes: vec![
                 KeyValue::new("level", metadata.level().as_str()),
-                KeyValue::new("target", metadata.target()),
+                KeyValue::new("target", StringValue::from(Source::of(event).target)),
             ],
         };
-        event.record(&mut formatted);
+        visit(event, &mut formatted);
         if formatted.message.is_empty() {
             formatted.message = metadata.name().to_owned();
         }

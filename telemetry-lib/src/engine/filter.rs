@@ -4,7 +4,7 @@ use tracing::span::{Attributes, Id};
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::LevelFilter;
 
-use super::span;
+use super::{Engine, span};
 use crate::export::on_export_thread;
 use crate::gate::{Gate, Shown};
 
@@ -56,12 +56,12 @@ impl Gate for Spans {
 
 impl Gate for SpansAndWarnings {
     fn wants(&self, metadata: &Metadata<'_>) -> bool {
-        let warning = metadata.is_event() && *metadata.level() <= Level::WARN;
+        let warning = metadata.is_event() && *metadata.level() <= Engine::EVENTS;
         warning || self.0.wants(metadata)
     }
 
     fn max_level(&self) -> LevelFilter {
-        LevelFilter::from_level(self.0.level.max(Level::WARN))
+        self.0.max_level().max(Engine::EVENTS)
     }
 }
 

@@ -20,6 +20,7 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, SpanLimits, SpanProcessor};
+use tracing::level_filters::LevelFilter;
 use tracing::{Dispatch, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
@@ -45,6 +46,9 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
+    /// Events of this level and above are added to their spans.
+    pub(crate) const EVENTS: LevelFilter = LevelFilter::WARN;
+
     /// `queue` takes the ended spans; without one they have ids and go nowhere.
     pub(crate) fn new(
         config: &Config,

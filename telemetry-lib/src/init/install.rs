@@ -7,23 +7,29 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Context, global};
 use tracing::Dispatch;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::pipeline::Pipeline;
-use crate::config::Config;
+use crate::config::{Config, LogFormat};
+use crate::engine::Engine;
 use crate::fork::Standard;
+use crate::log;
 
 /// Which places we got, or were not to take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Installed {
     pub(super) subscriber: bool,
+    pub(super) logger: bool,
     pub(super) propagator: bool,
     pub(super) provider: bool,
 }
 
 pub(super) fn globally(config: &Config, pipeline: &Pipeline) -> Installed {
+    let subscriber = config.install_subscriber && set_subscriber(config, pipeline);
     Installed {
-        subscriber: !config.install_subscriber || set_subscriber(config, pipeline),
+        subscriber: subscriber || !config.install_subscriber,
+        logger: !subscriber || set_logger(config, pipeline),
         propagator: set_propagator(config),
         provider: set_provider(pipeline),
     }
@@ -47,6 +53,15 @@ fn set_subscriber(config: &Config, pipeline: &Pipeline) -> bool {
         pipeline.logs.set_in_use();
     }
     free
+}
+
+/// Records of the crate `log` become lines, if there are any, as the service's own events do.
+fn set_logger(config: &Config, pipeline: &Pipeline) -> bool {
+    let in_spans = match &pipeline.engine {
+        Some(_) => Engine::EVENTS,
+        None => LevelFilter::OFF,
+    };
+    config.logs.format == LogFormat::None || log::take_records(&pipeline.logs, in_spans)
 }
 
 fn set_propagator(config: &Config) -> bool {

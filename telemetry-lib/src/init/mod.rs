@@ -51,8 +51,9 @@ pub enum InitError {
 /// which one the system chose for 0, a notice says.
 ///
 /// If no `tracing` subscriber is installed, one is: log lines on stdout and spans over
-/// OTLP. An existing one is kept, and so are a global tracer provider and propagator of the
-/// OpenTelemetry API; a notice on stderr says what to add.
+/// OTLP, and with it, unless the lines are [`LogFormat::None`](crate::LogFormat::None), a logger that makes
+/// records of the crate `log` events of it. An existing one of either is kept, and so are a global tracer
+/// provider and propagator of the OpenTelemetry API; a notice on stderr says what to add.
 ///
 /// A second call gives a working handle with metrics of its own that shares the first one's traces:
 /// export ends when the last handle in use is shut down. A call after that, or after all were
@@ -131,6 +132,13 @@ impl Installed {
                 "a tracing subscriber is installed already, so spans are not exported: call \
                  init with `Config::install_subscriber(false)` first, then build the \
                  subscriber with `.with(telemetry.tracing_layer())`"
+                    .to_owned()
+            });
+        }
+        if !self.logger {
+            notices.once("foreign logger", || {
+                "a logger of the crate `log` is set already and kept: its records are among our \
+                 lines only if it hands them to tracing"
                     .to_owned()
             });
         }

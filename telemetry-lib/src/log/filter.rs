@@ -8,6 +8,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::Filter;
 use tracing_subscriber::registry::Registry;
 
+use super::source::is_record;
 use crate::fork::Lock;
 use crate::gate::Gate;
 
@@ -48,10 +49,19 @@ pub(crate) fn parse(directives: &str) -> Result<Targets, LogFilterError> {
     filter.map_err(|error| LogFilterError::Invalid(error.into()))
 }
 
+/// The most verbose level of which a line may be written.
+pub(super) fn max_level(filter: &Targets) -> LevelFilter {
+    let hint = Filter::<Registry>::max_level_hint(filter);
+    hint.unwrap_or(LevelFilter::TRACE)
+}
+
 impl Gate for Wanted {
     fn wants(&self, metadata: &Metadata<'_>) -> bool {
         if metadata.is_span() {
             *metadata.level() <= self.spans
+        } else if is_record(metadata) {
+            // Its target is not this one's.
+            true
         } else {
             let lines = self.lines.lock();
             lines.would_enable(metadata.target(), metadata.level())
@@ -59,9 +69,7 @@ impl Gate for Wanted {
     }
 
     fn max_level(&self) -> LevelFilter {
-        let lines = self.lines.lock();
-        let hint = Filter::<Registry>::max_level_hint(&*lines);
-        let spans = LevelFilter::from_level(self.spans);
-        hint.unwrap_or(LevelFilter::TRACE).max(spans)
+        let lines = max_level(&self.lines.lock());
+        lines.max(LevelFilter::from_level(self.spans))
     }
 }

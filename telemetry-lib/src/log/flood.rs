@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tracing::Metadata;
+use super::source::Source;
 
 /// A count is told so long after its first line was held back.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
@@ -18,15 +18,13 @@ const MAX_SITES: usize = 1_024;
 pub(super) struct Flood {
     /// Lines of one place that pass in a second; 0: all of them.
     limit: u32,
-    /// By the address of the place's description, which lives as long as the process.
-    sites: BTreeMap<usize, Site>,
+    sites: BTreeMap<Source, Site>,
     /// Nothing is to be told before.
     next: Option<Duration>,
 }
 
 #[derive(Debug)]
 struct Site {
-    metadata: &'static Metadata<'static>,
     second: Duration,
     passed: u32,
     folded: u64,
@@ -37,9 +35,21 @@ struct Site {
 /// So many lines of one place were not written.
 #[derive(Debug)]
 pub(super) struct Folded {
-    pub(super) metadata: &'static Metadata<'static>,
+    pub(super) source: Source,
     pub(super) count: u64,
     pub(super) over: Duration,
+}
+
+impl Site {
+    /// A line passed just now.
+    fn first_line(now: Duration) -> Self {
+        Self {
+            second: now,
+            passed: 1,
+            folded: 0,
+            since: now,
+        }
+    }
 }
 
 impl Flood {
@@ -52,21 +62,16 @@ impl Flood {
     }
 
     /// Whether a line from there is written now.
-    pub(super) fn admits(&mut self, metadata: &'static Metadata<'static>, now: Duration) -> bool {
+    pub(super) fn admits(&mut self, source: &Source, now: Duration) -> bool {
         if self.limit == 0 {
             return true;
         }
-        let key = std::ptr::from_ref(metadata).addr();
-        if !self.sites.contains_key(&key) && !self.has_room(now) {
+        let Some(site) = self.sites.get_mut(source) else {
+            if self.has_room(now) {
+                self.sites.insert(source.clone(), Site::first_line(now));
+            }
             return true;
-        }
-        let site = self.sites.entry(key).or_insert(Site {
-            metadata,
-            second: now,
-            passed: 0,
-            folded: 0,
-            since: now,
-        });
+        };
         if now.saturating_sub(site.second) >= SECOND {
             site.second = now;
             site.passed = 0;
@@ -100,10 +105,10 @@ impl Flood {
     fn take(&mut self, now: Duration, ready: impl Fn(&Site) -> bool) -> Vec<Folded> {
         let mut told = Vec::new();
         self.next = None;
-        for site in self.sites.values_mut().filter(|site| site.folded > 0) {
+        for (source, site) in self.sites.iter_mut().filter(|(_, site)| site.folded > 0) {
             if ready(site) {
                 told.push(Folded {
-                    metadata: site.metadata,
+                    source: source.clone(),
                     count: std::mem::take(&mut site.folded),
                     over: now.saturating_sub(site.since),
                 });
@@ -130,7 +135,7 @@ mod tests {
     use tracing::callsite::{Callsite, DefaultCallsite};
     use tracing::field::FieldSet;
     use tracing::metadata::Kind;
-    use tracing::{Level, callsite};
+    use tracing::{Level, Metadata, callsite};
 
     use super::*;
 
@@ -151,8 +156,8 @@ mod tests {
     }
 
     fn admitted(flood: &mut Flood, lines: u32, now: Duration) -> usize {
-        let site = CALLSITE.metadata();
-        (0..lines).filter(|_| flood.admits(site, now)).count()
+        let site = Source::at(CALLSITE.metadata());
+        (0..lines).filter(|_| flood.admits(&site, now)).count()
     }
 
     #[test]
@@ -182,16 +187,16 @@ mod tests {
             let fields = FieldSet::new(&[], callsite::Identifier(&CALLSITE));
             let (level, kind) = (Level::INFO, Kind::EVENT);
             let site = Metadata::new("event", "a", level, None, None, None, fields, kind);
-            &*Box::leak(Box::new(site))
+            Source::at(Box::leak(Box::new(site)))
         });
-        let sites: Vec<&'static Metadata<'static>> = sites.collect();
+        let sites: Vec<Source> = sites.collect();
         for site in &sites {
             assert!(flood.admits(site, ms(0)));
         }
         assert_eq!(flood.sites.len(), MAX_SITES);
-        assert!(flood.admits(sites[MAX_SITES], ms(500)), "not watched");
-        assert!(flood.admits(sites[MAX_SITES], ms(1_000)));
-        assert!(!flood.admits(sites[MAX_SITES], ms(1_000)), "watched now");
+        assert!(flood.admits(&sites[MAX_SITES], ms(500)), "not watched");
+        assert!(flood.admits(&sites[MAX_SITES], ms(1_000)));
+        assert!(!flood.admits(&sites[MAX_SITES], ms(1_000)), "watched now");
         assert_eq!(flood.sites.len(), 1);
     }
 }

@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use super::line::{Line, Scalar, SpanText};
 
 pub(super) fn render(line: &Line<'_>) -> String {
-    let mut text = format!("{} {:>5} ", line.timestamp, line.metadata.level());
+    let mut text = format!("{} {:>5} ", line.timestamp, line.source.level);
     for span in &line.spans {
         text.push_str(span);
         text.push_str(": ");
     }
     // Writing to a String cannot fail.
-    let _ = write!(text, "{}: ", line.metadata.target());
+    let _ = write!(text, "{}: ", line.source.target);
     plain(&mut text, &line.fields.message);
     for (name, value) in &line.fields.list {
         field(&mut text, " ", name, value);

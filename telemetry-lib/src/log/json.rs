@@ -20,8 +20,8 @@ pub(super) fn render(line: &Line<'_>) -> String {
     let mut json = String::with_capacity(256);
     json.push('{');
     member(&mut json, "", "timestamp", &line.timestamp);
-    member(&mut json, "", "level", line.metadata.level().as_str());
-    member(&mut json, "", "target", line.metadata.target());
+    member(&mut json, "", "level", line.source.level.as_str());
+    member(&mut json, "", "target", &line.source.target);
     member(&mut json, "", "message", &line.fields.message);
     if let Some(ids) = line.ids {
         member(&mut json, "", "trace_id", &ids.trace.to_string());

@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use std::fmt;
 
 use opentelemetry::trace::{SpanId, TraceId};
-use tracing::Metadata;
 use tracing::field::{Field, Visit};
 use tracing::span::Attributes;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
+use super::source::Source;
 use crate::redact::{REDACTED, Redaction};
 
 /// Bytes of a span's value that its lines show.
@@ -19,7 +19,7 @@ const MAX_REPEATED: usize = 1_024;
 pub(super) struct Line<'s> {
     /// RFC 3339, UTC.
     pub(super) timestamp: String,
-    pub(super) metadata: &'static Metadata<'static>,
+    pub(super) source: Source,
     pub(super) fields: Fields<'s>,
     pub(super) ids: Option<TraceIds>,
     /// From the root to the nearest one, each in the form of the line.

@@ -6,6 +6,8 @@ mod flood;
 mod human;
 mod json;
 mod line;
+mod records;
+mod source;
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +21,7 @@ use opentelemetry::trace::TraceContextExt;
 use tracing::dispatcher::WeakDispatch;
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Identity};
@@ -30,6 +32,9 @@ use self::filter::Wanted;
 pub(crate) use self::filter::parse as parse_filter;
 use self::flood::{Flood, Folded};
 use self::line::{Fields, Line, Scalar, SpanText, TraceIds};
+pub(crate) use self::records::take as take_records;
+use self::source::is_record;
+pub(crate) use self::source::{Source, visit};
 use crate::clock;
 use crate::config::{LogConfig, LogFormat};
 use crate::export::on_export_thread;
@@ -47,6 +52,8 @@ pub(crate) struct Logs {
     output: Lock<Option<Box<dyn Write + Send>>>,
     folded: AtomicU64,
     in_use: AtomicBool,
+    /// Set if records of the crate `log` come to us: down to this level they are events of spans.
+    records: OnceLock<LevelFilter>,
 }
 
 /// Writes one line per event.
@@ -68,6 +75,7 @@ impl Logs {
             output: Lock::new(None, |_| Some(Box::new(Standard::Output))),
             folded: AtomicU64::new(0),
             in_use: AtomicBool::new(false),
+            records: OnceLock::new(),
         })
     }
 
@@ -107,9 +115,31 @@ impl Logs {
             return Err(LogFilterError::NotOurs);
         }
         let filter = filter::parse(directives)?;
-        *self.filter.lock() = filter;
+        let mut current = self.filter.lock();
+        *current = filter;
+        self.limit_records(&current);
+        drop(current);
         tracing::callsite::rebuild_interest_cache();
         Ok(())
+    }
+
+    /// From now on records of the crate `log` come to us.
+    fn take_records(&self, in_spans: LevelFilter) -> bool {
+        let first = self.records.set(in_spans).is_ok();
+        self.limit_records(&self.filter.lock());
+        first
+    }
+
+    /// What nobody wants costs nothing.
+    fn limit_records(&self, filter: &Targets) {
+        if let Some(in_spans) = self.records.get() {
+            records::set_max_level(filter::max_level(filter).max(*in_spans));
+        }
+    }
+
+    fn wants_record(&self, target: &str, level: Level) -> bool {
+        let in_spans = self.records.get().is_some_and(|most| level <= *most);
+        in_spans || self.filter.lock().would_enable(target, &level)
     }
 
     /// Lines that were counted and not written.
@@ -123,10 +153,10 @@ impl Logs {
         self.tell(told);
     }
 
-    fn admits(&self, metadata: &'static Metadata<'static>, now: Duration) -> bool {
+    fn admits(&self, source: &Source, now: Duration) -> bool {
         let mut flood = self.flood.lock();
         let told = flood.due(now);
-        let admits = flood.admits(metadata, now);
+        let admits = flood.admits(source, now);
         drop(flood);
         self.tell(told);
         if !admits {
@@ -138,11 +168,11 @@ impl Logs {
     fn tell(&self, told: Vec<Folded>) {
         for folded in told {
             let mut fields = Fields::new(&self.redaction);
-            let (file, line) = (folded.metadata.file(), folded.metadata.line());
+            let source = folded.source;
             fields.message = format!(
                 "{}:{} \u{2026} repeated {} times in {} s",
-                file.unwrap_or(folded.metadata.target()),
-                line.unwrap_or(0),
+                source.file.as_ref().unwrap_or(&source.target),
+                source.line.unwrap_or(0),
                 folded.count,
                 folded.over.as_secs().max(1)
             );
@@ -150,7 +180,7 @@ impl Logs {
             fields.list.push(("repeated", count));
             self.write(&Line {
                 timestamp: line::timestamp(),
-                metadata: folded.metadata,
+                source,
                 fields,
                 ids: None,
                 spans: Vec::new(),
@@ -185,6 +215,12 @@ impl Logs {
 }
 
 impl Lines {
+    /// The gate has answered for all but records, whose target it did not know.
+    fn wants(&self, event: &Event<'_>, source: &Source) -> bool {
+        let filter = &self.logs.filter;
+        !is_record(event.metadata()) || filter.lock().would_enable(&source.target, &source.level)
+    }
+
     /// Looks at the event's span rather than at what is current: an explicit parent counts.
     fn ids<S>(&self, event: &Event<'_>, context: &Context<'_, S>) -> Option<TraceIds>
     where
@@ -230,11 +266,15 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        if on_export_thread() || !self.logs.admits(event.metadata(), clock::monotonic()) {
+        if on_export_thread() {
+            return;
+        }
+        let source = Source::of(event);
+        if !self.wants(event, &source) || !self.logs.admits(&source, clock::monotonic()) {
             return;
         }
         let mut fields = Fields::new(&self.logs.redaction);
-        event.record(&mut fields);
+        visit(event, &mut fields);
         let scope = context.event_scope(event).into_iter();
         let spans = scope
             .flat_map(|scope| scope.from_root())
@@ -244,7 +284,7 @@ where
             });
         self.logs.write(&Line {
             timestamp: line::timestamp(),
-            metadata: event.metadata(),
+            source,
             fields,
             ids: self.ids(event, &context),
             spans: spans.collect(),

@@ -10,10 +10,10 @@ use tracing_subscriber::layer::SubscriberExt;
 use super::*;
 
 #[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl Captured {
-    fn lines(&self) -> Vec<String> {
+    pub(super) fn lines(&self) -> Vec<String> {
         let bytes = self.0.lock().unwrap().clone();
         let text = String::from_utf8(bytes).unwrap();
         text.lines().map(str::to_owned).collect()
@@ -109,7 +109,7 @@ fn said() {
 }
 
 /// All but what differs between runs.
-fn steady(line: &str) -> String {
+pub(super) fn steady(line: &str) -> String {
     let at = line.find('T').unwrap();
     let (date, end) = (at - 10, at + line[at..].find('Z').unwrap() + 1);
     format!("{}TIME{}", &line[..date], &line[end..])
