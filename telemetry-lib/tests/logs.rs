@@ -51,13 +51,48 @@ async fn the_filter_changes_at_run_time_and_spans_do_not() {
     ask(&telemetry, orders()).await;
     assert_eq!(messages(&telemetry), ["served", "detail", "served"]);
 
+    set("logs").unwrap();
+    ask(&telemetry, orders()).await;
+    let said = messages(&telemetry);
+    assert_eq!(
+        said[3..],
+        ["detail", "served"],
+        "a target alone is all of it"
+    );
+
     set("off").unwrap();
     ask(&telemetry, orders()).await;
-    let error = set("inof").unwrap_err();
+    let error = set("logs=inof").unwrap_err();
     assert!(matches!(error, LogFilterError::Invalid(_)), "{error}");
     ask(&telemetry, orders()).await;
-    assert_eq!(messages(&telemetry).len(), 3);
-    assert_eq!(telemetry.spans().await.len(), 4);
+    assert_eq!(messages(&telemetry).len(), 5);
+    assert_eq!(telemetry.spans().await.len(), 5);
+}
+
+#[test]
+fn a_word_that_is_no_level_is_told_once_and_taken_as_a_target() {
+    let telemetry = TestTelemetry::configured(&[("RUST_LOG", "inof")], |it| it);
+    let said = telemetry.notices();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].starts_with("RUST_LOG: \"inof\" is no level"),
+        "{said:?}"
+    );
+
+    for _ in 0..2 {
+        telemetry.handle().set_log_filter("warnign").unwrap();
+        telemetry.handle().set_log_filter("my_crate").unwrap();
+    }
+    let said = telemetry.notices();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(
+        said[1].starts_with("set_log_filter: \"warnign\" is no level"),
+        "{said:?}"
+    );
+
+    let variables = [("RUST_LOG", "inof")];
+    let without = TestTelemetry::configured(&variables, |it| it.log_format(LogFormat::None));
+    assert_eq!(without.notices(), [""; 0], "no lines are ours");
 }
 
 #[tokio::test]

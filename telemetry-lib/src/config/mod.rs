@@ -84,8 +84,10 @@ pub enum LogFormat {
 #[derive(Clone, Debug)]
 pub(crate) struct LogConfig {
     pub(crate) format: LogFormat,
-    /// `RUST_LOG` as a level and `target=level` directives; filters lines, never spans.
+    /// `RUST_LOG` as a level, targets and `target=level` directives; filters lines, never spans.
     pub(crate) filter: tracing_subscriber::filter::Targets,
+    /// What to say of a word in it.
+    pub(crate) doubt: Option<String>,
     /// Of one place in the code; 0: all of them.
     pub(crate) lines_per_second: u32,
     /// Fields that hold secrets; holds for events and attributes of spans, too.
@@ -358,16 +360,24 @@ impl LogConfig {
     fn read(vars: &mut Vars) -> Self {
         let filter = vars.read(
             &["RUST_LOG"],
-            "a list of levels and target=level directives",
-            |value| log::parse_filter(value).ok(),
+            "a list of levels, targets and target=level directives",
+            |value| {
+                Some((
+                    log::parse_filter(value).ok()?,
+                    log::doubt("RUST_LOG", value),
+                ))
+            },
         );
+        let (filter, doubt) = filter.unwrap_or_else(|| {
+            let usual = tracing_subscriber::filter::Targets::new();
+            (usual.with_default(tracing::Level::INFO), None)
+        });
         Self {
             lines_per_second: 100,
             redaction: Redaction::default(),
             format: LogFormat::Json,
-            filter: filter.unwrap_or_else(|| {
-                tracing_subscriber::filter::Targets::new().with_default(tracing::Level::INFO)
-            }),
+            filter,
+            doubt,
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::grpc::{self, GrpcServerLayer};
 use crate::health::Readiness;
 use crate::http::{HttpServerLayer, RequestHead, ServerRequest, Shared};
 use crate::http_client::{self, HttpClientLayer};
-use crate::log::LogFilterError;
+use crate::log::{self, LogFilterError};
 use crate::messaging::{Message, Operation, Origin};
 use crate::metrics::{Exemplars, Metrics, MetricsConfig, Own, target_labels};
 use crate::notice::Notices;
@@ -59,6 +59,7 @@ struct Inner {
     admin: Mutex<Vec<Admin>>,
     /// `false`: `OTEL_SDK_DISABLED` or `OTEL_METRICS_EXPORTER=none`.
     observed: bool,
+    notices: Notices,
     /// Does not use the pipeline any more.
     left: AtomicBool,
 }
@@ -117,6 +118,7 @@ impl Telemetry {
                 http_client,
                 propagators: config.traces.propagators,
                 grpc,
+                notices,
                 readiness,
                 endpoints,
                 admin: Mutex::new(admin),
@@ -315,13 +317,19 @@ impl Telemetry {
 
     /// Changes which log lines are written, from now on: `set_log_filter("info,my_crate=debug")`.
     ///
-    /// Takes the place of `RUST_LOG`. Spans, and so traces, do not change.
+    /// Takes the place of `RUST_LOG`. Spans, and so traces, do not change. A word alone that is no level
+    /// is a target; if other targets write no lines then and it looks like a mistyped level, a notice on
+    /// stderr says so.
     ///
     /// # Errors
     ///
     /// If the text is no filter, or the lines are another subscriber's; then nothing changes.
     pub fn set_log_filter(&self, directives: &str) -> Result<(), LogFilterError> {
-        self.inner.pipeline.logs.set_filter(directives)
+        self.inner.pipeline.logs.set_filter(directives)?;
+        if let Some(doubt) = log::doubt("set_log_filter", directives) {
+            self.inner.notices.once(&doubt, || doubt.clone());
+        }
+        Ok(())
     }
 
     /// Sends what is queued and says what became of it; waits at most `limit`.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use handle::Telemetry;
 pub use report::Report;
 
-use crate::config::Config;
+use crate::config::{Config, LogFormat};
 use crate::notice::Notices;
 use crate::propagation;
 use install::Installed;
@@ -117,8 +117,12 @@ fn told_again(anew: bool) -> &'static str {
     }
 }
 
-/// Each invalid variable once.
+/// Each variable that is invalid or not what it seems, once.
 fn report_invalid(config: &Config, notices: &Notices) {
+    let writes = config.install_subscriber && config.logs.format != LogFormat::None;
+    if let Some(doubt) = config.logs.doubt.as_ref().filter(|_| writes) {
+        notices.once(doubt, || doubt.clone());
+    }
     for invalid in &config.invalid {
         let text = invalid.to_string();
         notices.once(&text, || text.clone());

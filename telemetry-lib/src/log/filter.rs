@@ -17,7 +17,9 @@ use crate::gate::Gate;
 #[non_exhaustive]
 pub enum LogFilterError {
     /// The text is no list of directives.
-    #[error("not a log filter: write a level and target=level pairs, as in `info,my_crate=debug`")]
+    #[error(
+        "not a log filter: write a level, targets and target=level pairs, as in `info,my_crate=debug`"
+    )]
     Invalid(#[source] Box<dyn Error + Send + Sync>),
     /// There are no lines of ours: another subscriber was first, or the format is `None`.
     #[error(
@@ -27,13 +29,16 @@ pub enum LogFilterError {
     NotOurs,
 }
 
+/// Of a word that looks like a level.
+const MAX_LETTERS: usize = 12;
+
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     pub(super) lines: Arc<Lock<Targets>>,
     pub(super) spans: Level,
 }
 
-/// Stricter than elsewhere, where a lone word is a target: a mistyped level must not silence all.
+/// As everywhere: a lone word that is no level is a target, all of whose lines are written.
 pub(crate) fn parse(directives: &str) -> Result<Targets, LogFilterError> {
     // An empty one would be ERROR for all.
     let words = directives.split(',').map(str::trim);
@@ -41,12 +46,30 @@ pub(crate) fn parse(directives: &str) -> Result<Targets, LogFilterError> {
     if words.is_empty() {
         return Err(LogFilterError::Invalid("there is no directive".into()));
     }
-    for word in words.iter().filter(|word| !word.contains('=')) {
-        let level: Result<LevelFilter, _> = word.parse();
-        level.map_err(|error| LogFilterError::Invalid(error.into()))?;
-    }
     let filter: Result<Targets, _> = words.join(",").parse();
     filter.map_err(|error| LogFilterError::Invalid(error.into()))
+}
+
+/// What to say of directives in `setting` that silence all but some targets, one of which may be a
+/// mistyped level: it has letters only, at most [`MAX_LETTERS`].
+pub(crate) fn doubt(setting: &str, directives: &str) -> Option<String> {
+    let words = directives.split(',').map(str::trim);
+    // An empty one would be a level.
+    let lone = words.filter(|word| !word.is_empty() && !word.contains('='));
+    let lone: Vec<&str> = lone.collect();
+    if lone.iter().any(|word| word.parse::<LevelFilter>().is_ok()) {
+        return None;
+    }
+    let is_like_a_level = |word: &&&str| {
+        let letters = word.bytes().all(|byte| byte.is_ascii_alphabetic());
+        letters && word.len() <= MAX_LETTERS
+    };
+    let word = lone.iter().find(is_like_a_level)?;
+    Some(format!(
+        "{setting}: \"{word}\" is no level, so it was taken as a target, and other targets write no \
+         lines: the levels are off, error, warn, info, debug and trace; if it is a target, write \
+         {word}=trace"
+    ))
 }
 
 /// The most verbose level of which a line may be written.

@@ -29,7 +29,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 pub use self::filter::LogFilterError;
 use self::filter::Wanted;
-pub(crate) use self::filter::parse as parse_filter;
+pub(crate) use self::filter::{doubt, parse as parse_filter};
 use self::flood::{Flood, Folded};
 use self::line::{Fields, Line, Scalar, SpanText, TraceIds};
 pub(crate) use self::records::take as take_records;

@@ -207,20 +207,15 @@ fn a_flood_from_one_place_is_folded_and_told_and_other_places_are_not_touched() 
 
 #[test]
 fn a_filter_is_checked_before_it_is_used() {
-    for wrong in [
-        "inof",
-        "info,my_crate",
-        "a=loud",
-        "my_crate=debug=x",
-        "",
-        " , ",
-    ] {
+    for wrong in ["a=loud", "my_crate=debug=x", "", " , "] {
         let error = filter::parse(wrong).unwrap_err();
         assert!(matches!(error, LogFilterError::Invalid(_)), "{wrong}");
     }
     for right in ["info", "off", "info,my_crate=debug", "my_crate::deep=trace"] {
         assert!(filter::parse(right).is_ok(), "{right}");
     }
+    let bare = filter::parse("my_crate,other=info").unwrap();
+    assert_eq!(bare, filter::parse("my_crate=trace,other=info").unwrap());
     let padded = filter::parse(" info , my_crate=debug ,,").unwrap();
     assert_eq!(padded, filter::parse("info,my_crate=debug").unwrap());
     let logs = Logs::new(&crate::Config::from_vars("orders", []).logs);
@@ -228,6 +223,31 @@ fn a_filter_is_checked_before_it_is_used() {
         logs.set_filter("info"),
         Err(LogFilterError::NotOurs)
     ));
+}
+
+#[test]
+fn a_word_that_may_be_a_mistyped_level_is_told_where_it_silences_the_rest() {
+    for (directives, word) in [
+        ("inof", "inof"),
+        (" Warning ,", "Warning"),
+        ("my_crate,inof", "inof"),
+        ("inof,my_crate=debug", "inof"),
+    ] {
+        let told = doubt("RUST_LOG", directives).unwrap();
+        let begin = format!("RUST_LOG: \"{word}\" is no level, so it was taken as a target");
+        assert!(told.starts_with(&begin), "{told}");
+    }
+    for clear in [
+        "my_crate",
+        "my_crate::deep,sqlx2",
+        "inof=debug",
+        "info,inof",
+        "inof,OFF",
+        "neveraslongasthis",
+        "info,",
+    ] {
+        assert_eq!(doubt("RUST_LOG", clear), None, "{clear}");
+    }
 }
 
 #[test]
