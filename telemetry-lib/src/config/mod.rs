@@ -33,7 +33,8 @@ use crate::redact::{REDACTED, Redaction};
 ///
 /// Code overrides variables, variables override defaults. The exception is the service's
 /// name: `OTEL_SERVICE_NAME` wins over the one given here, because one binary may run
-/// under several names. `Display` prints the effective configuration, secrets hidden.
+/// under several names. What switches off has no setting here: `OTEL_SDK_DISABLED` and
+/// `OTEL_TRACES_EXPORTER=none` hold whatever the code says. `Display` prints the effective configuration, secrets hidden.
 #[derive(Clone)]
 pub struct Config {
     pub(crate) service: Service,
@@ -147,9 +148,12 @@ impl Config {
 
     /// Sends spans to this URL, path included (default `http://localhost:4318/v1/traces`).
     ///
+    /// It says where they go, not whether: with `OTEL_TRACES_EXPORTER=none`, by which an operator keeps a
+    /// service from sending anything, nothing is sent to it either.
+    ///
     /// # Errors
     ///
-    /// If it is not an absolute `http` or `https` URL.
+    /// If it is not an absolute `http` or `https` URL, also if nothing is sent.
     pub fn endpoint(mut self, url: &str) -> Result<Self, EndpointError> {
         let endpoint = exporter::parse_endpoint(url).ok_or(EndpointError)?;
         if let Some(exporter) = &mut self.exporter {

@@ -20,7 +20,7 @@ pub(super) fn look(config: &Config, health: &ExportHealth, found: &mut Diagnosis
     } else if config.exporter.is_none() {
         found.problem(
             "switched off",
-            "OTEL_TRACES_EXPORTER is none: spans have ids and go nowhere",
+            "OTEL_TRACES_EXPORTER is none: spans have ids and go nowhere, whatever the endpoint is",
             "unset it, or set it to otlp",
         );
     }

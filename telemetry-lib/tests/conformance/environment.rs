@@ -6,10 +6,10 @@
 use std::net::SocketAddr;
 
 use http::StatusCode;
-use telemetry_lib::InitError;
 use telemetry_lib::testing::{
     Exposition, FakeCollector, ReceivedRequest, ReceivedSpan, TestTelemetry,
 };
+use telemetry_lib::{Config, InitError};
 
 use super::read::{ABSENT, shown};
 use super::service::Service;
@@ -361,6 +361,24 @@ async fn each_variable_changes_what_it_should_on_the_wire() {
     for (variables, look, expected) in ROWS {
         let seen = see(variables).await;
         assert_eq!(look(&seen), *expected, "{variables:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_sends_nothing_sends_nothing_to_the_endpoint_of_the_code_either() {
+    let others = FakeCollector::start();
+    let endpoint = others.traces_endpoint();
+    // The span of the first, and none of the second.
+    for exporter in ["otlp", "none"] {
+        let variables = [("OTEL_TRACES_EXPORTER", exporter)];
+        let to_others = |config: Config| config.endpoint(&endpoint).unwrap();
+        let service = Service::with(&variables, to_others).await;
+        service.send("GET /users/7 HTTP/1.1").await;
+        assert!(
+            service.telemetry.spans().await.is_empty(),
+            "code overrides the variable"
+        );
+        assert_eq!(others.spans().len(), 1, "{exporter}");
     }
 }
 
