@@ -42,7 +42,7 @@ pub(crate) use self::tls::TlsFiles;
 use self::transport::Network;
 pub(crate) use self::transport::{AttemptError, Transport, explain};
 pub(crate) use self::worker::{mute_thread, on_export_thread, runtime};
-use crate::config::Protocol;
+use crate::config::{Exporter, Protocol};
 
 /// Where spans go and how much of them may wait.
 #[derive(Clone)]
@@ -98,6 +98,26 @@ impl ExportConfig {
             queue_bytes: 16 * 1024 * 1024,
             batch: 512,
             delay: Duration::from_secs(1),
+        }
+    }
+
+    /// What was configured.
+    pub(crate) fn of(exporter: &Exporter) -> Self {
+        Self {
+            protocol: exporter.protocol,
+            headers: exporter.headers.clone(),
+            timeout: exporter.timeout,
+            total: exporter.total,
+            gzip: exporter.gzip,
+            tls: TlsFiles {
+                ca: exporter.certificate.clone(),
+                cert: exporter.client_certificate.clone(),
+                key: exporter.client_key.clone(),
+            },
+            queue_items: exporter.queue,
+            batch: exporter.batch,
+            delay: exporter.delay,
+            ..Self::new(exporter.endpoint.to_string())
         }
     }
 

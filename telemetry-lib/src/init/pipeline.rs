@@ -17,7 +17,7 @@ use super::report::Report;
 use crate::config::{Config, Exporter};
 use crate::doctor::{self, Diagnosis};
 use crate::engine::Engine;
-use crate::export::{self, ExportConfig, ExportHandle, ExportHealth, QueueProcessor, TlsFiles};
+use crate::export::{self, ExportConfig, ExportHandle, ExportHealth, QueueProcessor};
 use crate::fork::Lock;
 use crate::log::Logs;
 use crate::metrics::MarkTokens;
@@ -130,7 +130,7 @@ impl Pipeline {
     pub(super) fn doctor(&self) -> Diagnosis {
         let config = self.config().clone();
         let way = config.exporter.as_ref();
-        let way = way.map(|exporter| (exporter, settings(exporter)));
+        let way = way.map(|exporter| (exporter, ExportConfig::of(exporter)));
         doctor::examine(&config, way, &self.health)
     }
 
@@ -232,7 +232,7 @@ fn begin(
     health: &Arc<ExportHealth>,
 ) -> Result<(QueueProcessor, ExportHandle), InitError> {
     let resource = checked(config, exporter)?;
-    export::start(settings(exporter), resource, Arc::clone(health))
+    export::start(ExportConfig::of(exporter), resource, Arc::clone(health))
         .map_err(|error| InitError::Export(error.into()))
 }
 
@@ -244,8 +244,13 @@ fn begin_after(
     health: &Arc<ExportHealth>,
 ) -> Result<ExportHandle, InitError> {
     let resource = checked(config, exporter)?;
-    export::start_after(former, settings(exporter), resource, Arc::clone(health))
-        .map_err(|error| InitError::Export(error.into()))
+    export::start_after(
+        former,
+        ExportConfig::of(exporter),
+        resource,
+        Arc::clone(health),
+    )
+    .map_err(|error| InitError::Export(error.into()))
 }
 
 /// Who exports, if it may.
@@ -260,23 +265,4 @@ fn checked(
     }
     let service = config.service.clone();
     Ok(move || resource::detect(&service))
-}
-
-fn settings(exporter: &Exporter) -> ExportConfig {
-    ExportConfig {
-        protocol: exporter.protocol,
-        headers: exporter.headers.clone(),
-        timeout: exporter.timeout,
-        total: exporter.total,
-        gzip: exporter.gzip,
-        tls: TlsFiles {
-            ca: exporter.certificate.clone(),
-            cert: exporter.client_certificate.clone(),
-            key: exporter.client_key.clone(),
-        },
-        queue_items: exporter.queue,
-        batch: exporter.batch,
-        delay: exporter.delay,
-        ..ExportConfig::new(exporter.endpoint.to_string())
-    }
 }

@@ -1,7 +1,7 @@
 //! The environment variables of the specification (1.60), for what exists here: each with a value
 //! and what it changes on the wire. What needs a collector that hangs or wants a certificate stands
-//! in `export.rs`. OTEL_BSP_SCHEDULE_DELAY and OTEL_BSP_MAX_QUEUE_SIZE are shown on the wire by the
-//! tests of the export path, as its settings (`src/export/tests`).
+//! in `export.rs`, and so does OTEL_BSP_MAX_QUEUE_SIZE. OTEL_BSP_SCHEDULE_DELAY needs a clock that the
+//! test moves: `src/export/tests/batches.rs`.
 
 use std::net::SocketAddr;
 

@@ -7,11 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderMap, Method};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use telemetry_lib::testing::{Answer, FakeCollector, TestTelemetry};
+use telemetry_lib::testing::{Answer, Exposition, FakeCollector, Gate, TestTelemetry};
 use telemetry_lib::{InitError, Report};
 
 /// Below the 10 s of an attempt and the 60 s of a batch.
@@ -38,6 +39,46 @@ async fn an_attempt_ends_after_its_timeout_and_another_follows() {
         let attempts = telemetry.collector().requests().len();
         assert!(attempts >= 2, "{variable}: {attempts}");
     }
+}
+
+/// One request is under way, and holds the exporter, until the end.
+#[tokio::test]
+async fn the_queue_takes_what_its_variable_says_and_counts_the_rest() {
+    let (collector, gate) = (FakeCollector::start(), Gate::closed());
+    collector.always(Answer::ok().behind(&gate));
+    let variables = [
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "5"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1"),
+    ];
+    let telemetry = TestTelemetry::try_configured(collector, &variables, |it| it).unwrap();
+    let span = || tracing::info_span!("work").in_scope(|| {});
+    span();
+    telemetry.collector().wait_for_requests(1);
+    for (more, dropped) in [(5, 0.0), (1, 1.0), (2, 3.0)] {
+        (0..more).for_each(|_| span());
+        assert_eq!(queue_full(&telemetry), Some(dropped));
+    }
+
+    gate.open();
+    let report = telemetry.handle().flush(LIMIT).await;
+    assert_eq!(report.traces.exported, 6, "{report}");
+    assert_eq!(report.traces.dropped.queue_full, 3, "{report}");
+    let requests = telemetry.collector().requests();
+    assert!(
+        requests.iter().all(|it| it.spans.len() == 1),
+        "{requests:?}"
+    );
+    assert_eq!(requests.len(), 6);
+}
+
+/// Spans that found no room, as the page tells it.
+fn queue_full(telemetry: &TestTelemetry) -> Option<f64> {
+    let handle = telemetry.handle();
+    let page = handle.answer(&Method::GET, "/metrics", &HeaderMap::new());
+    let page = page.unwrap();
+    let kind = page.headers()["content-type"].to_str().unwrap();
+    let page = Exposition::parse(kind, std::str::from_utf8(page.body()).unwrap()).unwrap();
+    page.value("telemetry_spans_dropped_total", &[("reason", "queue_full")])
 }
 
 #[tokio::test]

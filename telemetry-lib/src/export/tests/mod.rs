@@ -1,6 +1,7 @@
 //! The export path against real sockets and a clock that the test moves.
 
 mod answers;
+mod batches;
 mod faults;
 mod feedback;
 #[cfg(feature = "otlp-grpc")]
@@ -160,6 +161,14 @@ impl TestTimer {
                 state.sleeping.push((kind, span, wake));
             }
         }
+    }
+
+    /// Sets the clock and wakes what waits for that reason, whether its time is over or not.
+    fn wake_at(&self, why: Wait, now: Duration) {
+        let mut state = self.state.lock().unwrap();
+        state.now = now;
+        // Who is let go is woken.
+        state.sleeping.retain(|(kind, ..)| *kind != why);
     }
 
     /// Returns once something waits for that reason.
