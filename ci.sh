@@ -100,7 +100,8 @@ not_run() {
 }
 
 # Debian packages of the real parts. Where they cannot be installed the tests name what is missing.
-packages=(prometheus prometheus-alertmanager postfix dovecot-imapd redis-server chromium python3 python3-venv git)
+packages=(prometheus prometheus-alertmanager postfix dovecot-imapd redis-server chromium python3 python3-venv
+  python3-prometheus-client git)
 
 # What nothing works without. Debian's own Rust is too old to say so itself.
 rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)

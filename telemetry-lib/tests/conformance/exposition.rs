@@ -18,9 +18,9 @@ const OPEN: &str = "application/openmetrics-text;version=1.0.0";
 const DURATION: &str = "http_server_request_duration_seconds";
 
 /// A page in one format.
-struct Page {
-    text: String,
-    read: Exposition,
+pub(crate) struct Page {
+    pub(crate) text: String,
+    pub(crate) read: Exposition,
 }
 
 type Rule = (&'static str, fn(&Page, &Page) -> bool);
@@ -216,7 +216,7 @@ fn is_name(text: &str, colons: bool) -> bool {
 }
 
 /// Both pages of a service that has seen some of everything.
-async fn pages(service: &Service) -> (Page, Page) {
+pub(crate) async fn pages(service: &Service) -> (Page, Page) {
     for request in [
         "GET /users/7",
         "GET /status/503",
@@ -341,7 +341,7 @@ const HOSTILE: [&str; 7] = [
 ];
 
 /// A service with a metric of its own that has such values.
-async fn hostile() -> Service {
+pub(crate) async fn hostile() -> Service {
     let service = Service::start().await;
     let registry = Registry::new();
     let opts = Opts::new("mine_total", "Mine, \"quoted\" \\ and\nbroken.");

@@ -13,6 +13,7 @@ mod context;
 mod environment;
 mod export;
 mod exposition;
+mod foreign;
 mod http_client;
 mod http_metrics;
 mod http_span;
