@@ -51,9 +51,9 @@ pub enum InitError {
 /// which one the system chose for 0, a notice says.
 ///
 /// If no `tracing` subscriber is installed, one is: log lines on stdout and spans over
-/// OTLP, and with it, unless the lines are [`LogFormat::None`](crate::LogFormat::None), a logger that makes
-/// records of the crate `log` events of it. An existing one of either is kept, and so are a global tracer
-/// provider and propagator of the OpenTelemetry API; a notice on stderr says what to add.
+/// OTLP, and with it, unless the format of lines is `LogFormat::None`, a logger that makes records of the
+/// crate `log` events of it. An existing one of either is kept, and so are a global tracer provider and
+/// propagator of the OpenTelemetry API; a notice on stderr says what to add.
 ///
 /// A second call gives a working handle with metrics of its own that shares the first one's traces:
 /// export ends when the last handle in use is shut down. A call after that, or after all were
