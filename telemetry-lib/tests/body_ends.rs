@@ -132,6 +132,14 @@ fn events(body: Body) -> Response {
     response
 }
 
+/// The head alone promises the length, as for files and what a proxy passes on.
+fn sized(length: usize, body: Body) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert("content-length", length.to_string().parse().unwrap());
+    response
+}
+
 async fn never(State(entered): State<Arc<Notify>>) -> Response {
     entered.notify_one();
     std::future::pending().await
@@ -162,6 +170,23 @@ fn router(entered: Arc<Notify>) -> Router {
             get(|| async { Body::new(Pieces { left: LARGE }) }),
         )
         .route("/large-chunked", get(|| async { large_chunks() }))
+        .route(
+            "/sized",
+            get(move || async move { sized(3, Body::from_stream(chunks())) }),
+        )
+        .route(
+            "/sized-empty",
+            get(|| async {
+                sized(
+                    0,
+                    Body::from_stream(stream::empty::<Result<Bytes, Infallible>>()),
+                )
+            }),
+        )
+        .route(
+            "/large-sized",
+            get(|| async { sized(LARGE, large_chunks()) }),
+        )
         .route("/broken", get(|| async { broken() }))
         .route("/panicking", get(|| async { panicking() }))
         .route("/never", get(never))
@@ -292,7 +317,7 @@ const fn status(code: u16) -> Told {
 /// Each kind of body against a client that reads all of it and one that leaves. A body that is
 /// small, or one frame, is in the server's buffers before a client can leave, so it is complete:
 /// what happens there nobody above can see.
-const MATRIX: [(&str, &str, Client, Told); 30] = [
+const MATRIX: [(&str, &str, Client, Told); 36] = [
     ("GET", "/fixed", Client::Reads, OK),
     ("GET", "/fixed", Client::LeavesBody, OK),
     ("GET", "/one-frame", Client::Reads, OK),
@@ -304,6 +329,12 @@ const MATRIX: [(&str, &str, Client, Told); 30] = [
     ("GET", "/large-chunked", Client::Reads, OK),
     ("GET", "/large-chunked", Client::LeavesBody, CANCELLED),
     ("GET", "/large-chunked", Client::LeavesHead, CANCELLED),
+    ("GET", "/sized", Client::Reads, OK),
+    ("GET", "/sized-empty", Client::Reads, OK),
+    ("HEAD", "/sized", Client::Reads, OK),
+    ("GET", "/large-sized", Client::Reads, OK),
+    ("GET", "/large-sized", Client::LeavesBody, CANCELLED),
+    ("GET", "/large-sized", Client::LeavesHead, CANCELLED),
     ("GET", "/empty", Client::Reads, OK),
     ("GET", "/empty", Client::LeavesHead, OK),
     ("HEAD", "/fixed", Client::Reads, OK),

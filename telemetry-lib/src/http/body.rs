@@ -44,17 +44,17 @@ pin_project! {
 #[derive(Debug)]
 struct Watch {
     flight: Flight,
-    /// The length promised with the response's head.
-    exact: Option<u64>,
+    /// The length that the body or the response's head promised.
+    length: Option<u64>,
     sent: u64,
     kind: BodyKind,
 }
 
 impl<B: Body> Watched<B> {
-    pub(super) fn new(inner: B, kind: BodyKind, flight: Flight) -> Self {
+    pub(super) fn new(inner: B, length: Option<u64>, kind: BodyKind, flight: Flight) -> Self {
         let watch = Watch {
             flight,
-            exact: inner.size_hint().exact(),
+            length,
             sent: 0,
             kind,
         };
@@ -124,7 +124,7 @@ impl Watch {
         let dropped = Dropped {
             panicking,
             at_end,
-            exact: self.exact,
+            length: self.length,
             sent: self.sent,
             kind: self.kind,
         };

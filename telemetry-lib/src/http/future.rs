@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Method, Response, response};
 use http_body::Body;
 use pin_project_lite::pin_project;
@@ -108,11 +108,23 @@ impl Watch {
             self.flight.finish(Ending::Complete, None);
             return Response::from_parts(head, Watched::passing(body));
         }
-        // An event stream does not know its length, so most headers need not be searched.
-        let events = body.size_hint().exact().is_none() && is_event_stream(&head);
+        // Most bodies know their length, and the headers need not be searched.
+        let exact = body.size_hint().exact();
+        let length = exact.or_else(|| promised(&head));
+        let events = length.is_none() && is_event_stream(&head);
         let kind = BodyKind::of(&self.method, head.status, events);
-        Response::from_parts(head, Watched::new(body, kind, self.flight))
+        Response::from_parts(head, Watched::new(body, length, kind, self.flight))
     }
+}
+
+/// By the head alone, as for a file or what a proxy passes on. hyper asks for so many bytes and no end.
+fn promised(head: &response::Parts) -> Option<u64> {
+    head.headers
+        .get(CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }
 
 fn is_event_stream(head: &response::Parts) -> bool {

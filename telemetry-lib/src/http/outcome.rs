@@ -41,7 +41,7 @@ pub(crate) struct Dropped {
     pub(crate) panicking: bool,
     pub(crate) at_end: bool,
     /// The length that the response promised.
-    pub(crate) exact: Option<u64>,
+    pub(crate) length: Option<u64>,
     pub(crate) sent: u64,
     pub(crate) kind: BodyKind,
 }
@@ -79,7 +79,8 @@ impl Dropped {
     /// hyper drops a body at its end without asking once more, and never asks for those of
     /// HEAD, 204 and 304; so a dropped body may be complete.
     pub(crate) fn ending(self) -> Ending {
-        let complete = self.at_end || self.exact == Some(self.sent) || self.kind != BodyKind::Whole;
+        let complete =
+            self.at_end || self.length == Some(self.sent) || self.kind != BodyKind::Whole;
         if self.panicking {
             Ending::Panicked
         } else if complete {
@@ -159,7 +160,7 @@ mod tests {
         let whole = Dropped {
             panicking: false,
             at_end: false,
-            exact: None,
+            length: None,
             sent: 0,
             kind: BodyKind::Whole,
         };
@@ -176,7 +177,7 @@ mod tests {
         );
         check(
             Dropped {
-                exact: Some(5),
+                length: Some(5),
                 sent: 4,
                 ..whole
             },
@@ -184,7 +185,7 @@ mod tests {
         );
         check(
             Dropped {
-                exact: Some(5),
+                length: Some(5),
                 sent: 5,
                 ..whole
             },
@@ -193,7 +194,7 @@ mod tests {
         check(
             Dropped {
                 kind: BodyKind::Never,
-                exact: Some(5),
+                length: Some(5),
                 ..whole
             },
             Ending::Complete,
