@@ -51,7 +51,7 @@ impl EndpointSet {
 
     /// The endpoint that the service's port answers for this request.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Option<Endpoint> {
-        let endpoint = Endpoint::of(path).filter(|_| *method == Method::GET)?;
+        let endpoint = Endpoint::of(method, path)?;
         let allowed = match (self.allowed, endpoint) {
             (Endpoints::None, _) => false,
             (Endpoints::Health, Endpoint::Metrics) => false,
@@ -95,7 +95,11 @@ impl EndpointSet {
 }
 
 impl Endpoint {
-    pub(crate) fn of(path: &str) -> Option<Self> {
+    /// A server leaves the body out of an answer to HEAD.
+    pub(crate) fn of(method: &Method, path: &str) -> Option<Self> {
+        if *method != Method::GET && *method != Method::HEAD {
+            return None;
+        }
         match path {
             "/metrics" => Some(Self::Metrics),
             "/healthz" => Some(Self::Live),

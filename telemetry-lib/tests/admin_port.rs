@@ -4,13 +4,13 @@
     reason = "helpers of tests, too, fail by panicking"
 )]
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::get;
-use futures_util::FutureExt;
 use http::Response;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -89,29 +89,45 @@ async fn f41_an_admin_port_that_is_taken_is_an_error_and_the_service_goes_on() {
 }
 
 #[tokio::test]
-async fn connections_beyond_sixty_four_wait_for_one_to_end() {
+async fn the_oldest_of_sixty_four_connections_gives_way_to_the_next() {
     let telemetry = TestTelemetry::start();
     let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
     let bound = telemetry.handle().admin(address).unwrap();
-    let mut open = Vec::new();
+    let mut open = VecDeque::new();
     for _ in 0..64 {
         let mut client = connect(bound).await;
         drop(send(&mut client, "/healthz").await.collect().await.unwrap());
-        open.push(client);
+        open.push_back(client);
     }
-    let mut waiting = connect(bound).await;
-    let mut answer = Box::pin(send(&mut waiting, "/healthz"));
-    // Its port has one thread, so with a place the answer would be here after some of these.
-    for _ in 0..100 {
-        assert!(answer.as_mut().now_or_never().is_none());
-        drop(
-            send(&mut open[0], "/healthz")
-                .await
-                .collect()
-                .await
-                .unwrap(),
-        );
+    assert!(open.iter().all(|client| !client.is_closed()));
+    let mut probe = connect(bound).await;
+    assert_eq!(send(&mut probe, "/healthz").await.status(), 200);
+    let mut oldest = open.pop_front().unwrap();
+    // Its end is here before the answer of a connection that was accepted later, or with it.
+    assert!(oldest.ready().await.is_err());
+    for client in &mut open {
+        assert_eq!(send(client, "/healthz").await.status(), 200);
     }
-    open.pop();
-    assert_eq!(answer.await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_probe_by_head_is_answered_on_both_ports() {
+    let telemetry = TestTelemetry::start();
+    let app = app(&telemetry);
+    for path in ["/metrics", "/healthz", "/readyz"] {
+        let request = Request::head(path).body(Body::empty()).unwrap();
+        let response = app.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+    }
+    let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let bound = telemetry.handle().admin(address).unwrap();
+    let mut client = connect(bound).await;
+    for path in ["/metrics", "/healthz", "/readyz"] {
+        let request = Request::head(path).header("host", "localhost");
+        let request = request.body(Body::empty()).unwrap();
+        let response = client.send_request(request).await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(body.is_empty(), "{path}");
+    }
 }

@@ -1,23 +1,24 @@
 //! The requests of an admin port. A task for each connection, and only so many, because whoever reaches
-//! the port may open as many as they like.
+//! the port may open as many as they like. The oldest gives way to the next one, which may be a probe.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 
 use crate::endpoint::{Endpoint, EndpointSet};
 
-/// Connections at once; further ones wait for their turn. Each scraper and each probe has one.
+/// Connections at once. Each scraper and each probe has one.
 const CONNECTIONS: usize = 64;
 /// How long the head of a request may take, and a connection be idle. Between the usual intervals of
 /// scrapes, or a connection would end in the instant when the next scrape takes it.
@@ -30,15 +31,18 @@ pub(super) async fn serve(
     endpoints: Arc<EndpointSet>,
 ) -> io::Result<Infallible> {
     let listener = TcpListener::from_std(listener)?;
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut open: VecDeque<AbortHandle> = VecDeque::with_capacity(CONNECTIONS);
     loop {
-        let place = Arc::clone(&places).acquire_owned().await;
         let stream = accept(&listener).await;
+        open.retain(|connection| !connection.is_finished());
+        if open.len() == CONNECTIONS
+            && let Some(oldest) = open.pop_front()
+        {
+            oldest.abort();
+        }
         let endpoints = Arc::clone(&endpoints);
-        tokio::spawn(async move {
-            let _place = place;
-            connection(stream, &endpoints).await;
-        });
+        let connection = tokio::spawn(async move { connection(stream, &endpoints).await });
+        open.push_back(connection.abort_handle());
     }
 }
 
@@ -69,8 +73,7 @@ async fn connection(stream: TcpStream, endpoints: &EndpointSet) {
 }
 
 fn answer<A>(endpoints: &EndpointSet, request: &Request<A>) -> Response<Bytes> {
-    let endpoint = Endpoint::of(request.uri().path());
-    match endpoint.filter(|_| request.method() == Method::GET) {
+    match Endpoint::of(request.method(), request.uri().path()) {
         Some(endpoint) => endpoints.answer(endpoint, request.headers()),
         None => {
             let mut response = Response::new(Bytes::new());

@@ -262,8 +262,9 @@ impl Telemetry {
         self.inner.metrics.collect_exemplars(exemplars);
     }
 
-    /// The answer to a GET of `/metrics`, `/healthz` or `/readyz`, for servers that are not
-    /// axum; `None` for everything else.
+    /// The answer to a GET or HEAD of `/metrics`, `/healthz` or `/readyz`, for servers that are not
+    /// axum; `None` for everything else. While 16 bodies of `/metrics` are held it is 503; the body stands
+    /// there for HEAD, too, where a server leaves it out.
     #[must_use]
     pub fn answer(
         &self,
@@ -278,7 +279,7 @@ impl Telemetry {
 
     /// Serves `/metrics`, `/healthz` and `/readyz` at `address`, on a thread of its own, until
     /// the last handle is dropped; returns the address with the port that was chosen. The
-    /// service's own port does not answer `/metrics` any more.
+    /// service's own port does not answer `/metrics` any more. Of more than 64 connections the oldest ends.
     ///
     /// # Errors
     ///

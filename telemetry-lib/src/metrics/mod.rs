@@ -21,6 +21,7 @@ mod instrument;
 mod job;
 mod model;
 mod negotiate;
+mod page;
 mod process;
 mod recent;
 mod registry;
@@ -39,8 +40,8 @@ use std::fmt;
 use std::io::Write as _;
 use std::sync::{Arc, OnceLock};
 
-use ::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
-use ::http::{HeaderMap, HeaderValue, Response};
+use ::http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY};
+use ::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use tokio::runtime::Handle;
@@ -54,6 +55,7 @@ pub use self::foreign_exemplar::Exemplars;
 pub(crate) use self::http::{ActiveGuard, HttpServerMetrics, Observation};
 pub(crate) use self::job::{JobMetrics, JobOutcome};
 use self::model::{Gathered, OwnFamily, Point, PointValue};
+use self::page::{PAGES, Pages};
 use self::registry::Registries;
 pub(crate) use self::rpc::{CallObservation, RpcMetrics, RpcServer};
 pub(crate) use self::target::labels as target_labels;
@@ -90,6 +92,7 @@ struct Inner {
     own: Own,
     registries: Registries,
     runtime: OnceLock<Handle>,
+    pages: Pages,
 }
 
 impl Metrics {
@@ -110,6 +113,7 @@ impl Metrics {
             own,
             registries: Registries::new(notices),
             runtime: OnceLock::new(),
+            pages: Pages::default(),
         }))
     }
 
@@ -158,8 +162,11 @@ impl Metrics {
         }
     }
 
-    /// Answers a scrape with these headers.
+    /// Answers a scrape with these headers: 503 while 16 pages are on their way.
     pub(crate) fn render(&self, request: &HeaderMap) -> Response<Bytes> {
+        let Some(place) = self.0.pages.place() else {
+            return too_many();
+        };
         let (format, content_type) = negotiate::content_type(request);
         let page = text::encode(&self.gather(), format);
         let mut response = Response::new(Bytes::new());
@@ -172,9 +179,9 @@ impl Metrics {
         headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
         if negotiate::takes_gzip(request) {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            *response.body_mut() = gzip(&page);
+            *response.body_mut() = place.hold(gzip(&page));
         } else {
-            *response.body_mut() = page.into();
+            *response.body_mut() = place.hold(page.into());
         }
         response
     }
@@ -240,11 +247,21 @@ impl fmt::Debug for Metrics {
     }
 }
 
-fn gzip(page: &str) -> Bytes {
+fn too_many() -> Response<Bytes> {
+    let why = format!("{PAGES} pages are on their way already: is a scraper stuck?\n");
+    let mut response = Response::new(why.into());
+    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let headers = response.headers_mut();
+    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    headers.insert(CONTENT_TYPE, plain);
+    response
+}
+
+fn gzip(page: &str) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder
         .write_all(page.as_bytes())
         .and_then(|()| encoder.finish())
         .expect("writing to memory does not fail")
-        .into()
 }

@@ -1,6 +1,7 @@
 //! The page as a scraper sees it (F18, F19, F20, F34, F42).
 
 mod impossible;
+mod pages;
 mod requests;
 
 use std::process::{Command, Stdio};
