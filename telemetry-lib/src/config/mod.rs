@@ -170,7 +170,8 @@ impl Config {
         self
     }
 
-    /// Believes `Forwarded` and `X-Forwarded-*` from peers in these networks (default: none).
+    /// Believes `X-Forwarded-*` from peers in these networks (default: none), or `Forwarded` where there is
+    /// none of those. A proxy that sets `Forwarded` must drop the `X-Forwarded-*` of its clients.
     #[must_use]
     pub fn trusted_proxies(mut self, networks: impl IntoIterator<Item = Network>) -> Self {
         self.http.trusted_proxies = networks.into_iter().collect();

@@ -111,8 +111,9 @@ fn client(headers: &HeaderMap, networks: &[Network]) -> Option<IpAddr> {
 /// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`.
 fn address(hop: &str) -> Option<IpAddr> {
     let bare = hop.strip_prefix('[').and_then(|hop| hop.split(']').next());
-    let parsed = bare.unwrap_or(hop).parse().ok();
-    parsed.or_else(|| Some(hop.parse::<SocketAddr>().ok()?.ip()))
+    let parsed: Option<IpAddr> = bare.unwrap_or(hop).parse().ok();
+    let parsed = parsed.or_else(|| Some(hop.parse::<SocketAddr>().ok()?.ip()));
+    parsed.map(|address| address.to_canonical())
 }
 
 /// What a host says, as this thread has read it for the request before, or anew.
@@ -182,12 +183,18 @@ fn list<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &
         .filter(|value| !value.is_empty())
 }
 
-/// Values of one parameter of `Forwarded` (RFC 7239), quotes removed.
+/// Values of one parameter of `Forwarded` (RFC 7239), quotes removed. None beside `X-Forwarded-*`: proxies
+/// that set those mostly pass the other on as the client wrote it.
 fn parameters<'h>(
     headers: &'h HeaderMap,
     wanted: &'static str,
 ) -> impl DoubleEndedIterator<Item = &'h str> {
-    let found: Vec<&str> = list(headers, &FORWARDED)
+    let names_another = [&FOR, &X_HOST, &X_PROTO].map(|name| headers.contains_key(name));
+    let believed = !names_another.contains(&true);
+    let lines = believed.then(|| list(headers, &FORWARDED));
+    let found: Vec<&str> = lines
+        .into_iter()
+        .flatten()
         .flat_map(|element| element.split(';'))
         .filter_map(|pair| pair.split_once('='))
         .filter(|(name, _)| name.trim().eq_ignore_ascii_case(wanted))
@@ -255,6 +262,44 @@ mod tests {
             &[("forwarded", forwarded)],
             ("2001:db8::1", "a.example", Some(81)),
         );
+    }
+
+    #[test]
+    fn what_a_client_writes_beside_the_proxys_own_header_is_not_believed() {
+        let forged = ("forwarded", "for=6.6.6.6;proto=https;host=evil.example");
+        for (own, expected) in [
+            (
+                ("x-forwarded-for", "203.0.113.7"),
+                ("203.0.113.7", "", None),
+            ),
+            (("x-forwarded-proto", "http"), ("10.0.0.1", "", None)),
+            (
+                ("x-forwarded-host", "a.example"),
+                ("10.0.0.1", "a.example", None),
+            ),
+        ] {
+            check("10.0.0.1", &[forged, own], expected);
+            let mut headers = HeaderMap::new();
+            for (name, value) in [forged, own] {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+            assert_eq!(scheme(None, &headers, true), "http", "{own:?}");
+        }
+    }
+
+    #[test]
+    fn an_ipv4_address_has_one_spelling() {
+        for hop in [
+            "203.0.113.7",
+            "::ffff:203.0.113.7",
+            "[::ffff:203.0.113.7]:80",
+        ] {
+            check(
+                "10.0.0.1",
+                &[("x-forwarded-for", hop)],
+                ("203.0.113.7", "", None),
+            );
+        }
     }
 
     #[test]

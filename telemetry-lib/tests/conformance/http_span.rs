@@ -237,9 +237,8 @@ const PLAIN: &[Row] = &[
 
 const BEHIND_A_PROXY: &[Row] = &[
     (
-        "Forwarded goes before X-Forwarded-*, and both before Host",
-        "GET /users/7 HTTP/1.1\nforwarded: for=203.0.113.8;host=f.example:1;proto=https\n\
-         x-forwarded-host: x.example\nx-forwarded-proto: http\nx-forwarded-for: 203.0.113.9",
+        "Forwarded goes before Host",
+        "GET /users/7 HTTP/1.1\nforwarded: for=203.0.113.8;host=f.example:1;proto=https",
         &[
             ("server.address", "f.example"),
             ("server.port", "#1"),
@@ -249,9 +248,9 @@ const BEHIND_A_PROXY: &[Row] = &[
         ],
     ),
     (
-        "X-Forwarded-* without Forwarded",
+        "X-Forwarded-* go before Host, and before Forwarded, which may be the client's",
         "GET /users/7 HTTP/1.1\nx-forwarded-host: x.example\nx-forwarded-proto: https\n\
-         x-forwarded-for: 203.0.113.9",
+         x-forwarded-for: 203.0.113.9\nforwarded: for=203.0.113.8;host=f.example:1;proto=http",
         &[
             ("server.address", "x.example"),
             ("url.scheme", "https"),
