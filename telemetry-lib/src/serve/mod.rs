@@ -1,13 +1,23 @@
 //! Serving until told to stop, and stopping in the right order.
 
+mod cut;
+
+use std::future::IntoFuture as _;
 use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
+use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use self::cut::{Connections, Cuttable};
 use crate::init::{Report, Telemetry};
+
+/// For tasks of connections that were cut. They have nothing to wait for, unless one blocks its thread.
+const CUT: Duration = Duration::from_secs(1);
 
 /// How a server stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +43,8 @@ impl Default for Grace {
 
 /// Serves `router` until SIGTERM or SIGINT, then stops: `/readyz` says 503, `grace.drain`
 /// passes, no connection is accepted any more, requests under way get `grace.requests`, spans
-/// get `grace.telemetry`. A second signal skips what is left of the first two waits.
+/// get `grace.telemetry`. A second signal skips what is left of the first two waits. Requests that are
+/// under way then are cut off: their spans end as `cancelled`, and leave with the others.
 ///
 /// # Errors
 ///
@@ -86,16 +97,24 @@ async fn serve_until(
         polite.await;
         closed.send_replace(true);
     };
-    let service = router.into_make_service_with_connect_info::<std::net::SocketAddr>();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let connections = Connections::default();
+    // axum tells the peer of a listener that is not its own only through `tap_io`.
+    let listener = Cuttable::new(listener, connections.clone()).tap_io(|_| {});
     let served = axum::serve(listener, service).with_graceful_shutdown(drained);
+    let mut served = pin!(served.into_future());
     let overdue = async move {
         // An error means that the server is gone, and the other branch has its result.
         let _ = closing.wait_for(|closing| *closing).await;
         within(grace.requests, reach(stops, 2)).await;
     };
     let result = tokio::select! {
-        result = served => result,
-        () = overdue => Ok(()),
+        result = &mut served => result,
+        () = overdue => {
+            connections.cut();
+            let cut = tokio::time::timeout(CUT, served).await;
+            cut.unwrap_or(Ok(()))
+        }
     };
     let report = telemetry.shutdown(grace.telemetry).await;
     result.map(|()| report)
@@ -141,9 +160,13 @@ fn count_signals(stop: watch::Sender<u32>) -> io::Result<impl Future<Output = ()
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
     use std::sync::Arc;
 
+    use axum::body::Body;
     use axum::routing::get;
+    use futures_util::StreamExt as _;
+    use futures_util::stream;
     use http_body_util::{BodyExt, Empty};
     use hyper::client::conn::http1;
     use hyper_util::rt::TokioIo;
@@ -152,11 +175,11 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use super::*;
-    use crate::testing::TestTelemetry;
+    use crate::testing::{AttributeValue, TestTelemetry};
 
     struct Served {
         telemetry: TestTelemetry,
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         /// The handler runs.
         entered: Arc<Notify>,
         /// Lets the handler answer.
@@ -174,9 +197,11 @@ mod tests {
             signals.1.notified().await;
             "done"
         });
-        let app = telemetry
-            .handle()
-            .instrument(Router::new().route("/slow", slow));
+        let app = telemetry.handle().instrument(
+            Router::new()
+                .route("/slow", slow)
+                .route("/endless", get(endless)),
+        );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stops) = watch::channel(0);
@@ -193,8 +218,14 @@ mod tests {
         }
     }
 
+    /// A frame, then nothing, for ever.
+    async fn endless() -> Body {
+        let first = stream::iter([Ok::<_, Infallible>("a")]);
+        Body::from_stream(first.chain(stream::pending()))
+    }
+
     /// Status and body.
-    async fn fetch(address: std::net::SocketAddr, path: &str) -> Option<(u16, String)> {
+    async fn fetch(address: SocketAddr, path: &str) -> Option<(u16, String)> {
         let stream = TcpStream::connect(address).await.ok()?;
         let (mut client, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
         let connection = tokio::spawn(connection);
@@ -251,8 +282,30 @@ mod tests {
         tokio::time::pause(); // from here on, waiting takes no time
         served.stop.send_replace(1);
         let report = served.server.await.unwrap().unwrap();
-        assert_eq!(report.traces.exported, 0, "{report}");
-        asking.abort();
+        assert_eq!(report.traces.exported, 1, "{report}");
+        let spans = served.telemetry.collector().spans();
+        spans[0].assert_attribute("error.type", Some(AttributeValue::Text("cancelled".into())));
+        assert_eq!(asking.await.unwrap(), None, "it was cut off");
+    }
+
+    #[tokio::test]
+    async fn f30_a_body_that_never_ends_is_cut_off_and_told() {
+        let served = serve(Grace::default()).await;
+        let stream = TcpStream::connect(served.address).await.unwrap();
+        let (mut client, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let request = http::Request::get("/endless").header("host", "a.example");
+        let request = request.body(Empty::<bytes::Bytes>::new()).unwrap();
+        let mut body = client.send_request(request).await.unwrap().into_body();
+        body.frame().await.unwrap().unwrap();
+        tokio::time::pause(); // from here on, waiting takes no time
+        served.stop.send_replace(1);
+        let report = served.server.await.unwrap().unwrap();
+        assert_eq!(report.traces.exported, 1, "{report}");
+        let spans = served.telemetry.collector().spans();
+        spans[0].assert_attribute("error.type", Some(AttributeValue::Text("cancelled".into())));
+        assert!(body.frame().await.is_none_or(|frame| frame.is_err()));
+        connection.abort();
     }
 
     #[tokio::test]
