@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::uri::Scheme;
+use http::uri::{Authority, Scheme};
 use http::{HeaderName, HeaderValue, Uri};
 
 use super::vars::{Vars, pairs};
@@ -39,6 +39,21 @@ const CLIENT_CERTIFICATE: [&str; 2] = [
 const CLIENT_KEY: [&str; 2] = [
     "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
     "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+];
+
+const OURS: [&str; 12] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
 ];
 
 /// Who said where spans go.
@@ -179,17 +194,31 @@ impl fmt::Debug for Exporter {
     }
 }
 
+pub(super) const URL: &str = "an http or https URL with a host, and a port from 1 to 65535 if any";
+
 /// Reads an absolute `http` or `https` URL.
 pub(super) fn parse_endpoint(text: &str) -> Option<Uri> {
     let uri: Uri = text.parse().ok()?;
     let web = matches!(uri.scheme_str(), Some("http" | "https"));
-    (web && uri.host().is_some_and(|host| !host.is_empty())).then_some(uri)
+    let leads_somewhere = |it: &Authority| !it.host().is_empty() && has_real_port(it);
+    (web && uri.authority().is_some_and(leads_somewhere)).then_some(uri)
+}
+
+/// No port, or one that can be connected to. `Uri` says of 99999 that there is none, and spans would go to
+/// whoever listens at the scheme's.
+fn has_real_port(authority: &Authority) -> bool {
+    let text = authority.as_str();
+    let server = text.rsplit_once('@').map_or(text, |(_, server)| server);
+    let port = server.strip_prefix(authority.host()).unwrap_or(server);
+    let digits = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    port.is_empty()
+        || port.strip_prefix(':').is_some_and(digits)
+            && authority.port_u16().is_some_and(|port| port > 0)
 }
 
 fn read_endpoint(vars: &mut Vars, protocol: Protocol) -> (Uri, Origin) {
-    let expected = "an http or https URL with a host";
     let own = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
-    if let Some(endpoint) = vars.read(&[own], expected, parse_endpoint) {
+    if let Some(endpoint) = vars.read(&[own], URL, parse_endpoint) {
         return (endpoint, Origin::Variable(own));
     }
     // Only the general endpoint gets the path of the signal, and only where paths are.
@@ -202,7 +231,7 @@ fn read_endpoint(vars: &mut Vars, protocol: Protocol) -> (Uri, Origin) {
         Protocol::Http => "http://localhost:4318/v1/traces",
         Protocol::Grpc => "http://localhost:4317",
     };
-    match vars.read(&[general], expected, with_path) {
+    match vars.read(&[general], URL, with_path) {
         Some(endpoint) => (endpoint, Origin::Variable(general)),
         None => (Uri::from_static(usual), Origin::Default),
     }
@@ -220,21 +249,44 @@ fn for_traces(general: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
+/// What the exporter sets costs itself and not the credentials beside it.
 fn read_headers(vars: &mut Vars) -> Vec<(HeaderName, HeaderValue)> {
-    vars.read(
-        &HEADERS,
-        "a list of name=value with percent-encoded values",
-        |value| {
-            pairs(value)?
+    let expected = "a list of name=value with percent-encoded values";
+    for variable in HEADERS {
+        let read = vars.read(&[variable], expected, |value| {
+            let (ours, theirs): (Vec<_>, Vec<_>) = pairs(value)?
+                .into_iter()
+                .partition(|(name, _)| is_ours(name));
+            let theirs: Option<Vec<_>> = theirs
                 .into_iter()
                 .map(|(name, value)| {
                     let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
                     Some((name, secret(&value)?))
                 })
-                .collect()
-        },
-    )
-    .unwrap_or_default()
+                .collect();
+            Some((theirs?, !ours.is_empty()))
+        });
+        if let Some((headers, in_part)) = read {
+            if in_part {
+                vars.report_part(
+                    variable,
+                    "left to you: the exporter sets what frames, encodes and types a request, and \
+                     grpc-*, itself",
+                );
+            }
+            if !headers.is_empty() || !in_part {
+                return headers;
+            }
+        }
+    }
+    Vec::new()
+}
+
+/// Whether the exporter, or what speaks HTTP below it, sets this header: another value breaks each export.
+fn is_ours(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    // One of HTTP/2's own begins with a colon.
+    name.starts_with(':') || name.starts_with("grpc-") || OURS.contains(&name.as_str())
 }
 
 pub(super) fn secret(value: &str) -> Option<HeaderValue> {

@@ -65,7 +65,7 @@ pub(crate) struct Service {
     pub(crate) environment: Option<String>,
     /// `OTEL_RESOURCE_ATTRIBUTES`, in order.
     pub(crate) attributes: Vec<(String, String)>,
-    /// Set by the Kubernetes downward API, as attribute names and values.
+    /// Set by the Kubernetes downward API, as attribute names and values; empty outside Kubernetes.
     pub(crate) pod: Vec<(&'static str, String)>,
 }
 
@@ -153,7 +153,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// If it is not an absolute `http` or `https` URL, also if nothing is sent.
+    /// If it is not an absolute `http` or `https` URL, or its port is not from 1 to 65535; also if nothing
+    /// is sent.
     pub fn endpoint(mut self, url: &str) -> Result<Self, EndpointError> {
         let endpoint = exporter::parse_endpoint(url).ok_or(EndpointError)?;
         if let Some(exporter) = &mut self.exporter {
@@ -293,10 +294,11 @@ impl Config {
     }
 }
 
-/// The text is not an absolute `http` or `https` URL.
+/// The text is not an absolute `http` or `https` URL, or its port is none.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "not an endpoint: write an absolute http or https URL, as in http://collector:4318/v1/traces"
+    "not an endpoint: write an absolute http or https URL, whose port is from 1 to 65535 if it has one, \
+     as in http://collector:4318/v1/traces"
 )]
 pub struct EndpointError;
 
@@ -329,6 +331,9 @@ impl Service {
             ),
             ("k8s.deployment.name", &["K8S_DEPLOYMENT_NAME"]),
         ];
+        // Other programs have variables of these names, too. The kubelet sets the first one in every pod.
+        let in_pod = ["KUBERNETES_SERVICE_HOST", "K8S_POD_NAME", "POD_NAME"];
+        let in_pod = vars.first(&in_pod).is_some();
         Self {
             name: named
                 .or_else(|| attribute("service.name"))
@@ -337,6 +342,7 @@ impl Service {
             environment: environment.or_else(|| attribute("deployment.environment.name")),
             pod: pod
                 .into_iter()
+                .filter(|_| in_pod)
                 .filter_map(|(name, from)| Some((name, vars.first(from)?.1.to_owned())))
                 .collect(),
             attributes,

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod values;
+
 fn read(variables: &[(&str, &str)]) -> Config {
     let variables = variables.iter();
     Config::from_vars(

@@ -2,7 +2,7 @@
 //! OTLP. Their values are still checked, so that a typing error shows, and remembered, so that
 //! `doctor` can say that they change nothing here.
 
-use super::exporter::parse_endpoint;
+use super::exporter::{URL, parse_endpoint};
 use super::vars::{Vars, pairs};
 
 /// What a value must look like.
@@ -87,7 +87,7 @@ impl Shape {
             Self::Any => "text",
             Self::Number => "a whole number that is not negative",
             Self::Boolean => "`true` or `false`",
-            Self::Url => "an http or https URL with a host",
+            Self::Url => URL,
             Self::Pairs => "a list of name=value with percent-encoded values",
             Self::OneOf(_) => "one of the specification's values",
         }

@@ -13,23 +13,46 @@ type Row = (
     &'static str,
 );
 
+/// As the kubelet sets it in every pod.
+const IN_POD: (&str, &str) = ("KUBERNETES_SERVICE_HOST", "10.96.0.1");
+
 const ROWS: &[Row] = &[
     (&[("POD_NAME", "orders-7")], "k8s.pod.name", "orders-7"),
     (&[("K8S_POD_NAME", "orders-8")], "k8s.pod.name", "orders-8"),
-    (&[("POD_UID", "275e")], "k8s.pod.uid", "275e"),
-    (&[("K8S_POD_UID", "275f")], "k8s.pod.uid", "275f"),
-    (&[("POD_NAMESPACE", "shop")], "k8s.namespace.name", "shop"),
+    (&[IN_POD, ("POD_UID", "275e")], "k8s.pod.uid", "275e"),
+    (&[IN_POD, ("K8S_POD_UID", "275f")], "k8s.pod.uid", "275f"),
     (
-        &[("K8S_NAMESPACE_NAME", "own")],
+        &[IN_POD, ("POD_NAMESPACE", "shop")],
+        "k8s.namespace.name",
+        "shop",
+    ),
+    (
+        &[IN_POD, ("K8S_NAMESPACE_NAME", "own")],
         "k8s.namespace.name",
         "own",
     ),
-    (&[("NODE_NAME", "node-1")], "k8s.node.name", "node-1"),
-    (&[("K8S_NODE_NAME", "node-2")], "k8s.node.name", "node-2"),
-    (&[("CONTAINER_NAME", "app")], "k8s.container.name", "app"),
-    (&[("K8S_CONTAINER_NAME", "a")], "k8s.container.name", "a"),
     (
-        &[("K8S_DEPLOYMENT_NAME", "orders")],
+        &[IN_POD, ("NODE_NAME", "node-1")],
+        "k8s.node.name",
+        "node-1",
+    ),
+    (
+        &[IN_POD, ("K8S_NODE_NAME", "node-2")],
+        "k8s.node.name",
+        "node-2",
+    ),
+    (
+        &[IN_POD, ("CONTAINER_NAME", "app")],
+        "k8s.container.name",
+        "app",
+    ),
+    (
+        &[IN_POD, ("K8S_CONTAINER_NAME", "a")],
+        "k8s.container.name",
+        "a",
+    ),
+    (
+        &[IN_POD, ("K8S_DEPLOYMENT_NAME", "orders")],
         "k8s.deployment.name",
         "orders",
     ),
@@ -38,6 +61,15 @@ const ROWS: &[Row] = &[
         "k8s.pod.name",
         "own",
     ),
+    // Beside the name of a pod it is one, whoever set that.
+    (
+        &[("POD_NAME", "orders-7"), ("CONTAINER_NAME", "app")],
+        "k8s.container.name",
+        "app",
+    ),
+    // Outside Kubernetes the name is somebody else's.
+    (&[("CONTAINER_NAME", "app")], "k8s.container.name", ABSENT),
+    (&[("NODE_NAME", "node-1")], "k8s.node.name", ABSENT),
     // What the operator says comes last, and wins over what was found.
     (
         &[
