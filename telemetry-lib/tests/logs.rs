@@ -95,6 +95,54 @@ fn a_word_that_is_no_level_is_told_once_and_taken_as_a_target() {
     assert_eq!(without.notices(), [""; 0], "no lines are ours");
 }
 
+/// `Targets` takes them, and then no line is written.
+#[tokio::test]
+async fn what_cannot_be_a_target_is_refused_and_what_can_be_is_not() {
+    use std::error::Error as _;
+
+    for refused in [
+        "my_crate[foo]=debug",
+        "my_crate[foo]",
+        "[foo]=debug",
+        "[{user}]=debug",
+        "my_crate[{user}]=debug",
+        "my_crate[foo{user=7}]=debug",
+        "info,my_crate[{a,b}]=debug",
+        "{user}",
+        "my crate=debug",
+        "my crate",
+        "=",
+        "=debug",
+        " =debug",
+        "info,=",
+        "info my_crate=debug",
+        "my_crate = debug",
+    ] {
+        let telemetry = TestTelemetry::configured(&[("RUST_LOG", refused)], |it| it);
+        let said = telemetry.notices();
+        assert_eq!(said.len(), 1, "{refused}: {said:?}");
+        let why = "spans and fields cannot be filtered by";
+        let names_it = said[0].starts_with("RUST_LOG is ignored") && said[0].contains(why);
+        assert!(names_it, "{refused}: {said:?}");
+        ask(&telemetry, orders()).await;
+        assert_eq!(messages(&telemetry), ["served"], "{refused}");
+
+        let error = telemetry.handle().set_log_filter(refused).unwrap_err();
+        assert!(matches!(error, LogFilterError::Invalid(_)), "{error}");
+        let source = error.source().unwrap().to_string();
+        assert!(source.contains(why), "{source}");
+    }
+    let telemetry = TestTelemetry::start();
+    for taken in [
+        "warn,my_crate::module=debug",
+        "my-crate=info , a.b/c:d=off",
+        "sqlx::query",
+        "http://x@y=debug",
+    ] {
+        telemetry.handle().set_log_filter(taken).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_filter_of_lines_that_are_not_ours_is_refused() {
     let telemetry = TestTelemetry::configured(&[], |it| it.log_format(LogFormat::None));

@@ -371,7 +371,8 @@ impl LogConfig {
     fn read(vars: &mut Vars) -> Self {
         let filter = vars.read(
             &["RUST_LOG"],
-            "a list of levels, targets and target=level directives",
+            "a list of levels, targets and target=level directives (spans and fields cannot be \
+             filtered by here)",
             |value| {
                 Some((
                     log::parse_filter(value).ok()?,

@@ -29,6 +29,9 @@ pub enum LogFilterError {
     NotOurs,
 }
 
+const NO_TARGET: &str = "a target is not empty and has neither blanks nor brackets and braces: \
+                         spans and fields cannot be filtered by here";
+
 /// Of a word that looks like a level.
 const MAX_LETTERS: usize = 12;
 
@@ -46,8 +49,19 @@ pub(crate) fn parse(directives: &str) -> Result<Targets, LogFilterError> {
     if words.is_empty() {
         return Err(LogFilterError::Invalid("there is no directive".into()));
     }
+    if words.iter().any(|word| !may_be_directive(word)) {
+        return Err(LogFilterError::Invalid(NO_TARGET.into()));
+    }
     let filter: Result<Targets, _> = words.join(",").parse();
     filter.map_err(|error| LogFilterError::Invalid(error.into()))
+}
+
+/// `Targets` takes all that is no level as a target. What no target looks like silences lines that were
+/// meant to be written, and nobody hears of it: it is the syntax of `EnvFilter`, or a slip.
+fn may_be_directive(word: &str) -> bool {
+    let target = word.split_once('=').map_or(word, |(target, _)| target);
+    let is_odd = |it: char| it.is_whitespace() || matches!(it, '[' | ']' | '{' | '}');
+    !target.is_empty() && !target.contains(is_odd)
 }
 
 /// What to say of directives in `setting` that silence all but some targets, one of which may be a

@@ -7,6 +7,7 @@ use super::environment::{Seen, see};
 /// Each row of the tables, with a value that it cannot have.
 const ROWS: &[(&str, &str)] = &[
     ("RUST_LOG", "s3cret=loud"),
+    ("RUST_LOG", "s3cret[span]=debug"),
     ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://s3cret:99999"),
     ("OTEL_SDK_DISABLED", "yes-s3cret"),
     ("OTEL_RESOURCE_ATTRIBUTES", "s3cret"),
