@@ -252,7 +252,7 @@ impl Config {
 
     /// Leaves the place of the `tracing` subscriber free (default: `true`, `init` takes it if
     /// it is free). With `false`, build your own after `init`:
-    /// `registry().with(fmt::layer()).with(telemetry.tracing_layer()).init()`.
+    /// `registry().with(fmt::layer().with_filter(filter)).with(telemetry.tracing_layer()).init()`.
     #[must_use]
     pub fn install_subscriber(mut self, install: bool) -> Self {
         self.install_subscriber = install;

@@ -7,7 +7,7 @@ use tracing::{Level, dispatcher};
 
 use super::{Diagnosis, versions};
 use crate::config::{Config, TraceConfig};
-use crate::engine;
+use crate::engine::{self, HIDDEN, UNHIDE};
 use crate::export::ExportHealth;
 
 pub(super) fn look(config: &Config, health: &ExportHealth, found: &mut Diagnosis) {
@@ -63,8 +63,8 @@ fn subscriber(found: &mut Diagnosis) {
     } else if !tracing::span_enabled!(target: "telemetry_lib::http", Level::INFO) {
         found.problem(
             "subscriber",
-            "a filter of the subscriber hides the server spans (target telemetry_lib::http, INFO)",
-            "filter the layer that writes lines, with .with_filter(…), and not the whole subscriber",
+            format!("{HIDDEN} server spans (target telemetry_lib::http, INFO)"),
+            UNHIDE,
         );
     } else {
         found.good("subscriber", "spans of tracing come to our layer");

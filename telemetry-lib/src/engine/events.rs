@@ -14,6 +14,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
+use super::hidden::HiddenWatch;
 use crate::clock;
 use crate::export::on_export_thread;
 use crate::log::{Source, visit};
@@ -26,6 +27,7 @@ pub(super) struct SpanEvents {
     redaction: Arc<Redaction>,
     /// The way from a span's id to its OpenTelemetry span.
     dispatch: OnceLock<WeakDispatch>,
+    hidden: Arc<HiddenWatch>,
 }
 
 /// Formatted before any lock is taken: a user's `Debug` may do anything.
@@ -36,11 +38,16 @@ struct Formatted<'r> {
 }
 
 impl SpanEvents {
-    pub(super) fn new(redaction: Arc<Redaction>) -> Self {
+    pub(super) fn new(redaction: Arc<Redaction>, hidden: Arc<HiddenWatch>) -> Self {
         Self {
             redaction,
             dispatch: OnceLock::new(),
+            hidden,
         }
+    }
+
+    pub(super) fn hidden(&self) -> &HiddenWatch {
+        &self.hidden
     }
 }
 

@@ -8,6 +8,7 @@ mod client;
 mod events;
 mod filter;
 mod finish;
+mod hidden;
 mod ids;
 mod numbers;
 mod rpc;
@@ -26,11 +27,13 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
 pub(crate) use client::{ClientFields, MessageFields, MessageKind};
+pub(crate) use hidden::{HIDDEN, UNHIDE};
 pub(crate) use rpc::RPC_SYSTEM;
 pub(crate) use span::{Entered, Fields, OpenSpan};
 
 use crate::config::Config;
 use crate::gate::Gated;
+use crate::notice::Notices;
 use crate::redact::Redaction;
 
 /// Makes and ends spans. There is one per process; tests may build more.
@@ -43,6 +46,7 @@ pub(crate) struct Engine {
     tracer: SdkTracer,
     level: tracing::Level,
     redaction: Arc<Redaction>,
+    hidden: Arc<hidden::HiddenWatch>,
 }
 
 impl Engine {
@@ -54,6 +58,7 @@ impl Engine {
         config: &Config,
         resource: Resource,
         queue: Option<impl SpanProcessor + 'static>,
+        notices: Notices,
     ) -> Self {
         let redaction = Arc::new(config.logs.redaction.clone());
         let config = &config.traces;
@@ -86,6 +91,7 @@ impl Engine {
             tracer,
             level: config.level,
             redaction,
+            hidden: Arc::new(hidden::HiddenWatch::new(config.level, notices)),
         }
     }
 
@@ -107,7 +113,7 @@ impl Engine {
             .with_error_records_to_exceptions(false)
             .with_error_events_to_exceptions(false)
             .with_error_events_to_status(false);
-        let events = events::SpanEvents::new(Arc::clone(&self.redaction));
+        let events = events::SpanEvents::new(Arc::clone(&self.redaction), Arc::clone(&self.hidden));
         let spans = numbers::Numbers
             .and_then(spans)
             .and_then(numbers::NoNumbers);

@@ -11,6 +11,7 @@ use tracing::Span;
 use tracing::span::Id;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use super::hidden;
 use crate::clock::Elapsed;
 
 /// What our own spans are called until they end.
@@ -118,6 +119,9 @@ impl OpenSpan {
     pub(super) fn started(span: Span, parent: Context, own: Own) -> Self {
         let context = span.context();
         let carried = !context.span().span_context().is_valid();
+        if carried {
+            hidden::look();
+        }
         Self {
             recording: !carried && context.span().is_recording(),
             span,

@@ -175,7 +175,8 @@ impl Telemetry {
     }
 
     /// The layer to add to a `tracing` subscriber that the service builds itself:
-    /// `registry().with(fmt::layer()).with(telemetry.tracing_layer())`.
+    /// `registry().with(fmt::layer().with_filter(filter)).with(telemetry.tracing_layer())`. A filter over
+    /// the whole subscriber, or over this layer, hides spans; if it hides ours, a notice on stderr says so.
     pub fn tracing_layer<S>(&self) -> impl Layer<S> + Send + Sync + 'static
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,

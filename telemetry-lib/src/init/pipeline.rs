@@ -66,7 +66,7 @@ impl Users {
 impl Pipeline {
     /// The pipeline of a first `init`, which uses it.
     pub(super) fn start(config: &Config, notices: Notices) -> Result<Self, InitError> {
-        let health = ExportHealth::new(notices);
+        let health = ExportHealth::new(notices.clone());
         let logs = Logs::new(&config.logs);
         let mut pipeline = Self {
             config: Mutex::new(config.clone()),
@@ -85,7 +85,7 @@ impl Pipeline {
             let users = Users::first(run);
             pipeline.export = Some(Export { queue, users });
         }
-        pipeline.engine = Some(Engine::new(config, resource, pipeline.queue()));
+        pipeline.engine = Some(Engine::new(config, resource, pipeline.queue(), notices));
         Ok(pipeline)
     }
 
