@@ -154,7 +154,15 @@ async fn a_filter_of_lines_that_are_not_ours_is_refused() {
 async fn a_secret_stands_in_no_line_no_attribute_and_no_event() {
     #[tracing::instrument]
     async fn login(user: &str, password: &str) {
-        tracing::error!(token = password, card_number = password, "refused");
+        tracing::error!(
+            token = password,
+            card_number = password,
+            cardNumber = password,
+            sig = password,
+            accessKey = password,
+            privatekey = password,
+            "refused"
+        );
     }
     let telemetry = TestTelemetry::configured(&[], |config| {
         config.redact_fields(["card-number".to_owned()])

@@ -65,12 +65,10 @@ pub(crate) struct HttpConfig {
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) request_headers: Vec<HeaderName>,
     pub(crate) response_headers: Vec<HeaderName>,
-    /// Headers whose values become `REDACTED`.
-    pub(crate) header_secrets: Redaction,
     /// Keys of queries that are recorded; `None`: all.
     pub(crate) query_keys: Option<Vec<String>>,
-    /// Query keys whose values become `REDACTED`.
-    pub(crate) query_secrets: Redaction,
+    /// Headers and keys of queries whose values become `REDACTED`.
+    pub(crate) secrets: Redaction,
     /// Paths that get neither a span nor a metric.
     pub(crate) skipped_paths: Vec<PathRule>,
     pub(crate) endpoints: Endpoints,
@@ -84,17 +82,6 @@ const KNOWN_METHODS: [&str; 10] = [
     "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY",
 ];
 
-/// What signed URLs have beside the words that are secrets everywhere; with these words all keys that
-/// the semantic conventions list are hidden.
-const SIGNED: [&str; 6] = [
-    "signature",
-    "sig",
-    "awsaccesskeyid",
-    "ossaccesskeyid",
-    "accesskey",
-    "access_key",
-];
-
 /// `None` without a single one, which would make all methods `_OTHER`.
 fn methods(list: &str) -> Option<Vec<String>> {
     let names = list.split(',').map(str::trim);
@@ -104,12 +91,6 @@ fn methods(list: &str) -> Option<Vec<String>> {
         .collect();
     let methods = methods.ok().filter(|methods| !methods.is_empty())?;
     Some(methods.iter().map(Method::to_string).collect())
-}
-
-fn query_secrets() -> Redaction {
-    let mut secrets = Redaction::default();
-    secrets.add(SIGNED.map(str::to_owned));
-    secrets
 }
 
 impl HttpConfig {
@@ -125,9 +106,8 @@ impl HttpConfig {
             trusted_proxies: Vec::new(),
             request_headers: Vec::new(),
             response_headers: Vec::new(),
-            header_secrets: Redaction::default(),
             query_keys: None,
-            query_secrets: query_secrets(),
+            secrets: Redaction::default(),
             skipped_paths: Vec::new(),
             endpoints: Endpoints::All,
             trace_id_header: None,

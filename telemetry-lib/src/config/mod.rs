@@ -281,14 +281,14 @@ impl Config {
     /// `authorization` and the like: in log lines, in what the service's own spans say, in
     /// queries and in headers that are recorded.
     ///
-    /// Case does not count, nor percent-encoding in a query, and `-`, `.` and `_` are the same. A value of
-    /// a query that holds such a name before `=` or `:`, or the user-info of a URL, is hidden whole, and
-    /// so are the signatures that the semantic conventions list. Texts of messages are not searched.
+    /// Case does not count, nor percent-encoding in a query, nor how words are joined: `card_number` is also
+    /// `Card-Number`, `cardNumber` and `cardnumber`. A value of a query or header that holds such a name
+    /// before `=` or `:`, or the user-info of a URL, or that begins with `Bearer` or `Basic` and a token, is
+    /// hidden whole. Texts of messages are not searched.
     #[must_use]
     pub fn redact_fields(mut self, names: impl IntoIterator<Item = String>) -> Self {
         let names: Vec<String> = names.into_iter().collect();
-        self.http.header_secrets.add(names.iter().cloned());
-        self.http.query_secrets.add(names.iter().cloned());
+        self.http.secrets.add(names.iter().cloned());
         self.logs.redaction.add(names);
         self
     }

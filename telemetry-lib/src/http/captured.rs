@@ -23,7 +23,7 @@ pub(super) fn capture(
     into: &mut Vec<KeyValue>,
 ) {
     for name in allowed {
-        let hidden = config.header_secrets.hides(name.as_str());
+        let hidden = config.secrets.hides(name.as_str());
         let show = |value: &[u8]| match hidden {
             true => REDACTED.into(),
             false => shown(value, config).into(),
@@ -52,7 +52,7 @@ fn shown(value: &[u8], config: &HttpConfig) -> String {
         Extent::Whole
     };
     let mut shown = without_user_info(before);
-    if config.query_secrets.is_in(&shown, extent_before) {
+    if config.secrets.is_in(&shown, extent_before) {
         return REDACTED.to_owned();
     }
     // A query, and the fragments after it, which hold the answers of some logins.
@@ -87,7 +87,16 @@ mod tests {
         headers.append("x-team", HeaderValue::from_static("a"));
         headers.append("x-team", HeaderValue::from_str(&"b".repeat(300)).unwrap());
         let credentials = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE];
-        let others = ["x-api-key", "x-auth-token", "x-session-id"].map(HeaderName::from_static);
+        let others = [
+            "x-api-key",
+            "x-auth-token",
+            "x-session-id",
+            "x-access-key",
+            "x-accesskey",
+            "x-signature",
+            "x-csrf",
+        ];
+        let others = others.map(HeaderName::from_static);
         let mut allowed = vec![HeaderName::from_static("x-team"), ACCEPT];
         for secret in credentials.into_iter().chain(others) {
             headers.append(&secret, HeaderValue::from_static("s3cret"));
@@ -97,7 +106,7 @@ mod tests {
         let config = Config::from_vars("test", []).http;
         capture("request", &headers, &allowed, &config, &mut attributes);
         let shown: Vec<String> = attributes.iter().map(|it| format!("{it:?}")).collect();
-        assert_eq!(shown.len(), 8, "{shown:?}");
+        assert_eq!(shown.len(), 12, "{shown:?}");
         assert!(shown[0].contains(&"b".repeat(MAX_CAPTURED)));
         assert!(!shown[0].contains(&"b".repeat(MAX_CAPTURED + 1)));
         for hidden in &shown[1..] {
@@ -135,6 +144,10 @@ mod tests {
         check("5; url=/a?sig=x", "5; url=/a?sig=REDACTED");
         check("https%3A%2F%2Fu%3Ap%40a.example", REDACTED);
         check("user=1; token=abc", REDACTED);
+        check("Bearer abc", REDACTED);
+        check("basic dXNlcjpwYXNz", REDACTED);
+        check("/a?h=Bearer%20abc&b", "/a?h=REDACTED&b");
+        check("Basic realm=\"a\"", "Basic realm=\"a\"");
     }
 
     #[test]

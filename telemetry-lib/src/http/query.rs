@@ -42,7 +42,7 @@ pub(super) fn shown_pairs(query: &str, extent: Extent, config: &HttpConfig) -> O
         } else {
             extent
         };
-        match secret(pair, &config.query_secrets, extent) {
+        match secret(pair, &config.secrets, extent) {
             Secret::Nothing => {
                 shown.push_str(part);
                 continue;
@@ -140,6 +140,15 @@ mod tests {
         check(&config, "password%3Dabc&a", "REDACTED&a");
         check(&config, "x%3Dtoken%3Dabc=1", "REDACTED");
         check(&config, "%70assword%ff=abc", "%70assword%ff=REDACTED");
+        let both = "privateKey=abc&privatekey=abc&private%4Bey=abc";
+        let shown = "privateKey=REDACTED&privatekey=REDACTED&private%4Bey=REDACTED";
+        check(&config, both, shown);
+        for same in [
+            "code=4711&pin=1",
+            "author=a&passengers=2&assertions_count=3",
+        ] {
+            check(&config, same, same);
+        }
     }
 
     #[test]
@@ -153,6 +162,9 @@ mod tests {
             "https%3A%2F%2Fu%3Ap%40a.example%2F",
             "%7B%22card%22%3A4711%7D",
             "a:1,token:abc",
+            "Bearer+abc",
+            "Bearer%20abc",
+            "basic%2520dXNlcjpwYXNz",
         ] {
             let query = format!("a=1&next={value}&b=2");
             check(&config, &query, "a=1&next=REDACTED&b=2");
@@ -168,6 +180,7 @@ mod tests {
             "at=12:30&of=100%25",
             "sort=token,date:asc",
             "next=/token/x%3Fa%3D1",
+            "by=bearer&q=basics+of+a",
         ] {
             check(&config, same, same);
         }
@@ -210,6 +223,9 @@ mod tests {
             "ossaccesskeyid",
             "signature",
             "sig",
+            "privatekey",
+            "accesskey",
+            "samlresponse",
             "x-goog-signature",
             "password",
             "access_token",

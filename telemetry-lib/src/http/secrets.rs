@@ -43,16 +43,25 @@ fn encoding() -> impl Strategy<Value = Encoding> {
     proptest::sample::select(all)
 }
 
-/// Each name that is hidden, alone and as a word of another one, in three cases.
+fn camel(name: &str) -> String {
+    let capital = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
+    let (first, rest) = name.split_once('_').unwrap_or((name, ""));
+    let rest = rest.split('_').filter(|word| !word.is_empty());
+    rest.fold(first.to_owned(), |name, word| name + &capital(word))
+}
+
+/// Each name that is hidden, alone and as a word of another one, in five spellings.
 fn key() -> impl Strategy<Value = String> {
-    let names = config().query_secrets.names().to_vec();
+    let names = config().secrets.names().to_vec();
     let around = [("", ""), ("x-", ""), ("user.", "_2"), ("a[", "]")].to_vec();
     let name = proptest::sample::select(names);
     let around = proptest::sample::select(around);
-    (name, around, 0..3).prop_map(|(name, (before, after), case)| {
+    (name, around, 0..5).prop_map(|(name, (before, after), case)| {
         let name = match case {
             0 => name,
             1 => name.to_ascii_uppercase(),
+            2 => name.replace('_', ""),
+            3 => camel(&name),
             _ => name.replace('_', "-"),
         };
         format!("{before}{name}{after}")

@@ -1,10 +1,15 @@
 //! What holds secrets, told by names: fields in log lines, in events and attributes of spans; and
 //! texts that hold a URL, a query or anything else with names and values.
 
+mod credentials;
+mod names;
+
 use std::borrow::Cow;
 use std::iter;
 use std::ops::Range;
 
+use self::credentials::begins_with_credentials;
+use self::names::Names;
 use crate::config::percent_bytes;
 
 /// What takes the place of a value that must not be seen.
@@ -16,33 +21,9 @@ pub(crate) const HIDDEN_USER: &str = "REDACTED:REDACTED";
 /// secret: nobody but who hides something writes so.
 const DECODINGS: usize = 3;
 
-/// Words, lower case; `_` stands between the words of one name.
-const SECRETS: [&str; 20] = [
-    "accesstoken",
-    "api_key",
-    "apikey",
-    "authorization",
-    "clientsecret",
-    "cookie",
-    "credential",
-    "credentials",
-    "jsessionid",
-    "jwt",
-    "passphrase",
-    "passwd",
-    "password",
-    "private_key",
-    "pwd",
-    "refreshtoken",
-    "secret",
-    "session_id",
-    "sessionid",
-    "token",
-];
-
-/// The names of secrets, each byte [`plain`].
-#[derive(Clone, Debug)]
-pub(crate) struct Redaction(Vec<String>);
+/// What is a secret: one list for fields, headers and queries.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Redaction(Names);
 
 /// How much of a text there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,33 +33,21 @@ pub(crate) enum Extent {
     Cut,
 }
 
-impl Default for Redaction {
-    fn default() -> Self {
-        Self(SECRETS.map(str::to_owned).to_vec())
-    }
-}
-
 impl Redaction {
     #[cfg(test)]
     pub(crate) fn names(&self) -> &[String] {
-        &self.0
+        self.0.all()
     }
 
+    /// Adds names; neither their case counts nor how their words are joined.
     pub(crate) fn add(&mut self, names: impl IntoIterator<Item = String>) {
-        let names = names.into_iter().filter(|name| !name.is_empty());
-        let plain = |name: String| name.bytes().map(plain).map(char::from).collect();
-        self.0.extend(names.map(plain));
+        self.0.add(names);
     }
 
     /// Whether the whole words of a secret's name stand in `field`, as in `db.password`,
     /// `accessToken` and `Set-Cookie`; `tokens` and `secretary` are other words.
     pub(crate) fn hides(&self, field: impl AsRef<[u8]>) -> bool {
-        let field = field.as_ref();
-        let mut words = (0..field.len()).filter(|at| begins_word(field, *at));
-        words.any(|at| {
-            let mut secrets = self.0.iter().map(String::as_bytes);
-            secrets.any(|it| has_words(field, at, it))
-        })
+        self.0.are_in(field.as_ref())
     }
 
     /// As [`hides`](Self::hides), of a name that may be percent-encoded.
@@ -86,8 +55,8 @@ impl Redaction {
         any_decoding(field, |field| self.hides(field))
     }
 
-    /// Whether a secret stands in a text: a secret's name before `=` or `:`, or the user-info of a
-    /// URL, also percent-encoded. Takes a time in proportion to the text's length.
+    /// Whether a secret stands in a text: a secret's name before `=` or `:`, credentials with their scheme
+    /// at its beginning or there, or the user-info of a URL, also percent-encoded. Takes a time in proportion to the text's length.
     pub(crate) fn is_in(&self, text: &str, extent: Extent) -> bool {
         any_decoding(text, |text| {
             self.has_pair(text) || has_user_info(text, extent)
@@ -101,14 +70,15 @@ impl Redaction {
 
     fn has_pair(&self, text: &[u8]) -> bool {
         let mut begin = 0;
-        text.iter().enumerate().any(|(at, byte)| {
-            let name = &text[begin..at];
-            let ends_name = matches!(byte, b'=' | b':');
-            if ends_name || matches!(byte, b'&' | b';' | b'?' | b'#' | b'/' | b',') {
-                begin = at + 1;
-            }
-            ends_name && self.hides(name)
-        })
+        begins_with_credentials(text)
+            || text.iter().enumerate().any(|(at, byte)| {
+                let name = &text[begin..at];
+                let ends_name = matches!(byte, b'=' | b':');
+                if ends_name || matches!(byte, b'&' | b';' | b'?' | b'#' | b'/' | b',') {
+                    begin = at + 1;
+                }
+                ends_name && (self.hides(name) || begins_with_credentials(&text[at + 1..]))
+            })
     }
 }
 
@@ -178,84 +148,111 @@ fn any_decoding(text: &str, is_so: impl Fn(&[u8]) -> bool) -> bool {
     true
 }
 
-/// Whether another word begins at `at`: after what is no letter, or with a capital after a small one or
-/// before one, as in `DBPassword`.
-fn begins_word(text: &[u8], at: usize) -> bool {
-    let Some(before) = at.checked_sub(1).map(|before| text[before]) else {
-        return true;
-    };
-    let (capital, small) = (u8::is_ascii_uppercase, u8::is_ascii_lowercase);
-    let is_capital = text.get(at).is_some_and(capital);
-    let ends_acronym = capital(&before) && text.get(at + 1).is_some_and(small);
-    !before.is_ascii_alphabetic() || is_capital && (small(&before) || ends_acronym)
-}
-
-/// Whether these words stand at `at`, and then another or none.
-fn has_words(text: &[u8], at: usize, words: &[u8]) -> bool {
-    let end = at + words.len();
-    let Some(found) = text.get(at..end) else {
-        return false;
-    };
-    let same = found.iter().zip(words).all(|(a, b)| plain(*a) == *b);
-    let ends = |next: &u8| !next.is_ascii_alphabetic() || begins_word(text, end);
-    same && text.get(end).is_none_or(ends)
-}
-
-/// Without case; all that separates words looks alike.
-fn plain(byte: u8) -> u8 {
-    if byte.is_ascii_alphanumeric() {
-        byte.to_ascii_lowercase()
-    } else {
-        b'_'
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn check_names(redaction: &Redaction, names: &str, expected: bool) {
+        for name in names.split_whitespace() {
+            assert_eq!(redaction.hides(name), expected, "{name}");
+        }
+    }
+
     #[test]
     fn secrets_are_told_by_whole_words_of_a_name() {
+        let redaction = Redaction::default();
+        let hidden = "password db.password PASSWORD user_password_hash Set-Cookie api-key x.api_key \
+                      accessToken secretKey userPasswordHash apiKey password1 oauth2Token DBPassword \
+                      http.request.header.authorization CSRFToken AWSSecretKey JSESSIONID";
+        check_names(&redaction, hidden, true);
+        let shown = "user tokens Tokens secretary SECRETARY api key cookies http.route";
+        check_names(&redaction, shown, false);
+        assert!(!redaction.hides(""));
+    }
+
+    #[test]
+    fn words_of_one_name_may_stand_apart_or_not() {
+        let redaction = Redaction::default();
+        let hidden = "private_key private-key privateKey PrivateKey privatekey PRIVATEKEY PRIVATE_KEY \
+                      x-privatekey userPrivateKey tls.privatekey.pem api_key apikey APIKey accessKey \
+                      accesskey x-access-key AccessKeyId AWSAccessKeyId awsaccesskeyid OSSAccessKeyId";
+        check_names(&redaction, hidden, true);
+        let shown =
+            "privatekeys privatekeyring myprivatekey private key_private privacykey rapikey";
+        check_names(&redaction, shown, false);
+    }
+
+    #[test]
+    fn names_that_carry_credentials_are_known() {
+        let redaction = Redaction::default();
+        let hidden = "auth x-auth auth.type bearer session session_id sessionId sessionid sid connect.sid \
+                      PHPSESSID jsessionid csrf csrftoken csrfmiddlewaretoken xsrf X-XSRF-TOKEN \
+                      SAMLResponse saml_response samlresponse assertion client_assertion otp pass userPass \
+                      passcode passphrase signing_key signingKey signingkey encryptionkey encryption-key \
+                      masterKey masterkey authtoken auth-token idtoken id_token secretkey newpassword \
+                      newPassword userpassword oldpassword sig signature X-Amz-Signature jwt pwd";
+        check_names(&redaction, hidden, true);
+        let shown = "author authority authors authenticated passenger passengers compass bypass passed pinned \
+                     assertions assertions_count side inside residence signal signatures sigterm design \
+                     obsession sessions bearers otpauth rotp code pin status_code zip_code";
+        check_names(&redaction, shown, false);
+    }
+
+    #[test]
+    fn names_of_ones_own_are_told_likewise() {
         let mut redaction = Redaction::default();
-        redaction.add(["Card-Number".to_owned(), String::new()]);
-        let hidden = [
-            "password",
-            "db.password",
-            "PASSWORD",
-            "user_password_hash",
-            "Set-Cookie",
-            "api-key",
-            "x.api_key",
-            "apikey",
-            "accessToken",
-            "secretKey",
-            "userPasswordHash",
-            "apiKey",
-            "http.request.header.authorization",
+        let own = [
             "card_number",
-            "password1",
-            "oauth2Token",
-            "DBPassword",
-            "CSRFToken",
-            "AWSSecretKey",
-            "JSESSIONID",
-        ];
-        for name in hidden {
-            assert!(redaction.hides(name), "{name}");
-        }
-        for name in [
-            "user",
-            "tokens",
-            "Tokens",
-            "secretary",
-            "SECRETARY",
-            "api",
-            "key",
-            "cookies",
+            "Licence-Plate",
+            "homeAddress",
+            "DBName",
+            "身份证",
             "",
-            "http.route",
+            "-",
+            "_x_",
+        ];
+        redaction.add(own.map(str::to_owned));
+        let hidden = "card_number cardNumber cardnumber CARD-NUMBER my.cardNumber.hash licence_plate \
+                      licencePlate licenceplate home_address homeaddress HomeAddress db_name dbname 身份证 \
+                      用户身份证 x a.x";
+        check_names(&redaction, hidden, true);
+        let shown =
+            "card number cardnumbers postcardnumber licence plates home address 身份 用户 ab - _ é";
+        check_names(&redaction, shown, false);
+    }
+
+    #[test]
+    fn a_value_that_is_credentials_is_a_secret_itself() {
+        for text in [
+            "Bearer abc",
+            "bearer  abc.def-ghi_~+/==",
+            "Basic dXNlcjpwYXNz",
+            "BASIC dXNlcjpwYXM=",
+            "Bearer+abc",
+            "Bearer%20abc",
+            "%42earer%2520abc",
+            "Bearer abc ",
+            "Bearer abc, Bearer def",
+            "Bearer abc def",
+            "h=Bearer abc",
+            "/cb?h=Bearer%20abc&b=2",
+            r#"{"h": "Bearer abc"}"#,
+            " Bearer abc",
         ] {
-            assert!(!redaction.hides(name), "{name}");
+            check(text, true);
+        }
+        for text in [
+            "Bearer",
+            "Bearer ",
+            "Bearers abc",
+            "forbearer abc",
+            "Basically abc",
+            "Basic realm=\"a\", charset=\"UTF-8\"",
+            "the Bearer abc",
+            "/Bearer abc",
+        ] {
+            check(text, false);
         }
     }
 
