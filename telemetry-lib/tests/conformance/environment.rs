@@ -30,6 +30,8 @@ type Row = (
     &'static str,
 );
 
+const FRAMING: &str = "content-length=5,host=a,transfer-encoding=chunked,content-encoding=br,content-type=text/plain,x-token=own";
+
 const ROWS: &[Row] = &[
     (&[], spans, "4"),
     (&[("OTEL_SDK_DISABLED", "true")], spans, "0"),
@@ -171,6 +173,10 @@ const ROWS: &[Row] = &[
         token,
         "own",
     ),
+    // What the exporter sets itself would break each export.
+    (&[("OTEL_EXPORTER_OTLP_HEADERS", FRAMING)], token, "own"),
+    (&[("OTEL_EXPORTER_OTLP_HEADERS", FRAMING)], spans, "4"),
+    (&[("OTEL_EXPORTER_OTLP_HEADERS", FRAMING)], notices, "1"),
     (&[], encoding, ABSENT),
     (
         &[("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")],
