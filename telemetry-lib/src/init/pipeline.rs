@@ -67,7 +67,7 @@ impl Pipeline {
     /// The pipeline of a first `init`, which uses it.
     pub(super) fn start(config: &Config, notices: Notices) -> Result<Self, InitError> {
         let health = ExportHealth::new(notices.clone());
-        let logs = Logs::new(&config.logs);
+        let logs = Logs::new(&config.logs, notices.clone());
         let mut pipeline = Self {
             config: Mutex::new(config.clone()),
             engine: None,
@@ -135,40 +135,46 @@ impl Pipeline {
     }
 
     pub(super) async fn flush(&self, limit: Duration) -> Report {
-        self.logs.settle();
-        match &self.export {
+        let lines = self.logs.settle();
+        let report = match &self.export {
             Some(export) => Report::new(export.run().flush(limit).await),
             None => Report::default(),
-        }
+        };
+        lines.wait_apart(limit).await;
+        report
     }
 
     pub(super) fn flush_blocking(&self, limit: Duration) -> Report {
-        self.logs.settle();
-        match &self.export {
+        let lines = self.logs.settle();
+        let report = match &self.export {
             Some(export) => Report::new(export.run().flush_blocking(limit)),
             None => Report::default(),
-        }
+        };
+        lines.wait(limit);
+        report
     }
 
     /// Ends the run that this user shares, if it was the last one. `left`: it said so before.
     pub(super) async fn shutdown(&self, left: &AtomicBool, limit: Duration) -> Report {
-        self.logs.settle();
+        let lines = self.logs.settle();
         let report = match self.leave(left) {
-            Some(run) if run.is_closed() => run.shutdown(limit).await,
-            Some(run) => run.flush(limit).await,
-            None => return Report::default(),
+            Some(run) if run.is_closed() => Report::new(run.shutdown(limit).await),
+            Some(run) => Report::new(run.flush(limit).await),
+            None => Report::default(),
         };
-        Report::new(report)
+        lines.wait_apart(limit).await;
+        report
     }
 
     pub(super) fn shutdown_blocking(&self, left: &AtomicBool, limit: Duration) -> Report {
-        self.logs.settle();
+        let lines = self.logs.settle();
         let report = match self.leave(left) {
-            Some(run) if run.is_closed() => run.shutdown_blocking(limit),
-            Some(run) => run.flush_blocking(limit),
-            None => return Report::default(),
+            Some(run) if run.is_closed() => Report::new(run.shutdown_blocking(limit)),
+            Some(run) => Report::new(run.flush_blocking(limit)),
+            None => Report::default(),
         };
-        Report::new(report)
+        lines.wait(limit);
+        report
     }
 
     /// A user that is dropped leaves the export as it is: what it began may still be at work.

@@ -6,7 +6,9 @@ mod flood;
 mod human;
 mod json;
 mod line;
+mod output;
 mod records;
+mod settling;
 mod source;
 
 #[cfg(test)]
@@ -14,7 +16,9 @@ mod tests;
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::Duration;
 
 use opentelemetry::trace::TraceContextExt;
@@ -32,14 +36,17 @@ use self::filter::Wanted;
 pub(crate) use self::filter::{doubt, parse as parse_filter};
 use self::flood::{Flood, Folded};
 use self::line::{Fields, Line, Scalar, SpanText, TraceIds};
+use self::output::Output;
 pub(crate) use self::records::take as take_records;
+pub(crate) use self::settling::Settling;
 use self::source::is_record;
 pub(crate) use self::source::{Source, visit};
-use crate::clock;
+use crate::clock::{self, Moment};
 use crate::config::{LogConfig, LogFormat};
 use crate::export::on_export_thread;
-use crate::fork::{Lock, Standard};
+use crate::fork::Lock;
 use crate::gate::Gated;
+use crate::notice::Notices;
 use crate::redact::Redaction;
 
 /// What the lines of a process share, and what can be changed while it runs.
@@ -47,9 +54,9 @@ pub(crate) struct Logs {
     format: LogFormat,
     redaction: Redaction,
     filter: Arc<Lock<Targets>>,
-    /// Nothing of the user's runs under these two locks.
+    /// Nothing of the user's runs under this lock.
     flood: Lock<Flood>,
-    output: Lock<Option<Box<dyn Write + Send>>>,
+    output: Output,
     folded: AtomicU64,
     in_use: AtomicBool,
     /// Set if records of the crate `log` come to us: down to this level they are events of spans.
@@ -63,7 +70,7 @@ struct Lines {
 }
 
 impl Logs {
-    pub(crate) fn new(config: &LogConfig) -> Arc<Self> {
+    pub(crate) fn new(config: &LogConfig, notices: Notices) -> Arc<Self> {
         let (first, limit) = (config.filter.clone(), config.lines_per_second);
         let in_child = move |filter: Option<&Targets>| filter.unwrap_or(&first).clone();
         Arc::new(Self {
@@ -71,8 +78,7 @@ impl Logs {
             redaction: config.redaction.clone(),
             filter: Arc::new(Lock::new(config.filter.clone(), in_child)),
             flood: Lock::new(Flood::new(limit), move |_| Flood::new(limit)),
-            // What a forked child of a service writes, it writes where its parent did.
-            output: Lock::new(None, |_| Some(Box::new(Standard::Output))),
+            output: Output::new(notices),
             folded: AtomicU64::new(0),
             in_use: AtomicBool::new(false),
             records: OnceLock::new(),
@@ -93,7 +99,7 @@ impl Logs {
         if self.format == LogFormat::None {
             return Identity::new().with_filter(LevelFilter::OFF).boxed();
         }
-        *self.output.lock() = Some(output);
+        self.output.set(output);
         let lines = Lines {
             logs: Arc::clone(self),
             dispatch: OnceLock::new(),
@@ -147,10 +153,31 @@ impl Logs {
         self.folded.load(Relaxed)
     }
 
-    /// Tells what floods have hidden until now.
-    pub(crate) fn settle(&self) {
+    /// Lines that could not be written.
+    pub(crate) fn lost(&self) -> u64 {
+        self.output.lost()
+    }
+
+    /// Tells what floods have hidden until now, on a thread of its own: its writes may not end.
+    pub(crate) fn settle(self: &Arc<Self>) -> Settling {
+        let began = Moment::now();
         let told = self.flood.lock().all(clock::monotonic());
-        self.tell(told);
+        let lines = told.len() as u64;
+        if lines == 0 {
+            return Settling::over();
+        }
+        let (done, is_done) = sync_channel(1);
+        let this = Arc::clone(self);
+        let work = move || {
+            this.tell(told);
+            // Whoever waited may be gone.
+            let _ = done.send(());
+        };
+        let thread = thread::Builder::new().name("telemetry-lines".to_owned());
+        if thread.spawn(work).is_err() {
+            self.output.lose(lines);
+        }
+        Settling::new(began, is_done)
     }
 
     fn admits(&self, source: &Source, now: Duration) -> bool {
@@ -194,11 +221,7 @@ impl Logs {
             LogFormat::Human => human::render(line),
             LogFormat::None => return,
         };
-        let mut output = self.output.lock();
-        if let Some(output) = &mut *output {
-            // A closed stdout must not take the service down, and there is nobody left to tell.
-            let _ = output.write_all(text.as_bytes());
-        }
+        self.output.write(&text);
     }
 
     fn text_of(&self, span: &mut SpanText) -> String {

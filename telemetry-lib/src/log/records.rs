@@ -86,6 +86,8 @@ fn level(level: ::log::Level) -> Level {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use ::log::Level::{Debug, Error, Info, Warn};
     use ::log::{Log, Record};
     use tracing_subscriber::layer::SubscriberExt;
@@ -95,17 +97,18 @@ mod tests {
     use crate::Config;
     use crate::config::LogFormat;
     use crate::export::mute_thread;
+    use crate::notice::Notices;
 
     /// Lines of what is said to a logger.
     fn lines(filter: &str, format: LogFormat, say: impl FnOnce(&Records)) -> Vec<String> {
         let variables = [("RUST_LOG".to_owned(), filter.to_owned())];
         let config = Config::from_vars("orders", variables).log_format(format);
-        let logs = Logs::new(&config.log_lines_per_second(3).logs);
+        let logs = Logs::new(&config.log_lines_per_second(3).logs, Notices::to(|_| {}));
         let output = Captured::default();
         let layer = logs.layer(Level::INFO, Box::new(output.clone()));
         let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::with_default(subscriber, || say(&Records(Arc::clone(&logs))));
-        logs.settle();
+        logs.settle().wait(Duration::from_secs(60));
         output.lines()
     }
 

@@ -35,7 +35,7 @@ fn lines(variables: &[(&str, &str)], format: LogFormat, emit: impl FnOnce()) -> 
     let variables = variables.iter().map(|(a, b)| ((*a).into(), (*b).into()));
     let config = crate::Config::from_vars("orders", variables).log_format(format);
     let output = Captured::default();
-    let logs = Logs::new(&config.logs);
+    let logs = Logs::new(&config.logs, Notices::to(|_| {}));
     let layer = logs.layer(Level::INFO, Box::new(output.clone()));
     let subscriber = tracing_subscriber::registry().with(layer);
     tracing::subscriber::with_default(subscriber, emit);
@@ -180,7 +180,7 @@ fn the_fields_of_a_span_are_formatted_once_for_all_its_lines() {
 fn a_flood_from_one_place_is_folded_and_told_and_other_places_are_not_touched() {
     let output = Captured::default();
     let config = crate::Config::from_vars("orders", []).log_lines_per_second(3);
-    let logs = Logs::new(&config.logs);
+    let logs = Logs::new(&config.logs, Notices::to(|_| {}));
     let layer = logs.layer(Level::INFO, Box::new(output.clone()));
     let subscriber = tracing_subscriber::registry().with(layer);
     tracing::subscriber::with_default(subscriber, || {
@@ -194,7 +194,7 @@ fn a_flood_from_one_place_is_folded_and_told_and_other_places_are_not_touched() 
     assert_eq!(floods as u64 + logs.folded(), 10_000);
     assert!(logs.folded() > 0);
 
-    logs.settle();
+    logs.settle().wait(Duration::from_secs(60));
     let lines = output.lines();
     let told: serde_json::Value = serde_json::from_str(lines.last().unwrap()).unwrap();
     assert_eq!(lines.len(), before.len() + 1);
@@ -218,7 +218,10 @@ fn a_filter_is_checked_before_it_is_used() {
     assert_eq!(bare, filter::parse("my_crate=trace,other=info").unwrap());
     let padded = filter::parse(" info , my_crate=debug ,,").unwrap();
     assert_eq!(padded, filter::parse("info,my_crate=debug").unwrap());
-    let logs = Logs::new(&crate::Config::from_vars("orders", []).logs);
+    let logs = Logs::new(
+        &crate::Config::from_vars("orders", []).logs,
+        Notices::to(|_| {}),
+    );
     assert!(matches!(
         logs.set_filter("info"),
         Err(LogFilterError::NotOurs)

@@ -255,6 +255,11 @@ pub(super) const LINES_FOLDED: Desc = counter(
     "Log lines that were counted and not written because one place in the code wrote too many.",
     &[],
 );
+pub(super) const LINES_LOST: Desc = counter(
+    "telemetry_log_lines_lost_total",
+    "Log lines that could not be written: standard output refused them, or nobody read it.",
+    &[],
+);
 pub(super) const MALFORMED_HEADERS: Desc = counter(
     "telemetry_malformed_headers_total",
     "Requests with a propagation header that could not be read.",
@@ -384,6 +389,7 @@ const CATALOG: &[&Desc] = &[
     &EXPORT_REQUESTS,
     &EXPORT_RETRIES,
     &LINES_FOLDED,
+    &LINES_LOST,
     &MALFORMED_HEADERS,
     &FAMILIES_HIDDEN,
     &OVERFLOW,

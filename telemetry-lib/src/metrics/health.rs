@@ -3,8 +3,8 @@
 
 use super::Own;
 use super::catalog::{
-    EXPORT_PANICS, EXPORT_REQUESTS, EXPORT_RETRIES, LAST_SUCCESS, LINES_FOLDED, QUEUE_BYTES,
-    QUEUE_SPANS, SPANS_DROPPED, SPANS_EXPORTED,
+    EXPORT_PANICS, EXPORT_REQUESTS, EXPORT_RETRIES, LAST_SUCCESS, LINES_FOLDED, LINES_LOST,
+    QUEUE_BYTES, QUEUE_SPANS, SPANS_DROPPED, SPANS_EXPORTED,
 };
 use super::model::{Gathered, OwnFamily, PointValue};
 use crate::export::DropReason;
@@ -27,6 +27,7 @@ pub(super) fn gather(own: &Own) -> Vec<Gathered> {
     ];
     let families = [
         OwnFamily::single(&LINES_FOLDED, PointValue::Count(own.logs.folded())),
+        OwnFamily::single(&LINES_LOST, PointValue::Count(own.logs.lost())),
         OwnFamily::single(&SPANS_EXPORTED, PointValue::Count(health.exported())),
         OwnFamily::by_label(&SPANS_DROPPED, dropped),
         OwnFamily::by_label(&EXPORT_REQUESTS, requests),

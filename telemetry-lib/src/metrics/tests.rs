@@ -30,7 +30,7 @@ fn metrics(max_series: usize) -> (Metrics, Arc<Mutex<Vec<String>>>) {
     let own = Own {
         target: Box::new(|| r#"service_name="orders",service_version="1.2.3""#.into()),
         health: ExportHealth::new(notices.clone()),
-        logs: Logs::new(&crate::Config::from_vars("test", []).logs),
+        logs: Logs::new(&crate::Config::from_vars("test", []).logs, notices.clone()),
     };
     (Metrics::new(&config, Arc::default(), own, notices), lines)
 }
