@@ -252,7 +252,29 @@ async fn a_report_says_what_was_lost() {
     telemetry.collector().always(Answer::status(400));
     request(&app(&telemetry)).await;
     let report = telemetry.handle().shutdown(LIMIT).await;
-    insta::assert_snapshot!(report, @"spans: 0 exported, 0 failed; dropped: 0 queue full, 1 export failed, 0 rejected, 0 after shutdown");
+    insta::assert_snapshot!(report, @"spans: 0 exported, 1 lost (1 export failed)");
+}
+
+#[tokio::test]
+async fn a_report_counts_a_span_once_however_it_was_lost() {
+    let telemetry = TestTelemetry::start();
+    telemetry.collector().always(Answer::hang());
+    request(&app(&telemetry)).await;
+    let flush = telemetry.handle().flush(Duration::ZERO).await;
+    insta::assert_snapshot!(flush, @"spans: 0 exported, 1 still waiting, none lost");
+    let shutdown = telemetry.handle().shutdown(Duration::ZERO).await;
+    insta::assert_snapshot!(shutdown, @"spans: 0 exported, 1 lost (1 export failed)");
+    request(&app(&telemetry)).await;
+    let again = telemetry.handle().shutdown(Duration::ZERO).await;
+    insta::assert_snapshot!(again, @"spans: 0 exported, 2 lost (1 export failed, 1 after shutdown)");
+}
+
+#[tokio::test]
+async fn a_report_without_loss_says_so() {
+    let telemetry = TestTelemetry::start();
+    request(&app(&telemetry)).await;
+    let report = telemetry.handle().shutdown(LIMIT).await;
+    insta::assert_snapshot!(report, @"spans: 1 exported, none lost");
 }
 
 #[tokio::test]

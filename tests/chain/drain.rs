@@ -85,7 +85,7 @@ async fn stopped_under_load(
     ));
     assert!(draining > 0, "some came while it drained");
     let report = format!(
-        "spans: {} exported, 0 failed; dropped: 0 queue full, 0 export failed, 0 rejected, 0 after shutdown",
+        "spans: {} exported, none lost",
         orders.len() as u64 * spans
     );
     assert!(log.contains(&report), "no {report:?} in\n{log}");

@@ -8,7 +8,7 @@ use tracing::{Level, dispatcher};
 use super::{Diagnosis, versions};
 use crate::config::{Config, TraceConfig};
 use crate::engine::{self, HIDDEN, UNHIDE};
-use crate::export::ExportHealth;
+use crate::export::{ExportHealth, Left};
 
 pub(super) fn look(config: &Config, health: &ExportHealth, found: &mut Diagnosis) {
     if config.disabled {
@@ -117,7 +117,7 @@ fn propagators(traces: &TraceConfig, found: &mut Diagnosis) {
 }
 
 fn history(health: &ExportHealth, found: &mut Diagnosis) {
-    let report = health.report(0);
+    let report = health.report(Left::default());
     let dropped = report.dropped;
     let lost = dropped.queue_full + dropped.export_failed + dropped.rejected;
     let so_far = format!(

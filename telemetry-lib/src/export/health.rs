@@ -1,6 +1,7 @@
 //! What became of the spans, in numbers: every span that was offered is counted exactly once, as
 //! exported or under the reason for which it was dropped. `/metrics` and the reports read here.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -56,6 +57,16 @@ pub struct SignalReport {
     /// still queued. A shutdown gives them up and counts them under `export_failed` too, but while
     /// another flush or shutdown has time left they are still tried.
     pub failed: u64,
+    /// Those of the `failed` that are still queued or tried, so that they stand under no reason.
+    pub waiting: u64,
+}
+
+/// Spans that a call did not see the end of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Left {
+    pub(super) spans: u64,
+    /// They are counted as lost.
+    pub(super) given_up: bool,
 }
 
 /// Spans lost, by reason.
@@ -159,8 +170,8 @@ impl ExportHealth {
         Duration::from_millis(self.last_success_ms.load(Relaxed)).as_secs_f64()
     }
 
-    /// The totals, with the number that the calling operation did not see the end of.
-    pub(crate) fn report(&self, failed: u64) -> SignalReport {
+    /// The totals, with what the calling operation did not see the end of.
+    pub(crate) fn report(&self, left: Left) -> SignalReport {
         SignalReport {
             exported: self.exported(),
             dropped: Dropped {
@@ -169,7 +180,8 @@ impl ExportHealth {
                 rejected: self.dropped(DropReason::Rejected),
                 after_shutdown: self.dropped(DropReason::AfterShutdown),
             },
-            failed,
+            failed: left.spans,
+            waiting: if left.given_up { 0 } else { left.spans },
         }
     }
 
@@ -213,9 +225,9 @@ impl ExportHealth {
     }
 
     /// Tells the operator why spans are lost, with the totals, at most once in 30 s.
-    pub(super) fn tell(&self, now: Duration, why: &dyn std::fmt::Display) {
+    pub(super) fn tell(&self, now: Duration, why: &dyn fmt::Display) {
         self.notices.at_most_every(NOTICE_EVERY, "export", now, || {
-            let dropped = self.report(0).dropped;
+            let dropped = self.report(Left::default()).dropped;
             format!(
                 "spans are not exported: {why} (so far exported={} queue_full={} \
                      export_failed={} rejected={} after_shutdown={})",
@@ -234,5 +246,30 @@ impl SignalReport {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.failed == 0 && self.dropped == Dropped::default()
+    }
+}
+
+/// As in `3 exported, 2 still waiting, 5 lost (1 queue full, 4 export failed)`: each span once.
+impl fmt::Display for SignalReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} exported", self.exported)?;
+        if self.waiting > 0 {
+            write!(f, ", {} still waiting", self.waiting)?;
+        }
+        let lost = &self.dropped;
+        let reasons = [
+            (lost.queue_full, "queue full"),
+            (lost.export_failed, "export failed"),
+            (lost.rejected, "rejected"),
+            (lost.after_shutdown, "after shutdown"),
+        ];
+        let reasons = reasons.iter().filter(|(count, _)| *count > 0);
+        let lost: u64 = reasons.clone().map(|(count, _)| count).sum();
+        if lost == 0 {
+            return f.write_str(", none lost");
+        }
+        let reasons = reasons.map(|(count, reason)| format!("{count} {reason}"));
+        let reasons: Vec<String> = reasons.collect();
+        write!(f, ", {lost} lost ({})", reasons.join(", "))
     }
 }

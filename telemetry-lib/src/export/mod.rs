@@ -30,7 +30,7 @@ use http::{HeaderName, HeaderValue, Uri};
 use opentelemetry_sdk::Resource;
 
 pub(crate) use self::client::empty_request;
-pub(crate) use self::health::{DropReason, ExportHealth};
+pub(crate) use self::health::{DropReason, ExportHealth, Left};
 pub use self::health::{Dropped, SignalReport};
 pub(crate) use self::processor::{ExportHandle, QueueProcessor};
 use self::queue::Limits;

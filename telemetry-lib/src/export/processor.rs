@@ -11,7 +11,7 @@ use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use tokio::sync::oneshot;
 
 use super::ExportError;
-use super::health::{ExportHealth, SignalReport};
+use super::health::{ExportHealth, Left, SignalReport};
 use super::queue::{Queue, RunId, RunQueue};
 use super::run::{Parts, Runs};
 use super::size;
@@ -70,14 +70,14 @@ impl SpanProcessor for QueueProcessor {
     fn force_flush(&self) -> OTelSdkResult {
         let queue = self.runs.queue_in_use();
         match queue.map(|it| newest(it).flush(PROVIDER_FLUSH)) {
-            None | Some(0) => Ok(()),
+            None | Some(Left { spans: 0, .. }) => Ok(()),
             Some(_) => Err(OTelSdkError::Timeout(PROVIDER_FLUSH)),
         }
     }
 
     fn shutdown_with_timeout(&self, limit: Duration) -> OTelSdkResult {
         match newest(self.runs.queue_to_end()).shutdown(limit) {
-            0 => Ok(()),
+            Left { spans: 0, .. } => Ok(()),
             _ => Err(OTelSdkError::Timeout(limit)),
         }
     }
@@ -125,7 +125,7 @@ impl ExportHandle {
     /// Exports what ended before the call, for at most `limit`.
     pub(crate) async fn flush(&self, limit: Duration) -> SignalReport {
         if self.0.in_use().is_none_or(|it| it.is_settled()) {
-            return self.0.health.report(0);
+            return self.0.health.report(Left::default());
         }
         let this = self.clone();
         self.apart(move || this.flush_blocking(limit)).await
@@ -140,8 +140,8 @@ impl ExportHandle {
 
     /// [`Self::flush`], blocking this thread.
     pub(crate) fn flush_blocking(&self, limit: Duration) -> SignalReport {
-        let pending = self.0.in_use().map_or(0, |it| it.flush(limit));
-        self.0.health.report(pending)
+        let pending = self.0.in_use().map(|it| it.flush(limit));
+        self.0.health.report(pending.unwrap_or_default())
     }
 
     /// [`Self::shutdown`], blocking this thread.
@@ -158,7 +158,9 @@ impl ExportHandle {
             .name("telemetry-wait".to_owned())
             .spawn(move || done.send(wait()));
         match spawned {
-            Ok(_) => waiting.await.unwrap_or_else(|_| self.0.health.report(0)),
+            Ok(_) => waiting
+                .await
+                .unwrap_or_else(|_| self.0.health.report(Left::default())),
             Err(_) => self.shutdown_now(),
         }
     }

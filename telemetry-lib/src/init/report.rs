@@ -24,18 +24,6 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let traces = &self.traces;
-        let dropped = &traces.dropped;
-        write!(
-            f,
-            "spans: {} exported, {} failed; dropped: {} queue full, {} export failed, \
-             {} rejected, {} after shutdown",
-            traces.exported,
-            traces.failed,
-            dropped.queue_full,
-            dropped.export_failed,
-            dropped.rejected,
-            dropped.after_shutdown
-        )
+        write!(f, "spans: {}", self.traces)
     }
 }

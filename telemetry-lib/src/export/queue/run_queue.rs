@@ -9,7 +9,7 @@ use tokio::sync::futures::Notified;
 
 use super::backlog::{Backlog, Next, Phase, RunId};
 use super::{Queue, State};
-use crate::export::health::DropReason;
+use crate::export::health::{DropReason, Left};
 
 /// What one run sees of the queue. A run that has ended is one that is stopped.
 #[derive(Debug, Clone)]
@@ -108,13 +108,15 @@ impl RunQueue {
         self.queue.wake.notify_waiters();
     }
 
-    /// Exports what was taken until now; returns how many of those are not settled after `limit`.
-    pub(in crate::export) fn flush(&self, limit: Duration) -> u64 {
+    /// Exports what was taken until now; returns what of that is not settled after `limit`.
+    pub(in crate::export) fn flush(&self, limit: Duration) -> Left {
         let target = self.look(|it| {
             it.flush_to = it.flush_to.max(it.accepted);
             it.accepted
         });
-        let Some(target) = target else { return 0 };
+        let Some(target) = target else {
+            return Left::default();
+        };
         self.queue.wake.notify_waiters();
         self.wait(
             limit,
@@ -123,10 +125,9 @@ impl RunQueue {
         )
     }
 
-    /// Closes the run and exports what it holds; returns how many spans are not settled after
-    /// `limit`. They are given up then, unless another call still has time for them: the last one
+    /// Closes the run and exports what it holds; returns what is not settled after `limit`. They are given up then, unless another call still has time for them: the last one
     /// that has decides.
-    pub(in crate::export) fn shutdown(&self, limit: Duration) -> u64 {
+    pub(in crate::export) fn shutdown(&self, limit: Duration) -> Left {
         self.close();
         self.wait(
             limit,
@@ -145,22 +146,26 @@ impl RunQueue {
         limit: Duration,
         open: impl Fn(&Backlog) -> bool,
         left: impl FnOnce(&mut Backlog) -> u64,
-    ) -> u64 {
+    ) -> Left {
         let mut state = self.queue.lock();
         let Some(backlog) = state.run(self.run) else {
-            return 0;
+            return Left::default();
         };
         backlog.waiting_calls += 1;
         let open = |state: &mut State| state.run(self.run).is_some_and(|it| open(it));
         let waited = self.queue.settled.wait_timeout_while(state, limit, open);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let Some(backlog) = state.run(self.run) else {
-            return 0;
+            return Left::default();
         };
         backlog.waiting_calls -= 1;
-        let left = left(backlog);
+        let mut left = Left {
+            spans: left(backlog),
+            given_up: false,
+        };
         if backlog.waiting_calls == 0 && backlog.overdue && backlog.phase == Phase::Draining {
             backlog.give_up(&self.queue.health, Phase::Abandoned);
+            left.given_up = true;
             self.queue.show(&state);
             drop(state);
             self.queue.abandon.notify_waiters();

@@ -126,6 +126,7 @@ fn f29_the_shorter_limit_of_two_shutdowns_takes_no_time_from_the_longer() {
         let shorter = path.handle.shutdown_blocking(Duration::from_millis(1));
         assert_eq!((shorter.exported, shorter.failed), (0, 600));
         assert_eq!(shorter.dropped, Dropped::default(), "they are still tried");
+        assert_eq!(shorter.waiting, 600);
         gate.open();
         let longer = longer.join().unwrap();
         assert_eq!((longer.exported, longer.failed), (600, 0));
