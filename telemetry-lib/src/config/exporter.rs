@@ -135,13 +135,18 @@ impl Exporter {
 
     /// The endpoint without what may be a password in it.
     pub(crate) fn shown_endpoint(&self) -> String {
-        let authority = self.endpoint.authority().map_or("", |it| it.as_str());
-        let host = authority
-            .rsplit_once('@')
-            .map_or(authority, |(_, host)| host);
-        let scheme = self.endpoint.scheme_str().unwrap_or("http");
-        format!("{scheme}://{host}{}", shown_path(self.endpoint.path()))
+        shown_endpoint(&self.endpoint)
     }
+}
+
+/// Scheme, host and path, without what may be a password in them.
+pub(crate) fn shown_endpoint(endpoint: &Uri) -> String {
+    let authority = endpoint.authority().map_or("", |it| it.as_str());
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    let scheme = endpoint.scheme_str().unwrap_or("http");
+    format!("{scheme}://{host}{}", shown_path(endpoint.path()))
 }
 
 /// Without what a word before it calls secret, as in `/token/abc` and `/in;api_key=abc`.

@@ -16,7 +16,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ::http::HeaderName;
 
-pub(crate) use self::exporter::{Exporter, Origin, Protocol};
+pub(crate) use self::exporter::{Exporter, Origin, Protocol, shown_endpoint};
 pub use self::hosts::{HostRule, HostRuleError};
 pub(crate) use self::http::HttpConfig;
 use self::http::PathRule;

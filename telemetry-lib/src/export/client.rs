@@ -140,7 +140,7 @@ impl Inner {
             let Some(wait) = self.backoff.wait(retry, after, jitter(), spent) else {
                 return Err(why);
             };
-            self.health.tell(self.timer.now(), &why);
+            self.tell(&why);
             self.health.count_retry();
             self.timer.sleep(Wait::Backoff, wait).await;
         }
@@ -159,15 +159,19 @@ impl Inner {
 
     fn fail(&self, piece: &Piece, why: &Failure) {
         self.health.count_request_failed();
-        self.health.tell(self.timer.now(), why);
+        self.tell(why);
         self.tally().failed += piece.spans;
     }
 
     fn mention(&self, rejected: u64, message: &str) {
         if rejected > 0 || !message.is_empty() {
             let why = format!("the collector rejected {rejected} spans of a batch: \"{message}\"");
-            self.health.tell(self.timer.now(), &why);
+            self.tell(&why);
         }
+    }
+
+    fn tell(&self, why: &dyn fmt::Display) {
+        self.health.tell(self.timer.now(), &self.endpoint, why);
     }
 
     fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {

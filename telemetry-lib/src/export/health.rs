@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::config::shown_endpoint;
 use crate::fork;
 use crate::notice::Notices;
 
@@ -224,13 +225,19 @@ impl ExportHealth {
         self.queue_of.store(fork::depth(), Relaxed);
     }
 
-    /// Tells the operator why spans are lost, with the totals, at most once in 30 s.
-    pub(super) fn tell(&self, now: Duration, why: &dyn fmt::Display) {
+    /// Tells the operator why spans are lost that should go to `endpoint`, with the totals, at most once
+    /// in 30 s.
+    pub(super) fn tell(&self, now: Duration, endpoint: &str, why: &dyn fmt::Display) {
         self.notices.at_most_every(NOTICE_EVERY, "export", now, || {
             let dropped = self.report(Left::default()).dropped;
+            // What is no URL may be a secret.
+            let endpoint = endpoint.parse().map_or_else(
+                |_| "the endpoint".to_owned(),
+                |endpoint| shown_endpoint(&endpoint),
+            );
             format!(
-                "spans are not exported: {why} (so far exported={} queue_full={} \
-                     export_failed={} rejected={} after_shutdown={})",
+                "spans are not exported to {endpoint}: {why} (so far exported={} queue_full={} \
+                     export_failed={} rejected={} after_shutdown={}); telemetry.doctor() says what to do",
                 self.exported(),
                 dropped.queue_full,
                 dropped.export_failed,

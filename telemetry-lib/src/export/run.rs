@@ -36,6 +36,14 @@ pub(super) struct Parts {
     pub(super) connect: Box<Connect>,
 }
 
+impl Parts {
+    /// Why spans are lost.
+    pub(super) fn tell(&self, why: &dyn std::fmt::Display) {
+        let endpoint = &self.config.endpoint;
+        self.health.tell(self.timer.now(), endpoint, why);
+    }
+}
+
 impl Runs {
     /// A first run, whose thread has begun.
     pub(super) fn start(parts: Parts) -> Result<(Arc<Self>, RunId), ExportError> {
@@ -131,7 +139,7 @@ impl Runs {
             Ok(begun) => begun.tell(),
             Err(error) => {
                 let (run, parts) = newest;
-                parts.health.tell(parts.timer.now(), &error);
+                parts.tell(&error);
                 RunQueue::new(Arc::clone(&runs.queue), run).stopped();
             }
         }

@@ -119,10 +119,7 @@ impl Worker {
             {
                 self.parts.health.count_panic();
                 self.queue.settle_lost();
-                self.parts.health.tell(
-                    self.parts.timer.now(),
-                    &"the exporter panicked and was built anew",
-                );
+                self.parts.tell(&"the exporter panicked and was built anew");
                 exporter = None;
             }
         };
@@ -175,7 +172,7 @@ impl Worker {
                 Ok(exporter) => slot.insert(exporter),
                 Err(error) => {
                     self.parts.health.count_request_failed();
-                    self.parts.health.tell(self.parts.timer.now(), &error);
+                    self.parts.tell(&error);
                     return self.queue.settle_lost();
                 }
             },
@@ -186,7 +183,7 @@ impl Worker {
             Either::Left((Ok(tally), _)) => self.queue.settle(tally.failed, tally.rejected),
             Either::Left((Err(error), _)) => {
                 self.parts.health.count_request_failed();
-                self.parts.health.tell(self.parts.timer.now(), &error);
+                self.parts.tell(&error);
                 self.queue.settle_lost();
             }
             // Whoever abandons it has settled it.

@@ -48,6 +48,20 @@ fn f01_the_operator_hears_once_in_thirty_seconds() {
 }
 
 #[test]
+fn f01_the_operator_hears_where_the_spans_should_go_without_a_secret_and_what_to_do() {
+    let endpoint = closed_endpoint();
+    let secret = endpoint.replace("://", "://user:hunter2@") + "?token=hunter2";
+    let path = Path::to(secret);
+    path.spans(1);
+    path.flush();
+    let notice = &path.notices()[0];
+    let begin = format!("spans are not exported to {endpoint}: the collector cannot be reached");
+    assert!(notice.starts_with(&begin), "{notice}");
+    assert!(notice.contains("telemetry.doctor()"), "{notice}");
+    assert!(!notice.contains("hunter2"), "{notice}");
+}
+
+#[test]
 fn f01_the_retries_that_are_counted_are_those_that_the_collector_sees() {
     let collector = FakeCollector::start();
     collector.always(Answer::close());
