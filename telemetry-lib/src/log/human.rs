@@ -36,17 +36,38 @@ pub(super) fn span(span: &SpanText) -> String {
     text
 }
 
-/// Texts may be a stranger's, who must neither write lines of his own nor talk to the terminal: what
-/// controls it is shown as an escape, and the lines of one message are set in.
+/// Texts may be a stranger's, who must neither write lines of his own nor talk to the terminal nor make a
+/// line look as it is not: what does that is shown as an escape, and the lines of one message are set in.
 fn plain(text: &mut String, from: &str) {
     for character in from.chars() {
         match character {
             '\n' => text.push_str("\n    "),
             '\t' => text.push('\t'),
-            control if control.is_control() => text.extend(control.escape_default()),
+            control if control.is_control() || is_format(control) => {
+                text.extend(control.escape_default())
+            }
             other => text.push(other),
         }
     }
+}
+
+/// Whether a character breaks lines, turns the direction of text, or is not seen: the separators of lines
+/// and paragraphs, and the format characters of Unicode without those that are signs of a script.
+fn is_format(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 fn field(text: &mut String, before: &str, name: &str, value: &Scalar) {

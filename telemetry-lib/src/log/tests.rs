@@ -155,6 +155,22 @@ fn a_strangers_text_neither_forges_a_line_nor_controls_the_terminal() {
 }
 
 #[test]
+fn what_turns_or_hides_text_is_shown_to_people_and_letters_of_any_language_are_left() {
+    const TURNING: &str = "a\u{ad}\u{61c}\u{180e}\u{200b}\u{200f}\u{2028}\u{2029}\u{202e}\u{2060}\u{2066}\
+                           \u{206f}\u{feff}\u{fff9}\u{e0001}\u{e007f}b";
+    const LETTERS: &str =
+        "e\u{301} \u{5e9}\u{5dc} \u{915}\u{93f} \u{4f60} \u{2764}\u{fe0f} \"\\\u{2026}";
+    let human = lines(&[], LogFormat::Human, || {
+        let span = tracing::info_span!(target: "orders", "part", otel.name = TURNING);
+        span.in_scope(|| tracing::warn!("{TURNING} {LETTERS}"));
+    });
+    assert!(human[0].contains(LETTERS), "{human:?}");
+    let shown = TURNING.escape_default().to_string();
+    let times = human[0].matches(&shown).count();
+    assert_eq!((human.len(), times), (1, 2), "{human:?}");
+}
+
+#[test]
 fn the_fields_of_a_span_are_formatted_once_for_all_its_lines() {
     static FORMATTED: AtomicUsize = AtomicUsize::new(0);
     struct Counted;
