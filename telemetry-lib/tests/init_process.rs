@@ -109,6 +109,29 @@ fn f27_an_init_that_fails_leaves_the_process_as_it_was() {
     assert!(!stderr.contains("init was called before"), "{stderr}");
 }
 
+#[test]
+#[ignore = "the service that another test starts"]
+fn starts_often() {
+    let again = || {
+        init(&[
+            ("OTEL_TRACES_EXPORTER", "stdout"),
+            (ENDPOINT, "http://127.0.0.1:1"),
+        ])
+    };
+    let held: Vec<_> = (0..50).map(|_| again().unwrap()).collect();
+    drop(held);
+    (0..50).for_each(|_| drop(again().unwrap()));
+}
+
+#[test]
+fn what_many_inits_have_to_say_is_said_once() {
+    let (_, stderr) = run("starts_often", &[]);
+    let times = |text: &str| stderr.matches(text).count();
+    assert_eq!(times("init was called before: this handle"), 1, "{stderr}");
+    assert_eq!(times("init was called before, and nobody"), 1, "{stderr}");
+    assert_eq!(times("OTEL_TRACES_EXPORTER"), 1, "{stderr}");
+}
+
 /// The page on an admin port; `None` if nobody serves it.
 fn scrape(address: SocketAddr) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;

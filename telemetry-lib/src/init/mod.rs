@@ -6,7 +6,7 @@ mod pipeline;
 mod port;
 mod report;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 pub use handle::Telemetry;
 pub use report::Report;
@@ -20,6 +20,9 @@ use port::Port;
 
 /// The pipeline that the first `init` made: one process, one engine.
 static PROCESS: Mutex<Option<Arc<Pipeline>>> = Mutex::new(None);
+
+/// Says once in a process what each `init` in it has to say, however many there are.
+static SAID: OnceLock<Notices> = OnceLock::new();
 
 /// Why telemetry cannot start. A Collector that is away is never among the reasons.
 #[derive(Debug, thiserror::Error)]
@@ -67,13 +70,16 @@ pub enum InitError {
 /// See [`InitError`]. Then the process is as it was: no place is taken, no port, no thread stays.
 pub fn init(config: Config) -> Result<Telemetry, InitError> {
     let notices = Notices::stderr().unless(config.silent);
-    report_invalid(&config, &notices);
+    let of_process = SAID.get_or_init(Notices::stderr).clone();
+    let of_process = of_process.unless(config.silent);
+    report_invalid(&config, &of_process);
     let mut process = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
     let (pipeline, port) = match &*process {
         Some(first) => {
             let port = Port::join(&config)?;
             let anew = first.join(&config)?;
-            notices.once("second init", || told_again(anew).to_owned());
+            let again = told_again(anew);
+            of_process.once(again, || again.to_owned());
             (Arc::clone(first), port)
         }
         None => {
