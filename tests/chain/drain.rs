@@ -84,10 +84,7 @@ async fn stopped_under_load(
         orders.len()
     ));
     assert!(draining > 0, "some came while it drained");
-    let report = format!(
-        "spans: {} exported, none lost",
-        orders.len() as u64 * spans
-    );
+    let report = format!("spans: {} exported, none lost", orders.len() as u64 * spans);
     assert!(log.contains(&report), "no {report:?} in\n{log}");
     orders
 }
