@@ -2,7 +2,7 @@
 # The only definition of green. Installs what the tests need (Debian packages), runs everything, and
 # ends with a summary of what ran, what failed and what did not run.
 #
-#   ./ci.sh              everything; on two cores about 40 minutes, the first time 10 more for Collector and Jaeger
+#   ./ci.sh              everything; on two cores 25 to 35 minutes, the first time 10 more for Collector and Jaeger
 #   ./ci.sh --kills=1000 the crash test kills the router so often (50 times, or 12 with --quick)
 #   ./ci.sh --seeds=5000 the simulation plays so many worlds (320 without it)
 #   ./ci.sh --quick      without the parts that need other programs (real parts are NOT RUN, and it says so)
