@@ -187,9 +187,9 @@ impl State {
     fn route_late(&mut self, template: RouteTemplate) {
         let method = self.method.as_str(&self.shared.config.known_methods);
         let name = span_name(method, Some(template.as_str()));
-        self.span.rename(name);
         let route = Route::Given(template);
         if self.span.is_recording() {
+            self.span.rename(name);
             self.span
                 .set_again(KeyValue::new("http.route", route.value()));
         }
@@ -262,7 +262,7 @@ fn open(shared: &Shared, head: RequestHead<'_>, method: Folded, route: Option<&R
     }
     let method = method.as_str(&shared.config.known_methods);
     let route = route.map(Route::as_str);
-    let name = span_name(method, route);
+    let name = || span_name(method, route);
     let fields = Fields {
         method,
         route,

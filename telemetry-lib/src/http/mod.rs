@@ -11,6 +11,7 @@ mod future;
 mod head;
 mod headers;
 mod method;
+mod nesting;
 mod outcome;
 mod query;
 mod received;
@@ -30,6 +31,7 @@ pub use future::ResponseFuture;
 pub(crate) use head::RequestHead;
 pub(crate) use head::{peer_attributes, protocol_version};
 pub(crate) use method::{Folded, span_name};
+pub(crate) use nesting::{Around, layer_made};
 pub(crate) use outcome::{Ending, ErrorType, Outcome};
 pub(crate) use query::shown_query;
 #[cfg(feature = "axum")]

@@ -13,6 +13,7 @@ use super::body::Watched;
 use super::flight::Flight;
 use super::future::ResponseFuture;
 use super::head::RequestHead;
+use super::nesting::may_nest;
 
 /// Gives each request of a tower service a server span and its metrics.
 ///
@@ -89,7 +90,9 @@ where
             Flight::skipped(&self.shared, RequestHead::of(&request))
         } else {
             let flight = Flight::begin(&self.shared, RequestHead::of(&request));
-            request.extensions_mut().insert(Instrumented);
+            if may_nest() {
+                request.extensions_mut().insert(Instrumented);
+            }
             flight
         };
         let response = {

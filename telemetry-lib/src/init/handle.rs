@@ -24,7 +24,7 @@ use crate::endpoint::EndpointSet;
 use crate::grpc::GrpcClientLayer;
 use crate::grpc::{self, GrpcServerLayer};
 use crate::health::Readiness;
-use crate::http::{HttpServerLayer, RequestHead, ServerRequest, Shared};
+use crate::http::{Around, HttpServerLayer, RequestHead, ServerRequest, Shared, layer_made};
 use crate::http_client::{self, HttpClientLayer};
 use crate::log::{self, LogFilterError};
 use crate::messaging::{Message, Operation, Origin};
@@ -131,8 +131,8 @@ impl Telemetry {
     /// The server layer for any tower service.
     #[must_use]
     pub fn http_server(&self) -> HttpServerLayer {
-        self.inner.metrics.watch_this_runtime();
-        HttpServerLayer::new(Arc::clone(&self.inner.http))
+        layer_made(Around::Anything);
+        self.http_layer()
     }
 
     /// The client layer for any tower service that sends requests, and for reqwest.
@@ -146,8 +146,8 @@ impl Telemetry {
     /// [`instrument`](Self::instrument) contains it.
     #[must_use]
     pub fn grpc_server(&self) -> GrpcServerLayer {
-        self.inner.metrics.watch_this_runtime();
-        GrpcServerLayer::new(Arc::clone(&self.inner.grpc))
+        layer_made(Around::Anything);
+        self.grpc_layer()
     }
 
     /// The client layer for gRPC, to be put around a `tonic` channel. Needs the feature `grpc-client`.
@@ -155,6 +155,16 @@ impl Telemetry {
     #[must_use]
     pub fn grpc_client(&self) -> GrpcClientLayer {
         GrpcClientLayer::new(Arc::clone(&self.inner.grpc))
+    }
+
+    fn http_layer(&self) -> HttpServerLayer {
+        self.inner.metrics.watch_this_runtime();
+        HttpServerLayer::new(Arc::clone(&self.inner.http))
+    }
+
+    fn grpc_layer(&self) -> GrpcServerLayer {
+        self.inner.metrics.watch_this_runtime();
+        GrpcServerLayer::new(Arc::clone(&self.inner.grpc))
     }
 
     /// Begins a request of a framework that is not tower; see [`ServerRequest`].
@@ -369,17 +379,19 @@ impl Telemetry {
     /// Requests of gRPC (`application/grpc`) become calls, as with
     /// [`grpc_server`](Self::grpc_server).
     ///
-    /// Call it last: what is added to the router afterwards is not seen. Requests that are
-    /// instrumented already pass through. Below `nest_service` there is no `http.route`.
+    /// Call it last: what is added to the router afterwards is not seen. Requests that another
+    /// layer has instrumented pass through; a handler that sends its request through this router
+    /// again makes a second one of it. Below `nest_service` there is no `http.route`.
     /// Where the trait `tracing::Instrument` is in scope, its method of the same name comes
     /// first: write `Telemetry::instrument(&telemetry, router)`.
     pub fn instrument<S>(&self, router: axum::Router<S>) -> axum::Router<S>
     where
         S: Clone + Send + Sync + 'static,
     {
+        layer_made(Around::OneRouter);
         router.layer(crate::router::RouterLayer::new(
-            self.http_server(),
-            self.grpc_server(),
+            self.http_layer(),
+            self.grpc_layer(),
             Arc::clone(&self.inner.endpoints),
         ))
     }
