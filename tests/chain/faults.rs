@@ -17,8 +17,9 @@ const fn of_seconds(seconds: usize) -> usize {
     seconds * PER_SECOND as usize
 }
 /// From the end of an order to the decision about its trace: it leaves the service after 1 s at most,
-/// its Collector waits 3 s, and decides each second.
-const DECISION: Duration = Duration::from_secs(5);
+/// its Collector waits 3 s in whole seconds, and decides each second. On a machine with more work than
+/// processors 5.0 s were seen.
+const DECISION: Duration = Duration::from_secs(8);
 /// What was under way when the Collector went: parts of these traces may have been in it.
 const UNDER_WAY: Duration = Duration::from_secs(1);
 
@@ -30,7 +31,7 @@ async fn a_restarted_collector_and_an_outage_of_jaeger_lose_nothing_that_was_dec
     };
     let mut pipeline = Pipeline::start(Wishes::default()).await;
     let customers = Customers::come(&format!("{}/orders", pipeline.shop.url), PER_SECOND);
-    customers.more(of_seconds(7)).await;
+    customers.more(of_seconds(11)).await;
 
     let gone = customers.elapsed();
     pipeline.collector.terminate();
@@ -71,7 +72,7 @@ async fn a_killed_collector_keeps_its_queue_and_loses_what_it_had_not_decided() 
     customers.more(of_seconds(2)).await;
     // From here on, everything that is decided goes to the queue on disk.
     pipeline.jaeger.terminate();
-    customers.more(of_seconds(10)).await;
+    customers.more(of_seconds(14)).await;
     let collector = &pipeline.collector;
     let queued = until("a queue", async || {
         match collector.metric("otelcol_exporter_queue_size").await? {
@@ -91,7 +92,11 @@ async fn a_killed_collector_keeps_its_queue_and_loses_what_it_had_not_decided() 
     let orders = customers.leave().await;
     pipeline.flushed().await;
     accounts_are_complete(&pipeline, orders.len(), 0.0).await;
-    only_undecided_may_be_lost(&pipeline, &orders, gone, "SIGKILL").await;
+    let found = only_undecided_may_be_lost(&pipeline, &orders, gone, "SIGKILL").await;
+    // However slow the machine was: what stood on disk has arrived.
+    let before = found.iter().filter(|&&n| orders[n as usize].ended < gone);
+    let arrived = before.count() as u64 * (OF_SHOP + OF_STOCK);
+    assert!(arrived as f64 >= queued, "{arrived} of {queued} spans");
 }
 
 /// The spans that may wait in a service of the next test.
@@ -168,14 +173,14 @@ async fn accounts_are_complete(pipeline: &Pipeline, orders: usize, most: f64) ->
     [shop, stock]
 }
 
-/// Waits until every order is in Jaeger but for those that ended shortly before `gone`, and prints
-/// how many of these are not.
+/// Waits until every order is in Jaeger but for those that ended shortly before `gone`, prints how many
+/// of these are not, and returns the numbers of all that are.
 async fn only_undecided_may_be_lost(
     pipeline: &Pipeline,
     orders: &[Order],
     gone: Duration,
     how: &str,
-) {
+) -> BTreeSet<u32> {
     let is_undecided =
         |order: &Order| order.ended + DECISION >= gone && order.ended <= gone + UNDER_WAY;
     let (undecided, due): (Vec<_>, Vec<_>) = (0..)
@@ -216,4 +221,5 @@ async fn only_undecided_may_be_lost(
         due.len(),
         undecided.len()
     ));
+    found
 }
