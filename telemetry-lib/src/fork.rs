@@ -6,8 +6,9 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, mpsc};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 static DEPTH: AtomicU32 = AtomicU32::new(0);
 static SALT: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
@@ -72,6 +73,22 @@ fn spread(bits: u64) -> u64 {
 /// Nothing forks here.
 #[cfg(not(unix))]
 pub(crate) fn count() {}
+
+/// How long a child waits for a new thread to run; it takes microseconds.
+const BEGUN: Duration = Duration::from_secs(1);
+
+/// Does `work` on a thread of its own; `false` if it does not run. In a child that is looked after: if another
+/// thread was just starting at the fork, the standard library's lock stays locked, and none ever runs there.
+pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> bool {
+    let (begun, has_begun) = mpsc::sync_channel(1);
+    let work = move || {
+        // There is room for it.
+        let _ = begun.send(());
+        work();
+    };
+    let spawned = thread::Builder::new().name(name.to_owned()).spawn(work);
+    spawned.is_ok() && (depth() == 0 || has_begun.recv_timeout(BEGUN).is_ok())
+}
 
 /// A mutex that each process has for itself: a child makes its own value when it first needs it.
 pub(crate) struct Lock<T> {

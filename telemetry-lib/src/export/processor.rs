@@ -2,7 +2,6 @@
 //! queue, and the handle, which flushes and ends it. No method needs the caller's runtime.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use opentelemetry::Context;
@@ -16,6 +15,7 @@ use super::queue::{Queue, RunId, RunQueue};
 use super::run::{Parts, Runs};
 use super::size;
 use super::worker::on_export_thread;
+use crate::fork;
 
 /// How long the tracer provider's own flush may take; ours takes its limit from the caller.
 const PROVIDER_FLUSH: Duration = Duration::from_secs(5);
@@ -128,14 +128,15 @@ impl ExportHandle {
             return self.0.health.report(Left::default());
         }
         let this = self.clone();
-        self.apart(move || this.flush_blocking(limit)).await
+        self.apart(limit, move || this.flush_blocking(limit)).await
     }
 
     /// Takes no more spans, exports the others and ends the thread, all within `limit`. The same
     /// report again when called again.
     pub(crate) async fn shutdown(&self, limit: Duration) -> SignalReport {
         let this = self.clone();
-        self.apart(move || this.shutdown_blocking(limit)).await
+        self.apart(limit, move || this.shutdown_blocking(limit))
+            .await
     }
 
     /// [`Self::flush`], blocking this thread.
@@ -152,17 +153,24 @@ impl ExportHandle {
 
     /// Waits on a thread of its own: the limit then holds on any runtime, on none, and when the
     /// caller's has no timer or its only thread is busy.
-    async fn apart(&self, wait: impl FnOnce() -> SignalReport + Send + 'static) -> SignalReport {
-        let (done, waiting) = oneshot::channel();
-        let spawned = thread::Builder::new()
-            .name("telemetry-wait".to_owned())
-            .spawn(move || done.send(wait()));
-        match spawned {
-            Ok(_) => waiting
-                .await
-                .unwrap_or_else(|_| self.0.health.report(Left::default())),
-            Err(_) => self.shutdown_now(),
+    async fn apart(
+        &self,
+        limit: Duration,
+        wait: impl FnOnce() -> SignalReport + Send + 'static,
+    ) -> SignalReport {
+        if limit.is_zero() {
+            return wait();
         }
+        let (done, waiting) = oneshot::channel();
+        let work = move || {
+            // Whoever waited may be gone.
+            let _ = done.send(wait());
+        };
+        if !fork::spawn("telemetry-wait", work) {
+            return self.shutdown_now();
+        }
+        let report = waiting.await;
+        report.unwrap_or_else(|_| self.0.health.report(Left::default()))
     }
 
     /// Without a thread to wait on, the truth about this moment is better than none.

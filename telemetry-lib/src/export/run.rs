@@ -9,7 +9,7 @@ use opentelemetry_sdk::Resource;
 
 use super::queue::{Queue, RunId, RunQueue};
 use super::timer::Timer;
-use super::worker::{Connect, Go, Worker};
+use super::worker::{Connect, Worker};
 use super::{ExportConfig, ExportError, ExportHealth};
 use crate::fork;
 
@@ -50,7 +50,7 @@ impl Runs {
         fork::count();
         let first = (RunId::new(), Arc::new(parts));
         let runs = Self::of(first.clone());
-        runs.worker_of(&first)?.tell();
+        runs.worker_of(&first).spawn()?.tell();
         Ok((Arc::new(runs), first.0))
     }
 
@@ -59,7 +59,7 @@ impl Runs {
     pub(super) fn follow(&self, parts: Parts) -> Result<RunId, ExportError> {
         let runs = self.here(Self::over_in_child);
         let newest = (RunId::new(), Arc::new(parts));
-        let begun = runs.worker_of(&newest)?;
+        let begun = runs.worker_of(&newest).spawn()?;
         let run = newest.0;
         let limits = newest.1.config.limits();
         *runs.newest.write().unwrap_or_else(PoisonError::into_inner) = Some(newest);
@@ -105,10 +105,10 @@ impl Runs {
         }
     }
 
-    /// The thread of a run.
-    fn worker_of(&self, (run, parts): &Newest) -> Result<Go, ExportError> {
+    /// What the thread of a run is to do.
+    fn worker_of(&self, (run, parts): &Newest) -> Worker {
         let queue = RunQueue::new(Arc::clone(&self.queue), *run);
-        Worker::new(queue, Arc::clone(parts)).spawn()
+        Worker::new(queue, Arc::clone(parts))
     }
 
     #[inline]
@@ -135,13 +135,10 @@ impl Runs {
             return self.over_in_child();
         };
         let runs = Self::of(newest.clone());
-        match runs.worker_of(&newest) {
-            Ok(begun) => begun.tell(),
-            Err(error) => {
-                let (run, parts) = newest;
-                parts.tell(&error);
-                RunQueue::new(Arc::clone(&runs.queue), run).stopped();
-            }
+        if let Err(error) = runs.worker_of(&newest).spawn_in_child() {
+            let (run, parts) = newest;
+            parts.tell(&error);
+            RunQueue::new(Arc::clone(&runs.queue), run).stopped();
         }
         runs
     }

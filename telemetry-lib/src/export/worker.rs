@@ -82,28 +82,49 @@ impl Worker {
     /// Makes the exporter and its thread, so that a wrong configuration is an error here and not a silence
     /// later. It begins when it is told to, and leaves if that is dropped.
     pub(super) fn spawn(self) -> Result<Go, ExportError> {
+        let (made, is_made) = mpsc::sync_channel(1);
+        let go = self.begin(move |result| {
+            // Who asked waits for it.
+            let _ = made.send(result);
+        })?;
+        let made = is_made.recv();
+        let made = made.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
+        made.map_err(ExportError::Thread)?;
+        Ok(go)
+    }
+
+    /// The same in a process that was forked, where a request of the service may be what needs it, and
+    /// waits for nothing: if another thread was just starting at the fork, the standard library's lock
+    /// stays locked in the child, and no thread ever runs there.
+    pub(super) fn spawn_in_child(self) -> Result<(), ExportError> {
+        let (queue, parts) = (self.queue.clone(), Arc::clone(&self.parts));
+        let go = self.begin(move |made| {
+            if let Err(error) = made {
+                parts.tell(&ExportError::Thread(error));
+                queue.stopped();
+            }
+        })?;
+        go.tell();
+        Ok(())
+    }
+
+    /// `made` hears on the thread whether it has a runtime.
+    fn begin(self, made: impl FnOnce(io::Result<()>) + Send + 'static) -> Result<Go, ExportError> {
         let exporter = self.exporter()?;
         let (go, told) = mpsc::sync_channel(1);
-        let (made, is_made) = mpsc::sync_channel(1);
         // The runtime is made and dropped on its thread: `init` may be called inside another, where neither
         // may happen to it.
         let work = move || match runtime() {
             Ok(runtime) => {
-                // Who asked waits for it.
-                let _ = made.send(Ok(()));
+                made(Ok(()));
                 if told.recv().is_ok() {
                     self.supervise(runtime, exporter);
                 }
             }
-            Err(error) => {
-                let _ = made.send(Err(error));
-            }
+            Err(error) => made(Err(error)),
         };
         let thread = thread::Builder::new().name("telemetry-export".to_owned());
         thread.spawn(work).map_err(ExportError::Thread)?;
-        let made = is_made.recv();
-        let made = made.unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
-        made.map_err(ExportError::Thread)?;
         Ok(Go(go))
     }
 

@@ -1,12 +1,12 @@
 //! The end of lines that are written on a thread of their own, as far as there is time to wait for it.
 
 use std::sync::mpsc::Receiver;
-use std::thread;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::clock::Moment;
+use crate::fork;
 
 /// Lines under way, to be waited for after all else.
 #[must_use = "a process that ends takes the lines with it"]
@@ -42,8 +42,7 @@ impl Settling {
             self.wait(limit);
             let _ = end.send(());
         };
-        let thread = thread::Builder::new().name("telemetry-wait".to_owned());
-        if thread.spawn(wait).is_ok() {
+        if fork::spawn("telemetry-wait", wait) {
             let _ = ended.await;
         }
     }
