@@ -25,7 +25,6 @@ use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt, Empty};
 use telemetry_lib::testing::{AttributeValue, Exposition, TestTelemetry};
 use tokio::sync::Notify;
-use tower::ServiceExt;
 use wire::{Protocol, Wire, read, request};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,7 +236,7 @@ async fn check(method: &str, path: &str, client: Client, told: Told) {
         let telemetry = TestTelemetry::start();
         let entered = Arc::new(Notify::new());
         let app = telemetry.handle().instrument(router(Arc::clone(&entered)));
-        drive(protocol, app.clone(), &entered, method, path, client).await;
+        drive(protocol, app, &entered, method, path, client).await;
 
         let context = format!("{protocol:?} {method} {path} {client:?}");
         let spans = telemetry.spans().await;
@@ -253,20 +252,8 @@ async fn check(method: &str, path: &str, client: Client, told: Told) {
         assert_eq!(span.is_error(), told.is_error, "{context}");
         assert_eq!(span.status_message(), "", "the code says it: {context}");
 
-        let scrape = scrape(app).await;
-        check_metric(&scrape, method, path, told, span.duration());
+        check_metric(&telemetry.scrape(), method, path, told, span.duration());
     }
-}
-
-async fn scrape(app: Router) -> Exposition {
-    let request = http::Request::get("/metrics").body(Body::empty()).unwrap();
-    let response = app.oneshot(request).await.unwrap();
-    let kind = response.headers()["content-type"]
-        .to_str()
-        .unwrap()
-        .to_owned();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    Exposition::parse(&kind, std::str::from_utf8(&body).unwrap()).unwrap()
 }
 
 fn check_metric(scrape: &Exposition, method: &str, path: &str, told: Told, duration: Duration) {

@@ -1,15 +1,11 @@
 //! Requests of frameworks that are not tower: begun, entered and ended by hand.
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of tests, too, fail by panicking"
-)]
 
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 
 use http::uri::Scheme;
 use http::{Extensions, HeaderMap, Method, StatusCode, Uri};
-use telemetry_lib::testing::{AttributeValue, Exposition, TestTelemetry};
+use telemetry_lib::testing::{AttributeValue, TestTelemetry};
 use telemetry_lib::{RouteTemplate, ServerRequest, Telemetry};
 
 const COUNT: &str = "http_server_request_duration_seconds_count";
@@ -23,18 +19,9 @@ fn begin(telemetry: &Telemetry, extensions: &Extensions) -> ServerRequest {
     telemetry.server_request(&Method::GET, &uri, &HeaderMap::new(), extensions)
 }
 
-fn scrape(telemetry: &TestTelemetry) -> Exposition {
-    let page = telemetry
-        .handle()
-        .answer(&Method::GET, "/metrics", &HeaderMap::new())
-        .unwrap();
-    let kind = page.headers()["content-type"].to_str().unwrap().to_owned();
-    Exposition::parse(&kind, std::str::from_utf8(page.body()).unwrap()).unwrap()
-}
-
 /// How often requests ended with this `error.type` and status.
 fn ended(telemetry: &TestTelemetry, error_type: &str, status: &str) -> Option<f64> {
-    let page = scrape(telemetry);
+    let page = telemetry.scrape();
     let mut labels = vec![("http_request_method", "GET")];
     let told = [
         ("error_type", error_type),
@@ -106,7 +93,7 @@ async fn each_end_is_told_alike_by_span_and_metric() {
             "{error_type}"
         );
     }
-    assert_eq!(scrape(&telemetry).total("http_server_active_requests"), 0.0);
+    assert_eq!(telemetry.scrape().total("http_server_active_requests"), 0.0);
 }
 
 #[tokio::test]
@@ -134,7 +121,8 @@ async fn a_path_to_skip_leaves_neither_span_nor_metric() {
     begin(telemetry.handle(), &Extensions::new()).finish(StatusCode::OK);
     assert!(telemetry.spans().await.is_empty());
     assert!(
-        scrape(&telemetry)
+        telemetry
+            .scrape()
             .samples()
             .iter()
             .all(|it| it.name != COUNT)

@@ -15,16 +15,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::{get, post};
 use futures_util::FutureExt;
-use http::{HeaderMap, Method};
 use shop::{Running, Shop, collect, text, unary, watch, within};
-use telemetry_lib::testing::{Exposition, ReceivedSpan, TestTelemetry};
+use telemetry_lib::testing::{ReceivedSpan, TestTelemetry};
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Code, Request, Status};
 use tower::ServiceExt;
 
 /// Only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);
-const OPEN_METRICS: &str = "application/openmetrics-text;version=1.0.0,*/*;q=0.1";
 
 /// Waits until the collector has so many spans more than `before`, and returns these.
 async fn new_spans(telemetry: &TestTelemetry, before: usize, count: usize) -> Vec<ReceivedSpan> {
@@ -40,18 +38,6 @@ async fn new_spans(telemetry: &TestTelemetry, before: usize, count: usize) -> Ve
     tokio::time::timeout(PATIENCE, arrived)
         .await
         .expect("the spans arrive")
-}
-
-fn scrape(telemetry: &TestTelemetry) -> Exposition {
-    let mut headers = HeaderMap::new();
-    headers.insert("accept", OPEN_METRICS.parse().unwrap());
-    let answer = telemetry
-        .handle()
-        .answer(&Method::GET, "/metrics", &headers);
-    let answer = answer.unwrap();
-    let content_type = answer.headers()["content-type"].to_str().unwrap();
-    let body = std::str::from_utf8(answer.body()).unwrap();
-    Exposition::parse(content_type, body).unwrap()
 }
 
 fn shown(span: &ReceivedSpan, key: &str) -> String {
@@ -202,12 +188,12 @@ async fn f26_the_metrics_say_what_the_spans_say() {
     }
     let _ = unary(client.clone(), "Nope", text("")).await;
     let spans = new_spans(&telemetry, 0, 10).await;
-    let scrape = scrape(&telemetry);
+    let page = telemetry.scrape();
     let count = |side: &str, labels: &[(&str, &str)]| {
         let name = format!("rpc_{side}_call_duration_seconds_count");
         let system = [("rpc_system_name", "grpc")];
         let labels: Vec<_> = system.iter().chain(labels).copied().collect();
-        scrape.value(&name, &labels)
+        page.value(&name, &labels)
     };
     let get = ("rpc_method", "test.Shop/Get");
     for (code, calls) in [("OK", 1.0), ("NOT_FOUND", 2.0), ("INTERNAL", 1.0)] {
@@ -238,7 +224,7 @@ async fn f26_the_metrics_say_what_the_spans_say() {
         assert_eq!(count(side, &missing), expected, "{side}");
     }
     for side in ["server", "client"] {
-        let exemplars = scrape.exemplars(&format!("rpc_{side}_call_duration_seconds"));
+        let exemplars = page.exemplars(&format!("rpc_{side}_call_duration_seconds"));
         assert!(!exemplars.is_empty(), "{side}");
         for exemplar in exemplars {
             let id = &exemplar.labels["span_id"];
@@ -351,10 +337,10 @@ async fn an_axum_router_serves_calls_and_requests_side_by_side() {
         found,
         expected.map(|(name, code)| (name.to_owned(), code.to_owned()))
     );
-    let scrape = scrape(&telemetry);
-    assert_eq!(scrape.total("rpc_server_call_duration_seconds_count"), 3.0);
+    let page = telemetry.scrape();
+    assert_eq!(page.total("rpc_server_call_duration_seconds_count"), 3.0);
     assert_eq!(
-        scrape.total("http_server_request_duration_seconds_count"),
+        page.total("http_server_request_duration_seconds_count"),
         1.0
     );
 }
@@ -393,7 +379,7 @@ async fn f18_a_stranger_teaches_no_methods_with_the_content_type_of_grpc() {
     let client = server.channel(telemetry.handle().grpc_client());
     unary(client, "Get", text("tea")).await.unwrap();
 
-    let page = scrape(&telemetry);
+    let page = telemetry.scrape();
     let calls = "rpc_server_call_duration_seconds_count";
     let known = [("rpc_method", "test.Shop/Get"), ("rpc_status_code", "OK")];
     assert_eq!(page.value(calls, &known), Some(1.0));
@@ -437,7 +423,7 @@ async fn f18_an_interceptor_that_refuses_everything_teaches_few_names() {
 
     let calls = "rpc_server_call_duration_seconds_count";
     new_spans(&telemetry, 0, 603).await;
-    let page = scrape(&telemetry);
+    let page = telemetry.scrape();
     assert_eq!(page.total(calls), 603.0);
     for code in ["OK", "NOT_FOUND"] {
         let known = [("rpc_method", "test.Shop/Get"), ("rpc_status_code", code)];

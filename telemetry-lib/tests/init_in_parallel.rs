@@ -15,7 +15,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::get;
-use http::{HeaderMap, Method};
 use telemetry_lib::testing::{Exposition, FakeCollector};
 use telemetry_lib::{Config, Telemetry};
 use tower::ServiceExt;
@@ -39,11 +38,7 @@ fn serve(telemetry: &Telemetry, path: &str) -> f64 {
     assert_eq!(answer.status(), 200);
     // The request ends with its body.
     drop(answer);
-    let page = telemetry
-        .answer(&Method::GET, "/metrics", &HeaderMap::new())
-        .unwrap();
-    let kind = page.headers()["content-type"].to_str().unwrap();
-    let page = Exposition::parse(kind, std::str::from_utf8(page.body()).unwrap()).unwrap();
+    let page = Exposition::scrape(telemetry);
     page.total("http_server_request_duration_seconds_count")
 }
 

@@ -9,7 +9,6 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
-use http::{HeaderMap, Method};
 use telemetry_lib::testing::{Exposition, FakeCollector};
 use telemetry_lib::{Config, Telemetry};
 
@@ -61,10 +60,7 @@ fn round(collector: &FakeCollector, spans: bool) -> f64 {
     }
     let report = telemetry.shutdown_blocking(LIMIT).traces;
     assert_eq!((report.failed, report.dropped.after_shutdown), (0, 0));
-    let page = telemetry.answer(&Method::GET, "/metrics", &HeaderMap::new());
-    let page = page.unwrap();
-    let kind = page.headers()["content-type"].to_str().unwrap();
-    let page = Exposition::parse(kind, std::str::from_utf8(page.body()).unwrap()).unwrap();
+    let page = Exposition::scrape(&telemetry);
     assert_eq!(page.total("telemetry_span_queue_spans"), 0.0);
     page.total("telemetry_spans_exported_total")
 }

@@ -254,13 +254,7 @@ fn marks(telemetry: &Telemetry) -> usize {
             assert_eq!(answer.status(), 200);
         }
     });
-    let mut headers = HeaderMap::new();
-    let open = "application/openmetrics-text;version=1.0.0";
-    headers.insert("accept", open.parse().unwrap());
-    let page = telemetry.answer(&Method::GET, "/metrics", &headers);
-    let page = page.unwrap();
-    let kind = page.headers()["content-type"].to_str().unwrap();
-    let page = Exposition::parse(kind, std::str::from_utf8(page.body()).unwrap()).unwrap();
+    let page = Exposition::scrape(telemetry);
     page.exemplars("http_server_request_duration_seconds").len()
 }
 

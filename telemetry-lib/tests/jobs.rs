@@ -7,19 +7,9 @@
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
-use http::{HeaderMap, Method};
-use telemetry_lib::testing::{AttributeValue, Exposition, ReceivedSpan, TestTelemetry};
+use telemetry_lib::testing::{AttributeValue, ReceivedSpan, TestTelemetry};
 
 const COUNT: &str = "job_duration_seconds_count";
-
-fn scrape(telemetry: &TestTelemetry) -> Exposition {
-    let page = telemetry
-        .handle()
-        .answer(&Method::GET, "/metrics", &HeaderMap::new())
-        .unwrap();
-    let kind = page.headers()["content-type"].to_str().unwrap().to_owned();
-    Exposition::parse(&kind, std::str::from_utf8(page.body()).unwrap()).unwrap()
-}
 
 async fn check(telemetry: &TestTelemetry, outcome: &str, error_type: Option<&str>) -> ReceivedSpan {
     let spans = telemetry.spans().await;
@@ -29,7 +19,7 @@ async fn check(telemetry: &TestTelemetry, outcome: &str, error_type: Option<&str
     let error_type = error_type.map(|it| AttributeValue::Text(it.to_owned()));
     span.assert_attribute("error.type", error_type);
     let labels = [("job_name", "sweep"), ("outcome", outcome)];
-    assert_eq!(scrape(telemetry).value(COUNT, &labels), Some(1.0));
+    assert_eq!(telemetry.scrape().value(COUNT, &labels), Some(1.0));
     span
 }
 
@@ -38,7 +28,7 @@ async fn a_run_is_told_by_its_outcome() {
     let telemetry = TestTelemetry::start();
     let handle = telemetry.handle();
     let last = |telemetry: &TestTelemetry| {
-        scrape(telemetry).value(
+        telemetry.scrape().value(
             "job_last_success_timestamp_seconds",
             &[("job_name", "sweep")],
         )
@@ -75,7 +65,7 @@ async fn a_run_is_told_by_its_outcome() {
     });
     assert!(AssertUnwindSafe(panicking).catch_unwind().await.is_err());
     assert!(check(&telemetry, "panic", Some("panic")).await.is_error());
-    assert_eq!(scrape(&telemetry).total(COUNT), 4.0);
+    assert_eq!(telemetry.scrape().total(COUNT), 4.0);
 }
 
 #[tokio::test]

@@ -14,12 +14,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::get;
-use http::{HeaderMap, Method};
 use telemetry_lib::opentelemetry::Context;
 use telemetry_lib::opentelemetry::trace::TraceContextExt;
-use telemetry_lib::testing::{
-    Answer, Exposition, FakeCollector, Gate, TestTelemetry, closed_endpoint,
-};
+use telemetry_lib::testing::{Answer, FakeCollector, Gate, TestTelemetry, closed_endpoint};
 use telemetry_lib::{Config, InitError, Report, Telemetry};
 use tower::ServiceExt;
 
@@ -299,21 +296,13 @@ async fn a_span_that_a_task_still_holds_ends_with_its_request() {
     assert!(spans[0].duration() < Duration::from_secs(10));
 }
 
-fn page(telemetry: &TestTelemetry) -> Exposition {
-    let page = telemetry
-        .handle()
-        .answer(&Method::GET, "/metrics", &HeaderMap::new())
-        .unwrap();
-    let kind = page.headers()["content-type"].to_str().unwrap();
-    Exposition::parse(kind, std::str::from_utf8(page.body()).unwrap()).unwrap()
-}
-
 #[test]
 fn the_runtime_is_shown_whether_init_came_before_it_or_after() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    let shows = |telemetry: &TestTelemetry| page(telemetry).types().contains_key("tokio_workers");
+    let shows =
+        |telemetry: &TestTelemetry| telemetry.scrape().types().contains_key("tokio_workers");
 
     let after = runtime.block_on(async { TestTelemetry::start() });
     assert!(shows(&after));

@@ -14,9 +14,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request};
 use axum::routing::get;
-use http::{HeaderMap, Method};
 use http_body_util::BodyExt;
-use telemetry_lib::testing::{Exposition, TestTelemetry, closed_endpoint};
+use telemetry_lib::testing::{TestTelemetry, closed_endpoint};
 use tower::Service;
 use tracing::instrument;
 
@@ -76,12 +75,7 @@ async fn ask(app: &mut Router, number: usize) {
 }
 
 fn dropped(telemetry: &TestTelemetry) -> f64 {
-    let page = telemetry
-        .handle()
-        .answer(&Method::GET, "/metrics", &HeaderMap::new())
-        .unwrap();
-    let kind = page.headers()["content-type"].to_str().unwrap().to_owned();
-    let page = Exposition::parse(&kind, std::str::from_utf8(page.body()).unwrap()).unwrap();
+    let page = telemetry.scrape();
     let reason = [("reason", "queue_full")];
     page.value("telemetry_spans_dropped_total", &reason)
         .unwrap()

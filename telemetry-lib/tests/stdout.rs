@@ -13,7 +13,6 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
-use http::{HeaderMap, Method};
 use rustix::process::{Pid, Signal, kill_process};
 use telemetry_lib::testing::Exposition;
 use telemetry_lib::{Config, Telemetry};
@@ -29,9 +28,7 @@ fn config() -> Config {
 }
 
 fn lost(telemetry: &Telemetry) -> f64 {
-    let page = telemetry.answer(&Method::GET, "/metrics", &HeaderMap::new());
-    let page = String::from_utf8(page.unwrap().into_body().to_vec()).unwrap();
-    let page = Exposition::parse("text/plain; version=0.0.4", &page).unwrap();
+    let page = Exposition::scrape(telemetry);
     page.value("telemetry_log_lines_lost_total", &[]).unwrap()
 }
 

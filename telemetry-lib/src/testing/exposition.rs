@@ -4,7 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+
 use super::line::{self, Line};
+use crate::Telemetry;
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0";
 
 /// All samples of one scrape.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -70,6 +75,30 @@ struct Reader {
 }
 
 impl Exposition {
+    /// Reads what `/metrics` of this handle shows now, in OpenMetrics, the format that has exemplars:
+    /// the answer of [`Telemetry::answer`], without a connection. For a
+    /// [`TestTelemetry`](super::TestTelemetry) there is [`scrape`](super::TestTelemetry::scrape).
+    ///
+    /// # Panics
+    ///
+    /// If the handle does not answer `/metrics` (`Config::endpoints`, or an admin port does), if the
+    /// answer is not 200, and if [`parse`](Self::parse) refuses the page.
+    #[must_use]
+    #[track_caller]
+    pub fn scrape(telemetry: &Telemetry) -> Self {
+        let accept = [(header::ACCEPT, HeaderValue::from_static(OPEN_METRICS))];
+        let headers = HeaderMap::from_iter(accept);
+        let Some(answer) = telemetry.answer(&Method::GET, "/metrics", &headers) else {
+            panic!("this handle does not answer /metrics");
+        };
+        let body = String::from_utf8_lossy(answer.body());
+        assert_eq!(answer.status(), StatusCode::OK, "no page: {body}");
+        match Self::parse(OPEN_METRICS, &body) {
+            Ok(page) => page,
+            Err(error) => panic!("a scraper would refuse the page: {error}"),
+        }
+    }
+
     /// Reads the body of a `/metrics` answer in the format that its content type names.
     ///
     /// # Errors
@@ -257,9 +286,61 @@ fn check_histogram(page: &Exposition, family: &str) -> Result<(), &'static str> 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::array;
 
-    const OPEN: &str = "application/openmetrics-text; version=1.0.0";
+    use prometheus::core::{Collector, Desc};
+    use prometheus::proto::MetricFamily;
+    use prometheus::{IntGauge, Registry};
+
+    use super::*;
+    use crate::config::Endpoints;
+    use crate::testing::TestTelemetry;
+
+    /// A collector with a mistake: it shows its gauge twice.
+    struct Twice(IntGauge);
+
+    impl Collector for Twice {
+        fn desc(&self) -> Vec<&Desc> {
+            self.0.desc()
+        }
+
+        fn collect(&self) -> Vec<MetricFamily> {
+            let mut families = self.0.collect();
+            let again = families[0].get_metric()[0].clone();
+            families[0].mut_metric().push(again);
+            families
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "does not answer /metrics")]
+    fn a_handle_without_metrics_has_no_page() {
+        let telemetry = TestTelemetry::configured(&[], |it| it.endpoints(Endpoints::Health));
+        let _ = telemetry.scrape();
+    }
+
+    #[test]
+    #[should_panic(expected = "16 pages are on their way already")]
+    fn a_refused_scrape_is_no_page() {
+        let telemetry = TestTelemetry::start();
+        let ask = || {
+            let handle = telemetry.handle();
+            handle.answer(&Method::GET, "/metrics", &HeaderMap::new())
+        };
+        let _held: [_; 16] = array::from_fn(|_| ask());
+        let _ = telemetry.scrape();
+    }
+
+    #[test]
+    #[should_panic(expected = "a sample stands twice: open 0")]
+    fn a_page_that_a_scraper_would_misread_is_no_page() {
+        let telemetry = TestTelemetry::start();
+        let registry = Registry::new();
+        let twice = Twice(IntGauge::new("open", "Orders.").unwrap());
+        registry.register(Box::new(twice)).unwrap();
+        telemetry.handle().collect(registry);
+        let _ = telemetry.scrape();
+    }
 
     #[track_caller]
     fn refused(content_type: &str, body: &str, reason: &str) {
@@ -296,19 +377,23 @@ mod tests {
             "# TYPE a counter\na 1 # {} 1\n",
             "text 0.0.4 has no exemplars",
         );
-        refused(OPEN, "# TYPE a counter\na_total 1\n", "no EOF at the end");
         refused(
-            OPEN,
+            OPEN_METRICS,
+            "# TYPE a counter\na_total 1\n",
+            "no EOF at the end",
+        );
+        refused(
+            OPEN_METRICS,
             "# TYPE a counter\na 1\n# EOF\n",
             "a sample with a wrong suffix for its type",
         );
         refused(
-            OPEN,
+            OPEN_METRICS,
             "# TYPE a histogram\na_bucket{le=\"+Inf\"} 2\na_sum 1\na_count 1\n# EOF\n",
             "the bucket +Inf is not the count",
         );
         refused(
-            OPEN,
+            OPEN_METRICS,
             "# EOF\n# TYPE a gauge\n",
             "something stands after the end",
         );
@@ -317,7 +402,7 @@ mod tests {
     #[test]
     fn labels_values_and_exemplars_are_read() {
         let page = Exposition::parse(
-            OPEN,
+            OPEN_METRICS,
             "# TYPE a counter\na_total{b=\"x\\\"\\\\\\n,}\"} 1.5 # {trace_id=\"ab\"} 0.5 12.25\n# EOF\n",
         )
         .unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing::Dispatch;
 use tracing::dispatcher::DefaultGuard;
 
-use super::{FakeCollector, ReceivedSpan};
+use super::{Exposition, FakeCollector, ReceivedSpan};
 use crate::notice::Notices;
 use crate::{Config, InitError, Telemetry};
 
@@ -111,6 +111,17 @@ impl TestTelemetry {
     pub async fn spans(&self) -> Vec<ReceivedSpan> {
         let _ = self.telemetry.flush(Duration::from_secs(60)).await;
         self.collector.spans()
+    }
+
+    /// What `/metrics` shows now, with exemplars; no request is made, so none is counted.
+    ///
+    /// # Panics
+    ///
+    /// As [`Exposition::scrape`], if there is no page or a scraper would refuse it.
+    #[must_use]
+    #[track_caller]
+    pub fn scrape(&self) -> Exposition {
+        Exposition::scrape(&self.telemetry)
     }
 
     /// What the operator was told.

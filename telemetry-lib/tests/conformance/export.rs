@@ -7,12 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, Method};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use telemetry_lib::testing::{Answer, Exposition, FakeCollector, Gate, TestTelemetry};
+use telemetry_lib::testing::{Answer, FakeCollector, Gate, TestTelemetry};
 use telemetry_lib::{InitError, Report};
 
 /// Below the 10 s of an attempt and the 60 s of a batch.
@@ -73,11 +72,7 @@ async fn the_queue_takes_what_its_variable_says_and_counts_the_rest() {
 
 /// Spans that found no room, as the page tells it.
 fn queue_full(telemetry: &TestTelemetry) -> Option<f64> {
-    let handle = telemetry.handle();
-    let page = handle.answer(&Method::GET, "/metrics", &HeaderMap::new());
-    let page = page.unwrap();
-    let kind = page.headers()["content-type"].to_str().unwrap();
-    let page = Exposition::parse(kind, std::str::from_utf8(page.body()).unwrap()).unwrap();
+    let page = telemetry.scrape();
     page.value("telemetry_spans_dropped_total", &[("reason", "queue_full")])
 }
 

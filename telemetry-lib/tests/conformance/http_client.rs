@@ -15,7 +15,7 @@ use tower::retry::{Policy, RetryLayer};
 use tower::{ServiceBuilder, ServiceExt};
 use tracing::Instrument;
 
-use super::net::{Body, Server, ask, client, int, scrape, statuses};
+use super::net::{Body, Server, ask, client, int, statuses};
 use super::read::{ABSENT, BUCKETS, Row, assert_as_long, bounds, check, said, series};
 
 const DURATION: &str = "http_client_request_duration_seconds";
@@ -204,10 +204,10 @@ async fn the_span_ends_with_the_head_of_the_response_whatever_its_body_does() {
     let spans = telemetry.spans().await;
     assert_eq!(said(&spans[0], "http.response.status_code"), "#200");
     let count = format!("{DURATION}_count");
-    assert_eq!(scrape(&telemetry).total(&count), 1.0);
+    assert_eq!(telemetry.scrape().total(&count), 1.0);
     drop(response);
     assert_eq!(telemetry.spans().await.len(), 1);
-    assert_eq!(scrape(&telemetry).total(&count), 1.0);
+    assert_eq!(telemetry.scrape().total(&count), 1.0);
 }
 
 #[tokio::test]
@@ -232,7 +232,7 @@ async fn who_leaves_before_the_response_has_cancelled_and_that_is_no_error() {
     );
     let labels = [("error_type", "cancelled")];
     let count = format!("{DURATION}_count");
-    assert_eq!(scrape(&telemetry).value(&count, &labels), Some(1.0));
+    assert_eq!(telemetry.scrape().value(&count, &labels), Some(1.0));
 }
 
 /// Sends again until the answer is a success; at most three times.
@@ -290,7 +290,7 @@ async fn each_attempt_is_a_span_of_its_own_and_says_which_one_it_is() {
         assert_eq!(counts, [None, int(1), int(2)]);
     }
     let count = format!("{DURATION}_count");
-    assert_eq!(scrape(&telemetry).total(&count), 6.0);
+    assert_eq!(telemetry.scrape().total(&count), 6.0);
 }
 
 #[tokio::test]
@@ -301,7 +301,7 @@ async fn the_metric_has_the_recommended_form_and_says_what_the_span_says() {
         .await
         .unwrap();
     let spans = telemetry.spans().await;
-    let page = scrape(&telemetry);
+    let page = telemetry.scrape();
     assert_eq!(page.types()[DURATION], "histogram");
     assert_eq!(bounds(&page, DURATION), BUCKETS);
 

@@ -10,7 +10,6 @@ use hyper_util::rt::TokioExecutor;
 use telemetry_lib::testing::{ReceivedSpan, TestTelemetry};
 use tower::{Layer, ServiceExt, service_fn};
 
-use super::net::scrape;
 use super::read::{ABSENT, BUCKETS, assert_as_long, bounds, check, labels, said, samples};
 use super::shop::{Running, Shop, text, unary, watch};
 
@@ -193,7 +192,7 @@ async fn the_metrics_have_the_recommended_form_and_say_what_the_spans_say() {
         let calls = Calls::start().await;
         calls.ask("Get", what).await;
         let spans = calls.spans(1).await;
-        let page = scrape(&calls.telemetry);
+        let page = calls.telemetry.scrape();
         for (name, span, is_error) in [
             (CLIENT, &spans["client"], code != "OK"),
             (SERVER, &spans["server"], of_server),

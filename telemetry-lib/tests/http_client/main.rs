@@ -11,7 +11,7 @@ mod through_reqwest;
 use axum::Router;
 use futures_util::FutureExt;
 use http::{Request, Response};
-use net::{Body, Server, ask, client, scrape, statuses, text};
+use net::{Body, Server, ask, client, statuses, text};
 use telemetry_lib::testing::TestTelemetry;
 use tower::{Layer, Service, ServiceExt};
 use tracing::Instrument;
@@ -54,7 +54,7 @@ async fn what_fails_before_a_response_is_told_by_its_cause() {
         assert!(span.is_error());
         let labels = [("error_type", cause), ("server_address", "127.0.0.1")];
         let count = format!("{DURATION}_count");
-        assert_eq!(scrape(&telemetry).value(&count, &labels), Some(1.0));
+        assert_eq!(telemetry.scrape().value(&count, &labels), Some(1.0));
     }
 }
 

@@ -6,14 +6,14 @@ use axum::Router;
 use axum::extract::Path;
 use axum::routing::any;
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use telemetry_lib::Telemetry;
 use telemetry_lib::layers::HttpClient;
-use telemetry_lib::testing::{AttributeValue, Exposition, TestTelemetry};
+use telemetry_lib::testing::{AttributeValue, TestTelemetry};
 use tokio::task::JoinHandle;
 use tower::{Layer, ServiceExt};
 
@@ -70,17 +70,6 @@ pub(crate) async fn ask(
     let status = response.status();
     response.into_body().collect().await.unwrap();
     Ok(status)
-}
-
-/// The page in OpenMetrics, which has the exemplars.
-pub(crate) fn scrape(telemetry: &TestTelemetry) -> Exposition {
-    let mut headers = HeaderMap::new();
-    let accept = "application/openmetrics-text;version=1.0.0";
-    headers.insert("accept", accept.parse().unwrap());
-    let handle = telemetry.handle();
-    let page = handle.answer(&Method::GET, "/metrics", &headers).unwrap();
-    let kind = page.headers()["content-type"].to_str().unwrap().to_owned();
-    Exposition::parse(&kind, std::str::from_utf8(page.body()).unwrap()).unwrap()
 }
 
 pub(crate) fn text(value: &str) -> Option<AttributeValue> {

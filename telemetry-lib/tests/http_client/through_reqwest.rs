@@ -11,7 +11,7 @@ use telemetry_lib::Resends;
 use telemetry_lib::testing::TestTelemetry;
 use tower::Layer;
 
-use crate::net::{Server, int, scrape, text};
+use crate::net::{Server, int, text};
 
 /// Without a certificate store: everything here is plain text on loopback.
 fn plain() -> reqwest::Client {
@@ -67,7 +67,7 @@ async fn a_request_has_its_span_its_metric_and_the_context() {
         .assert_attribute("network.peer.port", int(server.address.port()))
         .assert_attribute("http.response.status_code", int(200));
     let count = "http_client_request_duration_seconds_count";
-    assert_eq!(scrape(&telemetry).total(count), 1.0);
+    assert_eq!(telemetry.scrape().total(count), 1.0);
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::get;
-use http::{HeaderMap, HeaderValue, Method};
-use telemetry_lib::testing::{Exposition, ReceivedSpan, TestTelemetry};
+use http::HeaderValue;
+use telemetry_lib::testing::{ReceivedSpan, TestTelemetry};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tower::ServiceExt;
 
@@ -26,11 +26,7 @@ async fn span_of(telemetry: &TestTelemetry, lines: &[(&'static str, &[u8])]) -> 
 }
 
 fn malformed(telemetry: &TestTelemetry, header: &str) -> f64 {
-    let handle = telemetry.handle();
-    let page = handle.answer(&Method::GET, "/metrics", &HeaderMap::new());
-    let page = page.unwrap();
-    let kind = page.headers()["content-type"].to_str().unwrap().to_owned();
-    let page = Exposition::parse(&kind, std::str::from_utf8(page.body()).unwrap()).unwrap();
+    let page = telemetry.scrape();
     let labels = [("header", header)];
     page.value("telemetry_malformed_headers_total", &labels)
         .unwrap()
