@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::exposition::{ExemplarSample, Format, Sample};
+use super::exposition::{ExemplarSample, Sample};
+use super::reader::Format;
 
 /// What a line says; `Err` holds what is wrong with it.
 #[derive(Debug, PartialEq)]

@@ -17,6 +17,7 @@ mod collector;
 mod connection;
 mod exposition;
 mod line;
+mod reader;
 mod span;
 mod telemetry;
 
@@ -25,6 +26,7 @@ pub use crate::metrics::catalog;
 
 pub use self::answer::{Answer, Gate};
 pub use self::collector::{FakeCollector, ReceivedRequest, closed_endpoint};
-pub use self::exposition::{ExemplarSample, Exposition, ExpositionError, Sample};
+pub use self::exposition::{ExemplarSample, Exposition, Sample};
+pub use self::reader::ExpositionError;
 pub use self::span::{AttributeValue, ReceivedSpan};
 pub use self::telemetry::TestTelemetry;
