@@ -167,7 +167,9 @@ mod tests {
     use axum::routing::get;
     use futures_util::StreamExt as _;
     use futures_util::stream;
+    use http::Response;
     use http_body_util::{BodyExt, Empty};
+    use hyper::body::Incoming;
     use hyper::client::conn::http1;
     use hyper_util::rt::TokioIo;
     use tokio::net::TcpStream;
@@ -224,18 +226,33 @@ mod tests {
         Body::from_stream(first.chain(stream::pending()))
     }
 
-    /// Status and body.
-    async fn fetch(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    /// The answer, its body still to come.
+    async fn open(address: SocketAddr, path: &str) -> Option<Response<Incoming>> {
         let stream = TcpStream::connect(address).await.ok()?;
         let (mut client, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
-        let connection = tokio::spawn(connection);
+        tokio::spawn(connection);
         let request = http::Request::get(path).header("host", "a.example");
         let request = request.body(Empty::<bytes::Bytes>::new()).unwrap();
-        let response = client.send_request(request).await.ok()?;
+        client.send_request(request).await.ok()
+    }
+
+    /// Status and body.
+    async fn fetch(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+        let response = open(address, path).await?;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.ok()?.to_bytes();
-        connection.abort();
         Some((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    /// Stops the server while a request is under way that never ends: the grace cuts it off, and its
+    /// span says so.
+    async fn cut_off(served: Served) {
+        tokio::time::pause(); // from here on, waiting takes no time
+        served.stop.send_replace(1);
+        let report = served.server.await.unwrap().unwrap();
+        assert_eq!(report.traces.exported, 1, "{report}");
+        let spans = served.telemetry.collector().spans();
+        spans[0].assert_attribute("error.type", Some(AttributeValue::Text("cancelled".into())));
     }
 
     #[tokio::test]
@@ -279,33 +296,17 @@ mod tests {
         let served = serve(Grace::default()).await;
         let asking = tokio::spawn(fetch(served.address, "/slow"));
         served.entered.notified().await;
-        tokio::time::pause(); // from here on, waiting takes no time
-        served.stop.send_replace(1);
-        let report = served.server.await.unwrap().unwrap();
-        assert_eq!(report.traces.exported, 1, "{report}");
-        let spans = served.telemetry.collector().spans();
-        spans[0].assert_attribute("error.type", Some(AttributeValue::Text("cancelled".into())));
+        cut_off(served).await;
         assert_eq!(asking.await.unwrap(), None, "it was cut off");
     }
 
     #[tokio::test]
     async fn f30_a_body_that_never_ends_is_cut_off_and_told() {
         let served = serve(Grace::default()).await;
-        let stream = TcpStream::connect(served.address).await.unwrap();
-        let (mut client, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
-        let connection = tokio::spawn(connection);
-        let request = http::Request::get("/endless").header("host", "a.example");
-        let request = request.body(Empty::<bytes::Bytes>::new()).unwrap();
-        let mut body = client.send_request(request).await.unwrap().into_body();
+        let mut body = open(served.address, "/endless").await.unwrap().into_body();
         body.frame().await.unwrap().unwrap();
-        tokio::time::pause(); // from here on, waiting takes no time
-        served.stop.send_replace(1);
-        let report = served.server.await.unwrap().unwrap();
-        assert_eq!(report.traces.exported, 1, "{report}");
-        let spans = served.telemetry.collector().spans();
-        spans[0].assert_attribute("error.type", Some(AttributeValue::Text("cancelled".into())));
+        cut_off(served).await;
         assert!(body.frame().await.is_none_or(|frame| frame.is_err()));
-        connection.abort();
     }
 
     #[tokio::test]
