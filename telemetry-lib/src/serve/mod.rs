@@ -1,6 +1,7 @@
 //! Serving until told to stop, and stopping in the right order.
 
 mod cut;
+mod signals;
 
 use std::future::IntoFuture as _;
 use std::io;
@@ -14,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use self::cut::{Connections, Cuttable};
+use self::signals::count_signals;
 use crate::init::{Report, Telemetry};
 
 /// For tasks of connections that were cut. They have nothing to wait for, unless one blocks its thread.
@@ -130,32 +132,6 @@ async fn reach(mut stops: watch::Receiver<u32>, count: u32) {
 async fn within(limit: Duration, early: impl Future<Output = ()>) {
     // Both ends of the wait mean the same: go on.
     let _ = tokio::time::timeout(limit, early).await;
-}
-
-#[cfg(unix)]
-fn count_signals(stop: watch::Sender<u32>) -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            stop.send_modify(|stops| *stops += 1);
-        }
-    })
-}
-
-#[cfg(not(unix))]
-fn count_signals(stop: watch::Sender<u32>) -> io::Result<impl Future<Output = ()>> {
-    Ok(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
-            stop.send_modify(|stops| *stops += 1);
-        }
-    })
 }
 
 #[cfg(test)]
