@@ -10,6 +10,7 @@ mod forwarded;
 mod future;
 mod head;
 mod headers;
+mod host;
 mod method;
 mod nesting;
 mod outcome;
