@@ -15,9 +15,10 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use opentelemetry_http::{HttpClient, HttpError};
 
 use super::ExportConfig;
+use super::backoff::Backoff;
 use super::health::ExportHealth;
 use super::payload::Piece;
-use super::retry::{Answer, Backoff, Failure, Verdict, judge};
+use super::retry::{Answer, Failure, Verdict, judge};
 use super::timer::{Timer, Wait};
 use super::transport::{AttemptError, Transport};
 

@@ -3,6 +3,7 @@
 //! crate, no runtime of the caller and no collector can stop it silently: every span that is lost
 //! is counted with its reason.
 
+mod backoff;
 mod client;
 #[cfg(feature = "otlp-grpc")]
 mod grpc;
@@ -10,6 +11,7 @@ mod health;
 mod payload;
 mod processor;
 mod queue;
+mod report;
 mod retry;
 mod run;
 mod size;
@@ -30,10 +32,11 @@ use http::{HeaderName, HeaderValue, Uri};
 use opentelemetry_sdk::Resource;
 
 pub(crate) use self::client::empty_request;
-pub(crate) use self::health::{DropReason, ExportHealth, Left};
-pub use self::health::{Dropped, SignalReport};
+pub(crate) use self::health::{DropReason, ExportHealth};
 pub(crate) use self::processor::{ExportHandle, QueueProcessor};
 use self::queue::Limits;
+pub(crate) use self::report::Left;
+pub use self::report::{Dropped, SignalReport};
 pub(crate) use self::retry::{Answer, Failure, Verdict, judge};
 use self::run::{Parts, Runs};
 use self::timer::RuntimeTimer;

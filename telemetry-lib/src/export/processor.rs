@@ -10,8 +10,9 @@ use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use tokio::sync::oneshot;
 
 use super::ExportError;
-use super::health::{ExportHealth, Left, SignalReport};
+use super::health::ExportHealth;
 use super::queue::{Queue, RunId, RunQueue};
+use super::report::{Left, SignalReport};
 use super::run::{Parts, Runs};
 use super::size;
 use super::worker::on_export_thread;

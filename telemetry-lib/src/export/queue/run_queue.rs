@@ -9,7 +9,8 @@ use tokio::sync::futures::Notified;
 
 use super::backlog::{Backlog, Next, Phase, RunId};
 use super::{Queue, State};
-use crate::export::health::{DropReason, Left};
+use crate::export::health::DropReason;
+use crate::export::report::Left;
 
 /// What one run sees of the queue. A run that has ended is one that is stopped.
 #[derive(Debug, Clone)]
