@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::http::Network;
+use super::network::Network;
 
 /// Hosts that a request's baggage may be sent to: a name (`api.example.com`), all names below a
 /// domain (`.example.com`), or a network (`10.0.0.0/8`).

@@ -3,31 +3,39 @@
 //! Reading is pure: [`Config::from_vars`] takes the variables as an argument, collects
 //! what was invalid and starts nothing. `init` reports the invalid ones, each once.
 
+mod endpoint;
 mod exporter;
 mod hosts;
 mod http;
+mod logs;
+mod network;
+mod service;
+mod switches;
 mod traces;
 mod unused;
 mod vars;
 
 use std::ffi::OsString;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use ::http::HeaderName;
 
-pub(crate) use self::exporter::{Exporter, Origin, Protocol, shown_endpoint};
+pub(crate) use self::endpoint::{Origin, shown_endpoint};
+pub(crate) use self::exporter::{Exporter, Protocol};
 pub use self::hosts::{HostRule, HostRuleError};
 pub(crate) use self::http::HttpConfig;
 use self::http::PathRule;
-pub use self::http::{Callers, Endpoints, Network, NetworkError};
+pub use self::http::{Callers, Endpoints};
+pub(crate) use self::logs::LogConfig;
+pub use self::logs::LogFormat;
+pub use self::network::{Network, NetworkError};
+pub(crate) use self::service::Service;
 pub(crate) use self::traces::{Sampler, TraceConfig};
+use self::vars::Vars;
 #[cfg(feature = "otlp-grpc")]
 pub(crate) use self::vars::percent_decoded;
 pub(crate) use self::vars::{Invalid, percent_bytes};
-use self::vars::{Vars, pairs};
-use crate::log;
-use crate::redact::{REDACTED, Redaction};
 
 /// What the service is called and how its telemetry is made and sent.
 ///
@@ -56,45 +64,6 @@ pub struct Config {
     pub(crate) invalid: Vec<Invalid>,
 }
 
-/// Who produces the telemetry.
-#[derive(Clone, Debug)]
-pub(crate) struct Service {
-    pub(crate) name: String,
-    pub(crate) version: Option<String>,
-    /// `deployment.environment.name`; `prod` forbids plain-text OTLP to other hosts.
-    pub(crate) environment: Option<String>,
-    /// `OTEL_RESOURCE_ATTRIBUTES`, in order.
-    pub(crate) attributes: Vec<(String, String)>,
-    /// Set by the Kubernetes downward API, as attribute names and values; empty outside Kubernetes.
-    pub(crate) pod: Vec<(&'static str, String)>,
-}
-
-/// How lines look on stdout.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object a line (default).
-    #[default]
-    Json,
-    /// For people at a terminal.
-    Human,
-    /// No lines; the place of the logger of the crate `log` stays free.
-    None,
-}
-
-/// What is logged, and how.
-#[derive(Clone, Debug)]
-pub(crate) struct LogConfig {
-    pub(crate) format: LogFormat,
-    /// `RUST_LOG` as a level, targets and `target=level` directives; filters lines, never spans.
-    pub(crate) filter: tracing_subscriber::filter::Targets,
-    /// What to say of a word in it.
-    pub(crate) doubt: Option<String>,
-    /// Of one place in the code; 0: all of them.
-    pub(crate) lines_per_second: u32,
-    /// Fields that hold secrets; holds for events and attributes of spans, too.
-    pub(crate) redaction: Redaction,
-}
-
 impl Config {
     /// Reads the environment of the process; see [`Config::from_vars`].
     #[must_use]
@@ -121,19 +90,19 @@ impl Config {
         vars: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Self {
         let mut vars = Vars::new(vars);
-        report_unsupported(&mut vars);
+        switches::report_unsupported(&mut vars);
         Self {
             service: Service::read(&mut vars, service.into()),
             disabled: vars.boolean("OTEL_SDK_DISABLED"),
-            exporter: exports_traces(&mut vars).then(|| Exporter::read(&mut vars)),
+            exporter: switches::exports_traces(&mut vars).then(|| Exporter::read(&mut vars)),
             traces: TraceConfig::read(&mut vars),
             http: HttpConfig::read(&mut vars),
-            metrics: serves_metrics(&mut vars),
-            exemplars: takes_exemplars(&mut vars),
+            metrics: switches::serves_metrics(&mut vars),
+            exemplars: switches::takes_exemplars(&mut vars),
             logs: LogConfig::read(&mut vars),
             install_subscriber: true,
-            admin: read_admin(&mut vars),
-            silent: is_silent(&mut vars),
+            admin: switches::read_admin(&mut vars),
+            silent: switches::is_silent(&mut vars),
             unused: unused::read(&mut vars),
             invalid: vars.into_invalid(),
         }
@@ -156,7 +125,7 @@ impl Config {
     /// If it is not an absolute `http` or `https` URL, or its port is not from 1 to 65535; also if nothing
     /// is sent.
     pub fn endpoint(mut self, url: &str) -> Result<Self, EndpointError> {
-        let endpoint = exporter::parse_endpoint(url).ok_or(EndpointError)?;
+        let endpoint = endpoint::parse_endpoint(url).ok_or(EndpointError)?;
         if let Some(exporter) = &mut self.exporter {
             exporter.endpoint = endpoint;
             exporter.origin = Origin::Code;
@@ -302,98 +271,6 @@ impl Config {
 )]
 pub struct EndpointError;
 
-impl Service {
-    fn read(vars: &mut Vars, default_name: String) -> Self {
-        let attributes = vars
-            .read(
-                &["OTEL_RESOURCE_ATTRIBUTES"],
-                "a list of name=value with percent-encoded values",
-                pairs,
-            )
-            .unwrap_or_default();
-        let attribute = |wanted: &str| {
-            let found = attributes.iter().rev().find(|(key, _)| key == wanted);
-            found.map(|(_, value)| value.clone())
-        };
-        let named = vars.text("OTEL_SERVICE_NAME").map(str::to_owned);
-        let environment = vars.text("TOOLKIT_ENV").map(str::to_owned);
-        let pod = [
-            ("k8s.pod.name", &["K8S_POD_NAME", "POD_NAME"][..]),
-            ("k8s.pod.uid", &["K8S_POD_UID", "POD_UID"]),
-            (
-                "k8s.namespace.name",
-                &["K8S_NAMESPACE_NAME", "POD_NAMESPACE"],
-            ),
-            ("k8s.node.name", &["K8S_NODE_NAME", "NODE_NAME"]),
-            (
-                "k8s.container.name",
-                &["K8S_CONTAINER_NAME", "CONTAINER_NAME"],
-            ),
-            ("k8s.deployment.name", &["K8S_DEPLOYMENT_NAME"]),
-        ];
-        // Other programs have variables of these names, too. The kubelet sets the first one in every pod.
-        let in_pod = ["KUBERNETES_SERVICE_HOST", "K8S_POD_NAME", "POD_NAME"];
-        let in_pod = vars.first(&in_pod).is_some();
-        Self {
-            name: named
-                .or_else(|| attribute("service.name"))
-                .unwrap_or(default_name),
-            version: attribute("service.version"),
-            environment: environment.or_else(|| attribute("deployment.environment.name")),
-            pod: pod
-                .into_iter()
-                .filter(|_| in_pod)
-                .filter_map(|(name, from)| Some((name, vars.first(from)?.1.to_owned())))
-                .collect(),
-            attributes,
-        }
-    }
-
-    /// Without the values that their names call secret, or that hold one.
-    fn shown(&self, redaction: &Redaction) -> Self {
-        let mut shown = self.clone();
-        let attributes = shown.attributes.iter_mut();
-        for (_, secret) in attributes.filter(|(name, value)| redaction.hides_pair(name, value)) {
-            REDACTED.clone_into(secret);
-        }
-        shown
-    }
-
-    pub(crate) fn is_production(&self) -> bool {
-        self.environment.as_deref().is_some_and(|environment| {
-            environment.eq_ignore_ascii_case("prod")
-                || environment.eq_ignore_ascii_case("production")
-        })
-    }
-}
-
-impl LogConfig {
-    fn read(vars: &mut Vars) -> Self {
-        let filter = vars.read(
-            &["RUST_LOG"],
-            "a list of levels, targets and target=level directives (spans and fields cannot be \
-             filtered by here)",
-            |value| {
-                Some((
-                    log::parse_filter(value).ok()?,
-                    log::doubt("RUST_LOG", value),
-                ))
-            },
-        );
-        let (filter, doubt) = filter.unwrap_or_else(|| {
-            let usual = tracing_subscriber::filter::Targets::new();
-            (usual.with_default(tracing::Level::INFO), None)
-        });
-        Self {
-            lines_per_second: 100,
-            redaction: Redaction::default(),
-            format: LogFormat::Json,
-            filter,
-            doubt,
-        }
-    }
-}
-
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let service = self.service.shown(&self.logs.redaction);
@@ -421,89 +298,6 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
-}
-
-/// What would change a setting in another SDK must not pass in silence here.
-fn report_unsupported(vars: &mut Vars) {
-    if vars.text("OTEL_CONFIG_FILE").is_some() {
-        vars.report("OTEL_CONFIG_FILE", "read by this build");
-    }
-    // Lines go to stdout whatever the exporter of log records is; there is none for OTLP.
-    vars.read(&["OTEL_LOGS_EXPORTER"], "console or none", |value| {
-        let value = value.to_ascii_lowercase();
-        matches!(value.as_str(), "console" | "none").then_some(())
-    });
-}
-
-fn exports_traces(vars: &mut Vars) -> bool {
-    vars.read(
-        &["OTEL_TRACES_EXPORTER"],
-        "otlp or none",
-        |value| match value.to_ascii_lowercase().as_str() {
-            "otlp" => Some(true),
-            "none" => Some(false),
-            _ => None,
-        },
-    )
-    .unwrap_or(true)
-}
-
-/// Metrics are pulled; pushing them as well would give Prometheus every series twice.
-fn serves_metrics(vars: &mut Vars) -> bool {
-    vars.read(
-        &["OTEL_METRICS_EXPORTER"],
-        "prometheus or none",
-        |value| match value.to_ascii_lowercase().as_str() {
-            "prometheus" => Some(true),
-            "none" => Some(false),
-            _ => None,
-        },
-    )
-    .unwrap_or(true)
-}
-
-/// The port alone opens the listener; the specification's default host is the loopback.
-fn read_admin(vars: &mut Vars) -> Option<SocketAddr> {
-    let host = vars.read(
-        &["OTEL_EXPORTER_PROMETHEUS_HOST"],
-        "an IP address or localhost",
-        |value| match value.eq_ignore_ascii_case("localhost") {
-            true => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            false => value.parse().ok(),
-        },
-    );
-    let port = vars.read(&["OTEL_EXPORTER_PROMETHEUS_PORT"], "a port", |value| {
-        value.parse().ok()
-    })?;
-    let host = host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    Some(SocketAddr::new(host, port))
-}
-
-/// The level of our own lines on stderr. They are warnings, so there are two answers.
-fn is_silent(vars: &mut Vars) -> bool {
-    vars.read(
-        &["OTEL_LOG_LEVEL"],
-        "none, error, warn, info, debug or trace",
-        |value| match value.to_ascii_lowercase().as_str() {
-            "none" | "off" | "fatal" | "error" => Some(true),
-            "warn" | "warning" | "info" | "debug" | "trace" | "verbose" | "all" => Some(false),
-            _ => None,
-        },
-    )
-    .unwrap_or(false)
-}
-
-fn takes_exemplars(vars: &mut Vars) -> bool {
-    vars.read(
-        &["OTEL_METRICS_EXEMPLAR_FILTER"],
-        "trace_based or always_off",
-        |value| match value.to_ascii_lowercase().as_str() {
-            "trace_based" => Some(true),
-            "always_off" => Some(false),
-            _ => None,
-        },
-    )
-    .unwrap_or(true)
 }
 
 #[cfg(test)]

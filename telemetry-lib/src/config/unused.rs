@@ -2,7 +2,7 @@
 //! OTLP. Their values are still checked, so that a typing error shows, and remembered, so that
 //! `doctor` can say that they change nothing here.
 
-use super::exporter::{URL, parse_endpoint};
+use super::endpoint::{URL, parse_endpoint};
 use super::vars::{Vars, pairs};
 
 /// What a value must look like.
