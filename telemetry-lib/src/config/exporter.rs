@@ -196,14 +196,9 @@ pub(super) fn secret(value: &str) -> Option<HeaderValue> {
 }
 
 fn read_compression(vars: &mut Vars) -> bool {
-    vars.read(&COMPRESSION, "gzip or none", |value| {
-        match value.to_ascii_lowercase().as_str() {
-            "gzip" => Some(true),
-            "none" => Some(false),
-            _ => None,
-        }
-    })
-    .unwrap_or(false)
+    let words = [("gzip", true), ("none", false)];
+    vars.word(&COMPRESSION, "gzip or none", &words)
+        .unwrap_or(false)
 }
 
 /// A protocol that this build does not have must not pass in silence.

@@ -10,50 +10,28 @@ pub(super) fn report_unsupported(vars: &mut Vars) {
         vars.report("OTEL_CONFIG_FILE", "read by this build");
     }
     // Lines go to stdout whatever the exporter of log records is; there is none for OTLP.
-    vars.read(&["OTEL_LOGS_EXPORTER"], "console or none", |value| {
-        let value = value.to_ascii_lowercase();
-        matches!(value.as_str(), "console" | "none").then_some(())
-    });
+    let words = [("console", ()), ("none", ())];
+    vars.word(&["OTEL_LOGS_EXPORTER"], "console or none", &words);
 }
 
 pub(super) fn exports_traces(vars: &mut Vars) -> bool {
-    vars.read(
-        &["OTEL_TRACES_EXPORTER"],
-        "otlp or none",
-        |value| match value.to_ascii_lowercase().as_str() {
-            "otlp" => Some(true),
-            "none" => Some(false),
-            _ => None,
-        },
-    )
-    .unwrap_or(true)
+    let words = [("otlp", true), ("none", false)];
+    vars.word(&["OTEL_TRACES_EXPORTER"], "otlp or none", &words)
+        .unwrap_or(true)
 }
 
 /// Metrics are pulled; pushing them as well would give Prometheus every series twice.
 pub(super) fn serves_metrics(vars: &mut Vars) -> bool {
-    vars.read(
-        &["OTEL_METRICS_EXPORTER"],
-        "prometheus or none",
-        |value| match value.to_ascii_lowercase().as_str() {
-            "prometheus" => Some(true),
-            "none" => Some(false),
-            _ => None,
-        },
-    )
-    .unwrap_or(true)
+    let words = [("prometheus", true), ("none", false)];
+    vars.word(&["OTEL_METRICS_EXPORTER"], "prometheus or none", &words)
+        .unwrap_or(true)
 }
 
 pub(super) fn takes_exemplars(vars: &mut Vars) -> bool {
-    vars.read(
-        &["OTEL_METRICS_EXEMPLAR_FILTER"],
-        "trace_based or always_off",
-        |value| match value.to_ascii_lowercase().as_str() {
-            "trace_based" => Some(true),
-            "always_off" => Some(false),
-            _ => None,
-        },
-    )
-    .unwrap_or(true)
+    let words = [("trace_based", true), ("always_off", false)];
+    let expected = "trace_based or always_off";
+    vars.word(&["OTEL_METRICS_EXEMPLAR_FILTER"], expected, &words)
+        .unwrap_or(true)
 }
 
 /// The port alone opens the listener; the specification's default host is the loopback.

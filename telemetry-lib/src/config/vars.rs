@@ -83,6 +83,19 @@ impl Vars {
         None
     }
 
+    /// As [`read`](Self::read), where the value is one of these words, in any case.
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        names: &[&str],
+        expected: &'static str,
+        words: &[(&str, T)],
+    ) -> Option<T> {
+        self.read(names, expected, |value| {
+            let is_meant = |(word, _): &&(&str, T)| word.eq_ignore_ascii_case(value);
+            words.iter().find(is_meant).map(|(_, meaning)| *meaning)
+        })
+    }
+
     pub(super) fn number<T: FromStr>(&mut self, names: &[&str]) -> Option<T> {
         self.read(names, "a whole number that is not negative", |value| {
             value.parse().ok()
@@ -97,14 +110,9 @@ impl Vars {
 
     /// Only a case-insensitive `true` is true; anything but `false` beside it is reported.
     pub(super) fn boolean(&mut self, name: &str) -> bool {
-        self.read(&[name], "`true` or `false`", |value| {
-            match value.to_ascii_lowercase().as_str() {
-                "true" => Some(true),
-                "false" => Some(false),
-                _ => None,
-            }
-        })
-        .unwrap_or(false)
+        let words = [("true", true), ("false", false)];
+        self.word(&[name], "`true` or `false`", &words)
+            .unwrap_or(false)
     }
 
     pub(super) fn report(&mut self, variable: &str, expected: &'static str) {
