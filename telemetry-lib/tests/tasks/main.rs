@@ -56,6 +56,18 @@ async fn step() {
     tokio::task::yield_now().await;
 }
 
+/// Two branches, of which `select!` drops one in the midst of its span.
+async fn won_and_lost() {
+    tokio::select! {
+        biased;
+        () = async {
+            step().await;
+            std::future::pending::<()>().await;
+        }.instrument(info_span!("lost")) => {}
+        () = step().instrument(info_span!("won")) => {}
+    }
+}
+
 #[test]
 fn f39_a_spawned_task_belongs_to_the_span_that_it_is_given_and_to_none_otherwise() {
     let spans = spans_of(|| async {
@@ -171,14 +183,7 @@ fn f39_a_branch_that_select_drops_leaves_no_context_behind() {
     let spans = spans_of(|| {
         async {
             for _ in 0..1_000 {
-                tokio::select! {
-                    biased;
-                    () = async {
-                        step().await;
-                        std::future::pending::<()>().await;
-                    }.instrument(info_span!("lost")) => {}
-                    () = step().instrument(info_span!("won")) => {}
-                }
+                won_and_lost().await;
             }
             info_span!("after").in_scope(|| {});
         }

@@ -12,7 +12,7 @@ use telemetry_lib::testing::TestTelemetry;
 use tower::ServiceExt;
 use tracing::{Instrument, Span, info_span, instrument};
 
-use super::{parent_of, step};
+use super::{parent_of, step, won_and_lost};
 
 /// Each of them has ten spans, and enters most of them twice.
 const REQUESTS: usize = 15_000;
@@ -42,14 +42,7 @@ async fn handle() {
     nested().await;
     let spawned = step().instrument(info_span!("spawned"));
     tokio::spawn(spawned).await.unwrap();
-    tokio::select! {
-        biased;
-        () = async {
-            step().await;
-            std::future::pending::<()>().await;
-        }.instrument(info_span!("lost")) => {}
-        () = step().instrument(info_span!("won")) => {}
-    }
+    won_and_lost().await;
 }
 
 #[instrument]
