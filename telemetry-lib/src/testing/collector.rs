@@ -13,6 +13,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::answer::Answer;
 use super::connection::serve;
+use super::crew::Crew;
 use super::span::ReceivedSpan;
 
 /// How long a test may wait for what should come at once; only a failing test waits so long.
@@ -168,6 +169,7 @@ impl FakeCollector {
         let shared = Arc::new(Shared::new());
         let accepting = Arc::clone(&shared);
         let serve = Arc::new(serve);
+        let mut crew = Crew::new();
         let acceptor = thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(stream) = stream else { return };
@@ -175,7 +177,7 @@ impl FakeCollector {
                     return;
                 };
                 let (shared, serve) = (Arc::clone(&accepting), Arc::clone(&serve));
-                thread::spawn(move || {
+                crew.give(move || {
                     // A broken connection is the peer's business, or the script's.
                     drop(serve(stream, &shared));
                     drop(end.shutdown(Shutdown::Both));
