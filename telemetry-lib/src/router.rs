@@ -11,13 +11,15 @@ use std::task::{Context, Poll};
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{MatchedPath, Request};
 use axum::response::Response;
+use bytes::Buf;
+use http_body_util::BodyExt as _;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::endpoint::EndpointSet;
 use crate::grpc::{CallBody, GrpcServer, GrpcServerFuture, GrpcServerLayer, is_call};
-use crate::http::{Counted, HttpServer, HttpServerLayer, Received, ResponseFuture, Watched};
+use crate::http::{HttpServer, HttpServerLayer, Received, ResponseFuture, Watched};
 
 /// What `Telemetry::instrument` puts around every route and the fallback.
 #[derive(Clone, Debug)]
@@ -123,7 +125,10 @@ fn count_body(request: &mut Request) {
     let received = Received::default();
     request.extensions_mut().insert(received.clone());
     let body = std::mem::take(request.body_mut());
-    *request.body_mut() = Body::new(Counted::new(body, received));
+    let counted = body.inspect_frame(move |frame| {
+        received.add(frame.data_ref().map_or(0, Buf::remaining));
+    });
+    *request.body_mut() = Body::new(counted);
 }
 
 impl<F> Future for RouteFuture<F>

@@ -3,8 +3,6 @@
 
 mod body;
 mod captured;
-#[cfg(feature = "axum")]
-mod counted;
 mod flight;
 mod forwarded;
 mod future;
@@ -25,8 +23,6 @@ mod server;
 use std::sync::Arc;
 
 pub use body::Watched;
-#[cfg(feature = "axum")]
-pub(crate) use counted::Counted;
 pub(crate) use forwarded::ends;
 pub use future::ResponseFuture;
 pub(crate) use head::RequestHead;

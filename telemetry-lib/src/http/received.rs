@@ -29,7 +29,7 @@ impl BodySize {
 
 #[cfg(feature = "axum")]
 impl Received {
-    pub(super) fn add(&self, bytes: usize) {
+    pub(crate) fn add(&self, bytes: usize) {
         self.0.fetch_add(bytes as u64, Relaxed);
     }
 }
