@@ -7,6 +7,7 @@
 
 mod service;
 
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -84,6 +85,46 @@ fn a_warning_is_an_event_of_its_span_whatever_the_filter_of_lines_says() {
     assert_eq!(keys, ["level", "target"], "no fields of the bridge");
     let target = format!("{:?}", event.attributes[1].value);
     assert!(target.contains("\"records\""), "{target}");
+}
+
+/// A value that cannot be shown.
+struct Rude;
+
+impl fmt::Debug for Rude {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("shown")
+    }
+}
+
+#[test]
+#[ignore = "the service that another test starts"]
+fn says_key_values() {
+    let telemetry = init(|config| config);
+    tracing::info_span!("load").in_scope(|| {
+        log::info!(user = 7, api_key = "s3cret"; "before");
+        let rude = || log::warn!(value:? = Rude; "rude");
+        std::panic::catch_unwind(rude).unwrap_err();
+        log::warn!(user = "eight", ok = true; "after");
+    });
+    let report = telemetry.shutdown_blocking(LIMIT);
+    assert_eq!(report.traces.exported, 1, "{report}");
+}
+
+#[test]
+fn f20_key_values_are_fields_of_the_line_and_one_that_panics_costs_its_record_alone() {
+    let (lines, spans) = exported("says_key_values", "info");
+    let said: Vec<_> = lines.iter().map(|line| &line["message"]).collect();
+    assert_eq!(said, ["before", "after"]);
+    assert_eq!(lines[0]["user"], 7);
+    assert_eq!(lines[0]["api_key"], "REDACTED");
+    assert_eq!(lines[1]["user"], "eight");
+    assert_eq!(lines[1]["ok"], true);
+    for line in &lines {
+        assert_eq!(line["span_id"], spans[0].span_id());
+        let members = line.as_object().unwrap().len();
+        assert_eq!(members, 9, "no fields of the bridge: {line}");
+    }
+    assert_eq!(spans[0].event_names(), ["after"]);
 }
 
 #[test]

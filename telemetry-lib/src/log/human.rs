@@ -13,7 +13,7 @@ pub(super) fn render(line: &Line<'_>) -> String {
     // Writing to a String cannot fail.
     let _ = write!(text, "{}: ", line.source.target);
     plain(&mut text, &line.fields.message);
-    for (name, value) in &line.fields.list {
+    for (name, value) in line.fields.iter() {
         field(&mut text, " ", name, value);
     }
     if let Some(ids) = line.ids {
@@ -71,9 +71,15 @@ fn is_format(character: char) -> bool {
 }
 
 fn field(text: &mut String, before: &str, name: &str, value: &Scalar) {
+    text.push_str(before);
+    // A name is code's own, but the keys of a record may be anybody's.
+    match name.contains(|it: char| it.is_control() || is_format(it)) {
+        true => text.extend(name.escape_debug()),
+        false => text.push_str(name),
+    }
     // Writing to a String cannot fail.
     let _ = match value {
-        Scalar::Bare(value) => write!(text, "{before}{name}={value}"),
-        Scalar::Text(value) => write!(text, "{before}{name}={value:?}"),
+        Scalar::Bare(value) => write!(text, "={value}"),
+        Scalar::Text(value) => write!(text, "={value:?}"),
     };
 }

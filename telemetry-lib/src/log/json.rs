@@ -27,8 +27,8 @@ pub(super) fn render(line: &Line<'_>) -> String {
         member(&mut json, "", "trace_id", &ids.trace.to_string());
         member(&mut json, "", "span_id", &ids.span.to_string());
     }
-    for (name, value) in &line.fields.list {
-        scalar(&mut json, OWN.contains(name), name, value);
+    for (name, value) in line.fields.iter() {
+        scalar(&mut json, OWN.contains(&name), name, value);
     }
     if !line.spans.is_empty() {
         key(&mut json, "", "spans");

@@ -10,6 +10,7 @@ use tracing::span::Attributes;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
+use super::pairs::Pairs;
 use super::source::Source;
 use crate::redact::{REDACTED, Redaction};
 
@@ -37,6 +38,8 @@ pub(super) struct Fields<'r> {
     redaction: &'r Redaction,
     pub(super) message: String,
     pub(super) list: Vec<(&'static str, Scalar)>,
+    /// Of a record of the crate `log`, behind the fields.
+    pub(super) pairs: Option<Pairs>,
 }
 
 /// A span as lines show it, kept beside the span.
@@ -52,6 +55,7 @@ pub(super) struct SpanText {
 struct NameOnly(Option<String>);
 
 /// A value that JSON can hold without quotes, or text.
+#[derive(Debug)]
 pub(super) enum Scalar {
     Bare(String),
     Text(String),
@@ -70,7 +74,14 @@ impl<'r> Fields<'r> {
             redaction,
             message: String::new(),
             list: Vec::new(),
+            pairs: None,
         }
+    }
+
+    /// By their names, as they are shown.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Scalar)> {
+        let list = self.list.iter().map(|(name, value)| (*name, value));
+        list.chain(self.pairs.iter().flat_map(Pairs::iter))
     }
 
     fn push(&mut self, field: &Field, value: impl FnOnce() -> Scalar) {
@@ -146,13 +157,7 @@ impl Visit for Fields<'_> {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // JSON knows no infinity and no NaN.
-        let scalar = if value.is_finite() {
-            Scalar::Bare
-        } else {
-            Scalar::Text
-        };
-        self.push(field, || scalar(value.to_string()));
+        self.push(field, || Scalar::float(value));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
@@ -173,6 +178,14 @@ impl Visit for Fields<'_> {
 }
 
 impl Scalar {
+    /// JSON knows no infinity and no NaN.
+    pub(super) fn float(value: f64) -> Self {
+        match value.is_finite() {
+            true => Self::Bare(value.to_string()),
+            false => Self::Text(value.to_string()),
+        }
+    }
+
     /// A span's text is repeated in each of its lines, so a long one would multiply.
     fn cut(self) -> Self {
         match self {

@@ -7,6 +7,7 @@ mod human;
 mod json;
 mod line;
 mod output;
+mod pairs;
 mod records;
 mod settling;
 mod source;
@@ -37,6 +38,7 @@ pub(crate) use self::filter::{doubt, parse as parse_filter};
 use self::flood::{Flood, Folded};
 use self::line::{Fields, Line, Scalar, SpanText, TraceIds};
 use self::output::Output;
+use self::pairs::Pairs;
 pub(crate) use self::records::take as take_records;
 pub(crate) use self::settling::Settling;
 use self::source::is_record;
@@ -298,6 +300,7 @@ where
         }
         let mut fields = Fields::new(&self.logs.redaction);
         visit(event, &mut fields);
+        fields.pairs = Pairs::behind(event);
         let scope = context.event_scope(event).into_iter();
         let spans = scope
             .flat_map(|scope| scope.from_root())

@@ -5,12 +5,14 @@
 //! that for the begin of an event: after a mere `log_enabled!` some of them would miss the next span of
 //! the thread. This logger asks nobody but the filter of the lines.
 
+use std::error::Error;
 use std::sync::Arc;
 
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 
 use super::Logs;
+use super::pairs::Pairs;
 use super::source::RECORD;
 use crate::export::on_export_thread;
 
@@ -44,14 +46,15 @@ impl ::log::Log for Records {
 
     fn log(&self, record: &::log::Record<'_>) {
         if self.enabled(record.metadata()) {
-            emit(record);
+            emit(record, Pairs::of(record, &self.0.redaction).as_ref());
         }
     }
 
     fn flush(&self) {}
 }
 
-fn emit(record: &::log::Record<'_>) {
+fn emit(record: &::log::Record<'_>, pairs: Option<&Pairs>) {
+    let pairs = pairs.map(|pairs| pairs as &(dyn Error + 'static));
     macro_rules! event {
         ($level:ident) => {
             tracing::event!(
@@ -60,6 +63,7 @@ fn emit(record: &::log::Record<'_>) {
                 log.target = record.target(),
                 log.file = record.file(),
                 log.line = record.line(),
+                log.pairs = pairs,
                 "{}",
                 record.args()
             )
@@ -85,7 +89,7 @@ fn level(level: ::log::Level) -> Level {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use ::log::Level::{Debug, Error, Info, Warn};
@@ -100,7 +104,11 @@ mod tests {
     use crate::notice::Notices;
 
     /// Lines of what is said to a logger.
-    fn lines(filter: &str, format: LogFormat, say: impl FnOnce(&Records)) -> Vec<String> {
+    pub(in super::super) fn lines(
+        filter: &str,
+        format: LogFormat,
+        say: impl FnOnce(&dyn Log),
+    ) -> Vec<String> {
         let variables = [("RUST_LOG".to_owned(), filter.to_owned())];
         let config = Config::from_vars("orders", variables).log_format(format);
         let logs = Logs::new(&config.log_lines_per_second(3).logs, Notices::to(|_| {}));
@@ -112,7 +120,7 @@ mod tests {
         output.lines()
     }
 
-    fn say(logger: &Records, target: &str, level: ::log::Level, line: u32) {
+    fn say(logger: &dyn Log, target: &str, level: ::log::Level, line: u32) {
         let mut record = Record::builder();
         record.target(target).level(level).file(Some("src/pool.rs"));
         let record = record.line(Some(line)).module_path(Some("sqlx::pool"));
@@ -121,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_record_is_a_line_of_its_own_target_and_shows_no_field_of_the_bridge() {
-        let said = |logger: &Records| {
+        let said = |logger: &dyn Log| {
             let span = tracing::info_span!(target: "orders", "load");
             span.in_scope(|| say(logger, "sqlx::pool", Warn, 7));
         };
@@ -134,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_record_that_came_through_tracing_log_looks_the_same() {
-        let said = |_: &Records| {
+        let said = |_: &dyn Log| {
             tracing::event!(
                 name: "log event",
                 target: "log",
@@ -152,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_filter_knows_a_record_by_its_target() {
-        let said = |logger: &Records| {
+        let said = |logger: &dyn Log| {
             for target in ["sqlx::pool", "rdkafka"] {
                 say(logger, target, Debug, 1);
                 say(logger, target, Error, 2);
