@@ -61,6 +61,7 @@ pub(crate) use self::rpc::{CallObservation, RpcMetrics, RpcServer};
 pub(crate) use self::target::labels as target_labels;
 use self::timed::Common;
 use crate::export::ExportHealth;
+use crate::fork::Lock;
 use crate::log::Logs;
 use crate::notice::Notices;
 
@@ -73,7 +74,7 @@ pub(crate) struct MetricsConfig {
 
 /// What this crate has to tell of itself.
 pub(crate) struct Own {
-    /// The labels of `target_info`; asked anew, because a process that forks is another.
+    /// The labels of `target_info`; asked once in each process, because one that forks is another.
     pub(crate) target: Box<dyn Fn() -> Arc<str> + Send + Sync>,
     pub(crate) health: Arc<ExportHealth>,
     pub(crate) logs: Arc<Logs>,
@@ -90,6 +91,7 @@ struct Inner {
     jobs: JobMetrics,
     common: Arc<Common>,
     own: Own,
+    target: Lock<Option<Arc<str>>>,
     registries: Registries,
     runtime: OnceLock<Handle>,
     pages: Pages,
@@ -111,6 +113,7 @@ impl Metrics {
             jobs: JobMetrics::new(config, Arc::clone(&common), &notices),
             common,
             own,
+            target: Lock::new(None, |_| None),
             registries: Registries::new(notices),
             runtime: OnceLock::new(),
             pages: Pages::default(),
@@ -168,7 +171,9 @@ impl Metrics {
             return too_many();
         };
         let (format, content_type) = negotiate::content_type(request);
-        let page = text::encode(&self.gather(), format);
+        let pages = &self.0.pages;
+        let page = text::encode(&self.gather(), format, pages.expected());
+        pages.wrote(page.len());
         let mut response = Response::new(Bytes::new());
         let headers = response.headers_mut();
         let content_type = HeaderValue::try_from(content_type);
@@ -210,8 +215,10 @@ impl Metrics {
 
     fn about_this_page(&self) -> Vec<Gathered> {
         let inner = &*self.0;
+        let ask = || (inner.own.target)();
+        let target = Arc::clone(inner.target.lock().get_or_insert_with(ask));
         let target = Point {
-            labels: (inner.own.target)(),
+            labels: target,
             value: PointValue::Count(1),
         };
         let build = [env!("CARGO_PKG_VERSION")];

@@ -1,16 +1,18 @@
 //! One gather: the families and their values at one moment, apart from any format, so that every
 //! format shows the same.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use prometheus::proto::MetricFamily;
+
 use super::catalog::{Desc, Kind};
 use super::exemplar::Marked;
+use super::foreign_exemplar::Exemplars;
 use super::instrument::HistogramValue;
 
 /// A metric with its series.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) enum Gathered {
     Own(OwnFamily),
     Foreign(ForeignFamily),
@@ -24,16 +26,13 @@ pub(super) struct OwnFamily {
 }
 
 /// A metric of a registry of the `prometheus` crate.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) struct ForeignFamily {
-    pub(super) name: String,
     pub(super) kind: ForeignKind,
-    /// With backslashes and line ends escaped.
-    pub(super) help: String,
-    /// Its samples as that crate writes them; both formats share this form of a line.
-    pub(super) samples: String,
-    /// What stands behind a line of them in OpenMetrics.
-    pub(super) exemplars: BTreeMap<usize, String>,
+    /// With a name and at least one series: that crate can write it.
+    pub(super) family: MetricFamily,
+    /// What may stand behind its samples in OpenMetrics.
+    pub(super) exemplars: Vec<Exemplars>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +66,7 @@ impl Gathered {
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Own(family) => family.desc.name,
-            Self::Foreign(family) => &family.name,
+            Self::Foreign(foreign) => foreign.family.name(),
         }
     }
 

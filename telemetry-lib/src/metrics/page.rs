@@ -11,7 +11,11 @@ pub(super) const PAGES: usize = 16;
 
 /// The pages of one handle. Clones share the count.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Pages(Arc<AtomicUsize>);
+pub(super) struct Pages {
+    held: Arc<AtomicUsize>,
+    /// Bytes of the last one.
+    last: Arc<AtomicUsize>,
+}
 
 /// Room for one page, until it is sent or given up.
 #[derive(Debug)]
@@ -25,8 +29,18 @@ struct Held {
 impl Pages {
     pub(super) fn place(&self) -> Option<Place> {
         let more = |held| (held < PAGES).then_some(held + 1);
-        self.0.fetch_update(Relaxed, Relaxed, more).ok()?;
-        Some(Place(Arc::clone(&self.0)))
+        self.held.fetch_update(Relaxed, Relaxed, more).ok()?;
+        Some(Place(Arc::clone(&self.held)))
+    }
+
+    /// Room for a page that is as long as the last one, and a little more: a text that grows is moved.
+    pub(super) fn expected(&self) -> usize {
+        let last = self.last.load(Relaxed);
+        last + last / 16 + 4_096
+    }
+
+    pub(super) fn wrote(&self, bytes: usize) {
+        self.last.store(bytes, Relaxed);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The process as the kernel sees it, from `/proc`; elsewhere these metrics are absent.
 
 use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::catalog::{
     Desc, PROCESS_CPU, PROCESS_MAX_FDS, PROCESS_OPEN_FDS, PROCESS_RESIDENT, PROCESS_START,
@@ -17,7 +18,6 @@ const KIB: f64 = 1024.0;
 pub(super) fn gather() -> Vec<Gathered> {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let boot = fs::read_to_string("/proc/stat").unwrap_or_default();
     let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let open = fs::read_dir("/proc/self/fd")
         .ok()
@@ -28,7 +28,7 @@ pub(super) fn gather() -> Vec<Gathered> {
         // One of them is the listing itself.
         (&PROCESS_OPEN_FDS, open.map(|count| count - 1.0)),
         (&PROCESS_RESIDENT, status_kib(&status, "VmRSS:")),
-        (&PROCESS_START, start_seconds(&stat, &boot)),
+        (&PROCESS_START, start_seconds(&stat, booted())),
         (&PROCESS_THREADS, stat_field(&stat, 20)),
         (&PROCESS_VIRTUAL, status_kib(&status, "VmSize:")),
     ];
@@ -51,10 +51,24 @@ fn cpu_seconds(stat: &str) -> Option<f64> {
     Some((stat_field(stat, 14)? + stat_field(stat, 15)?) / TICKS)
 }
 
-fn start_seconds(stat: &str, boot: &str) -> Option<f64> {
-    let line = boot.lines().find_map(|line| line.strip_prefix("btime "))?;
-    let boot: f64 = line.trim().parse().ok()?;
-    Some(boot + stat_field(stat, 22)? / TICKS)
+/// Read once: the file is long, and a clock that is set must not move the beginning of a process. An atomic,
+/// because a child that is forked at any moment goes on with it.
+fn booted() -> Option<f64> {
+    static BOOTED: AtomicU64 = AtomicU64::new(0);
+    if BOOTED.load(Relaxed) == 0 {
+        let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+        BOOTED.store(boot_seconds(&stat)?, Relaxed);
+    }
+    Some(BOOTED.load(Relaxed) as f64)
+}
+
+fn boot_seconds(stat: &str) -> Option<u64> {
+    let line = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
+    line.trim().parse().ok()
+}
+
+fn start_seconds(stat: &str, boot: Option<f64>) -> Option<f64> {
+    Some(boot? + stat_field(stat, 22)? / TICKS)
 }
 
 fn status_kib(status: &str, key: &str) -> Option<f64> {
@@ -83,9 +97,10 @@ mod tests {
         assert_eq!(cpu_seconds(stat), Some(2.0));
         assert_eq!(stat_field(stat, 20), Some(12.0));
         assert_eq!(
-            start_seconds(stat, "cpu 1\nbtime 1795000000\n"),
-            Some(1_795_000_010.0)
+            boot_seconds("cpu 1\nbtime 1795000000\n"),
+            Some(1_795_000_000)
         );
+        assert_eq!(start_seconds(stat, Some(7.0)), Some(17.0));
         assert_eq!(
             status_kib("Name:\tx\nVmRSS:\t    12 kB\n", "VmRSS:"),
             Some(12_288.0)
@@ -104,7 +119,9 @@ mod tests {
     fn a_file_that_is_missing_or_different_is_no_value() {
         assert_eq!(cpu_seconds(""), None);
         assert_eq!(cpu_seconds("7 (a) S 1"), None);
-        assert_eq!(start_seconds("", "btime x"), None);
+        assert_eq!(boot_seconds("btime x"), None);
+        assert_eq!(start_seconds("", Some(7.0)), None);
+        assert_eq!(start_seconds("7 (a) S 1", None), None);
         assert_eq!(status_kib("VmRSS:\t12 MB\n", "VmRSS:"), None);
         assert_eq!(max_fds("Max open files\n"), None);
     }

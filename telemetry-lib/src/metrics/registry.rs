@@ -1,12 +1,11 @@
 //! The registries of the `prometheus` crate that the user has, merged with our own families. The
 //! user was there first: on a clash of names theirs stays, ours is left out and said so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::slice;
 
+use prometheus::Registry;
 use prometheus::proto::{MetricFamily, MetricType};
-use prometheus::{Registry, TextEncoder};
 
 use super::foreign_exemplar::Exemplars;
 use super::instrument::Counter;
@@ -43,19 +42,6 @@ impl Registries {
         self.exemplars.lock().push(exemplars);
     }
 
-    /// Exemplars by the line of `samples` that they stand behind.
-    fn exemplars_of(&self, samples: &str) -> BTreeMap<usize, String> {
-        let list = self.exemplars.lock();
-        if list.is_empty() {
-            return BTreeMap::new();
-        }
-        let lines = samples.lines().enumerate();
-        let behind = |line| list.iter().find_map(|exemplars| exemplars.behind(line));
-        lines
-            .filter_map(|(number, line)| Some((number, behind(line)?)))
-            .collect()
-    }
-
     pub(super) fn failures(&self) -> u64 {
         self.failures.get()
     }
@@ -67,7 +53,7 @@ impl Registries {
         let mut families = Vec::new();
         for registry in list {
             match catch_unwind(AssertUnwindSafe(|| read(&registry))) {
-                Ok(read) => families.extend(read.into_iter().map(|family| self.marked(family))),
+                Ok(read) => families.extend(read.into_iter().map(|it| self.marked(it))),
                 Err(_) => {
                     self.failures.add_one();
                     self.notices.once("a collector panicked", || {
@@ -81,11 +67,11 @@ impl Registries {
         families
     }
 
-    fn marked(&self, mut family: ForeignFamily) -> Gathered {
-        if family.kind == ForeignKind::Histogram {
-            family.exemplars = self.exemplars_of(&family.samples);
+    fn marked(&self, mut foreign: ForeignFamily) -> Gathered {
+        if foreign.kind == ForeignKind::Histogram {
+            foreign.exemplars.clone_from(&self.exemplars.lock());
         }
-        Gathered::Foreign(family)
+        Gathered::Foreign(foreign)
     }
 
     /// Puts `own` behind `foreign`, by name; returns how many were left out because a name was
@@ -124,8 +110,7 @@ fn read(registry: &Registry) -> Vec<ForeignFamily> {
     families.filter_map(foreign).collect()
 }
 
-/// The crate's own encoder writes the samples, so they read as they did before we were there.
-/// `None` for a family that it cannot write, such as one without samples.
+/// `None` for a family that the crate's encoder cannot write, such as one without samples.
 fn foreign(mut family: MetricFamily) -> Option<ForeignFamily> {
     let kind = match family.get_field_type() {
         MetricType::COUNTER => ForeignKind::Counter,
@@ -134,30 +119,16 @@ fn foreign(mut family: MetricFamily) -> Option<ForeignFamily> {
         MetricType::SUMMARY => ForeignKind::Summary,
         MetricType::UNTYPED => return None,
     };
+    if family.name().is_empty() || family.get_metric().is_empty() {
+        return None;
+    }
     for metric in family.mut_metric() {
         // The two formats count them in different units, and a scrape has its own.
         metric.set_timestamp_ms(0);
     }
-    let mut samples = TextEncoder::new()
-        .encode_to_string(slice::from_ref(&family))
-        .ok()?;
-    let (mut help, mut begin) = (String::new(), 0);
-    for line in samples
-        .split_inclusive('\n')
-        .take_while(|line| line.starts_with("# "))
-    {
-        begin += line.len();
-        if let Some(rest) = line.strip_prefix("# HELP ") {
-            let (_, words) = rest.trim_end_matches('\n').split_once(' ')?;
-            words.clone_into(&mut help);
-        }
-    }
-    samples.drain(..begin);
     Some(ForeignFamily {
-        name: family.name().to_owned(),
         kind,
-        help,
-        samples,
-        exemplars: BTreeMap::new(),
+        family,
+        exemplars: Vec::new(),
     })
 }

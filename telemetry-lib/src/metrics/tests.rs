@@ -503,7 +503,7 @@ proptest! {
         metrics.collect(registry);
         let gathered = metrics.gather();
         let samples = |format, content_type| {
-            let body = text::encode(&gathered, format);
+            let body = text::encode(&gathered, format, 0);
             let page = Exposition::parse(content_type, &body);
             let page = page.unwrap_or_else(|error| panic!("{error}\n{body}"));
             let mut samples = page.samples().to_vec();

@@ -4,16 +4,20 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::slice;
+
+use prometheus::TextEncoder;
 
 use super::catalog::Kind;
 use super::exemplar::{Marked, since_1970};
+use super::foreign_exemplar::Exemplars;
 use super::model::{ForeignFamily, ForeignKind, Gathered, OwnFamily, Point, PointValue};
 use super::negotiate::Format;
 
-/// The whole page.
-pub(super) fn encode(families: &[Gathered], format: Format) -> String {
+/// The whole page, in a text that has room for `expected` bytes from the beginning.
+pub(super) fn encode(families: &[Gathered], format: Format, expected: usize) -> String {
     let names: BTreeSet<&str> = families.iter().map(Gathered::name).collect();
-    let mut page = String::with_capacity(64 * 1024);
+    let mut page = String::with_capacity(expected);
     for family in families {
         match family {
             Gathered::Own(family) if family.points.is_empty() => {}
@@ -90,48 +94,63 @@ fn write_point(page: &mut String, name: &str, bounds: &[String], point: &Point, 
     }
 }
 
+/// The crate's own encoder writes the samples, right onto the page, so they read as they did before we
+/// were there. In OpenMetrics another head takes the place of its own, and exemplars follow the samples.
 fn write_foreign(
     page: &mut String,
-    family: &ForeignFamily,
+    foreign: &ForeignFamily,
     names: &BTreeSet<&str>,
     format: Format,
 ) {
-    let (name, kind) = foreign_type(family, names, format);
-    if !family.help.is_empty() {
-        let help = match format {
-            Format::Text => family.help.clone(),
-            Format::OpenMetrics => family.help.replace('"', "\\\""),
-        };
-        push(page, &["# HELP ", name, " ", &help, "\n"]);
-    }
-    push(page, &["# TYPE ", name, " ", kind, "\n"]);
-    if format == Format::Text || family.exemplars.is_empty() {
-        page.push_str(&family.samples);
+    let begin = page.len();
+    let family = slice::from_ref(&foreign.family);
+    if TextEncoder::new().encode_utf8(family, page).is_err() {
+        page.truncate(begin);
         return;
     }
-    for (number, line) in family.samples.lines().enumerate() {
-        let exemplar = family.exemplars.get(&number);
-        push(page, &[line, exemplar.map_or("", String::as_str), "\n"]);
+    if format == Format::Text {
+        return;
+    }
+    let mut head = String::new();
+    let (name, kind) = foreign_type(foreign, names);
+    let theirs = page[begin..].split_inclusive('\n');
+    let theirs: Vec<&str> = theirs.take_while(|line| line.starts_with("# ")).collect();
+    // The encoder has escaped the help already, but for the quotes.
+    let help = theirs.iter().find_map(|line| line.strip_prefix("# HELP "));
+    if let Some((_, help)) = help.and_then(|rest| rest.split_once(' ')) {
+        push(
+            &mut head,
+            &["# HELP ", name, " ", &help.replace('"', "\\\"")],
+        );
+    }
+    push(&mut head, &["# TYPE ", name, " ", kind, "\n"]);
+    let end = begin + theirs.iter().map(|line| line.len()).sum::<usize>();
+    page.replace_range(begin..end, &head);
+    if !foreign.exemplars.is_empty() {
+        let samples = page.split_off(begin + head.len());
+        write_marked(page, &samples, &foreign.exemplars);
     }
 }
 
-/// In OpenMetrics a counter's samples end in `_total` and its family does not. One that is named
-/// otherwise, or whose family's name another family has, keeps its name as `unknown`.
-fn foreign_type<'a>(
-    family: &'a ForeignFamily,
-    names: &BTreeSet<&str>,
-    format: Format,
-) -> (&'a str, &'static str) {
-    let name = family.name.as_str();
-    match (family.kind, format) {
-        (ForeignKind::Counter, Format::Text) => (name, "counter"),
-        (ForeignKind::Counter, Format::OpenMetrics) => match name.strip_suffix("_total") {
+fn write_marked(page: &mut String, samples: &str, exemplars: &[Exemplars]) {
+    for line in samples.lines() {
+        let behind = exemplars.iter().find_map(|them| them.behind(line));
+        push(page, &[line, behind.as_deref().unwrap_or_default(), "\n"]);
+    }
+}
+
+/// The name and the type of a family in OpenMetrics: a counter's samples end in `_total` and its family does
+/// not. One that is named otherwise, or whose family's name another family has, keeps its name as `unknown`.
+fn foreign_type<'a>(foreign: &'a ForeignFamily, names: &BTreeSet<&str>) -> (&'a str, &'static str) {
+    let name = foreign.family.name();
+    match foreign.kind {
+        ForeignKind::Counter => match name.strip_suffix("_total") {
             Some(stem) if !stem.is_empty() && !names.contains(stem) => (stem, "counter"),
             Some(_) | None => (name, "unknown"),
         },
-        (ForeignKind::Gauge, _) => (name, "gauge"),
-        (ForeignKind::Histogram, _) => (name, "histogram"),
-        (ForeignKind::Summary, _) => (name, "summary"),
+        ForeignKind::Gauge => (name, "gauge"),
+        ForeignKind::Histogram => (name, "histogram"),
+        ForeignKind::Summary => (name, "summary"),
     }
 }
 

@@ -102,7 +102,7 @@ fn f42_counts_beyond_32_bits_stand_on_the_page() {
     let count = PointValue::Count(u64::from(u32::MAX) + 7);
     let family = OwnFamily::single(&catalog::SPANS_EXPORTED, count);
     for format in [Format::Text, Format::OpenMetrics] {
-        let page = text::encode(&[Gathered::Own(family.clone())], format);
+        let page = text::encode(&[Gathered::Own(family.clone())], format, 0);
         assert!(page.contains("\ntelemetry_spans_exported_total 4294967302\n"));
     }
 }
