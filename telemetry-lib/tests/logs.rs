@@ -143,6 +143,35 @@ async fn what_cannot_be_a_target_is_refused_and_what_can_be_is_not() {
     }
 }
 
+/// `Targets` takes it as ERROR, `EnvFilter` and `env_logger` as all of the target.
+#[tokio::test]
+async fn a_target_without_its_level_is_refused_and_the_way_to_write_it_told() {
+    use std::error::Error as _;
+
+    for refused in [
+        "my_crate=",
+        "my_crate= ",
+        "info,my_crate=",
+        "my_crate=,info",
+    ] {
+        let telemetry = TestTelemetry::configured(&[("RUST_LOG", refused)], |it| it);
+        let said = telemetry.notices();
+        assert_eq!(said.len(), 1, "{refused}: {said:?}");
+        let why = "target=trace";
+        let names_it = said[0].starts_with("RUST_LOG is ignored") && said[0].contains(why);
+        assert!(
+            names_it && !said[0].contains("my_crate"),
+            "{refused}: {said:?}"
+        );
+        ask(&telemetry, orders()).await;
+        assert_eq!(messages(&telemetry), ["served"], "{refused}");
+
+        let error = telemetry.handle().set_log_filter(refused).unwrap_err();
+        let source = error.source().unwrap().to_string();
+        assert!(source.contains(why), "{source}");
+    }
+}
+
 #[tokio::test]
 async fn a_filter_of_lines_that_are_not_ours_is_refused() {
     let telemetry = TestTelemetry::configured(&[], |it| it.log_format(LogFormat::None));

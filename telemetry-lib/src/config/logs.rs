@@ -36,8 +36,8 @@ impl LogConfig {
     pub(super) fn read(vars: &mut Vars) -> Self {
         let filter = vars.read(
             &["RUST_LOG"],
-            "a list of levels, targets and target=level directives (spans and fields cannot be \
-             filtered by here)",
+            "a list of levels, targets and target=level directives (a level stands after each `=`: \
+             target=trace is all of the target; spans and fields cannot be filtered by here)",
             |value| {
                 Some((
                     log::parse_filter(value).ok()?,

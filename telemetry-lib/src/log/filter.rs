@@ -32,6 +32,8 @@ pub enum LogFilterError {
 const NO_TARGET: &str = "a target is not empty and has neither blanks nor brackets and braces: \
                          spans and fields cannot be filtered by here";
 
+const NO_LEVEL: &str = "a level stands after `=`: target=trace is all of the target";
+
 /// Of a word that looks like a level.
 const MAX_LETTERS: usize = 12;
 
@@ -51,6 +53,10 @@ pub(crate) fn parse(directives: &str) -> Result<Targets, LogFilterError> {
     }
     if words.iter().any(|word| !may_be_directive(word)) {
         return Err(LogFilterError::Invalid(NO_TARGET.into()));
+    }
+    // `Targets` would take that as ERROR, and others take it as all of the target.
+    if words.iter().any(|word| word.ends_with('=')) {
+        return Err(LogFilterError::Invalid(NO_LEVEL.into()));
     }
     let filter: Result<Targets, _> = words.join(",").parse();
     filter.map_err(|error| LogFilterError::Invalid(error.into()))

@@ -8,6 +8,7 @@ use super::environment::{Seen, see};
 const ROWS: &[(&str, &str)] = &[
     ("RUST_LOG", "s3cret=loud"),
     ("RUST_LOG", "s3cret[span]=debug"),
+    ("RUST_LOG", "s3cret="),
     ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://s3cret:99999"),
     ("OTEL_SDK_DISABLED", "yes-s3cret"),
     ("OTEL_RESOURCE_ATTRIBUTES", "s3cret"),
