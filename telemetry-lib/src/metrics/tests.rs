@@ -423,11 +423,23 @@ fn f42_an_impossible_value_of_the_users_stays_readable() {
         gauge.set(value);
         registry.register(Box::new(gauge)).unwrap();
     }
+    let options = HistogramOpts::new("odd", "Odd.").buckets(vec![1.0]);
+    let odd = Histogram::with_opts(options).unwrap();
+    odd.observe(f64::NAN);
+    odd.observe(0.5);
+    registry.register(Box::new(odd)).unwrap();
     metrics.collect(registry);
-    let page = page(&metrics, OPEN);
-    assert!(page.value("nan", &[]).unwrap().is_nan());
-    assert_eq!(page.value("inf", &[]), Some(f64::INFINITY));
-    assert_eq!(page.value("neg", &[]), Some(f64::NEG_INFINITY));
+    for format in [TEXT, OPEN] {
+        let page = page(&metrics, format);
+        assert!(page.value("nan", &[]).unwrap().is_nan());
+        assert_eq!(page.value("inf", &[]), Some(f64::INFINITY));
+        assert_eq!(page.value("neg", &[]), Some(f64::NEG_INFINITY));
+        // Without the sum there could be no count in OpenMetrics.
+        assert!(page.value("odd_sum", &[]).unwrap().is_nan());
+        assert_eq!(page.value("odd_count", &[]), Some(2.0));
+        assert_eq!(page.value("odd_bucket", &[("le", "1")]), Some(1.0));
+        assert_eq!(page.value("odd_bucket", &[("le", "+Inf")]), Some(2.0));
+    }
 }
 
 #[test]
