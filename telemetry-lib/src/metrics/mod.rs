@@ -14,6 +14,7 @@ pub mod catalog;
 mod client;
 mod exemplar;
 mod family;
+mod foreign;
 mod foreign_exemplar;
 mod health;
 mod http;

@@ -4,14 +4,11 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::slice;
-
-use prometheus::TextEncoder;
 
 use super::catalog::Kind;
 use super::exemplar::{Marked, since_1970};
-use super::foreign_exemplar::Exemplars;
-use super::model::{ForeignFamily, ForeignKind, Gathered, OwnFamily, Point, PointValue};
+use super::foreign::write_foreign;
+use super::model::{Gathered, OwnFamily, Point, PointValue};
 use super::negotiate::Format;
 
 /// The whole page, in a text that has room for `expected` bytes from the beginning.
@@ -94,74 +91,14 @@ fn write_point(page: &mut String, name: &str, bounds: &[String], point: &Point, 
     }
 }
 
-/// The crate's own encoder writes the samples, right onto the page, so they read as they did before we
-/// were there. In OpenMetrics another head takes the place of its own, and exemplars follow the samples.
-fn write_foreign(
-    page: &mut String,
-    foreign: &ForeignFamily,
-    names: &BTreeSet<&str>,
-    format: Format,
-) {
-    let begin = page.len();
-    let family = slice::from_ref(&foreign.family);
-    if TextEncoder::new().encode_utf8(family, page).is_err() {
-        page.truncate(begin);
-        return;
-    }
-    if format == Format::Text {
-        return;
-    }
-    let mut head = String::new();
-    let (name, kind) = foreign_type(foreign, names);
-    let theirs = page[begin..].split_inclusive('\n');
-    let theirs: Vec<&str> = theirs.take_while(|line| line.starts_with("# ")).collect();
-    // The encoder has escaped the help already, but for the quotes.
-    let help = theirs.iter().find_map(|line| line.strip_prefix("# HELP "));
-    if let Some((_, help)) = help.and_then(|rest| rest.split_once(' ')) {
-        push(
-            &mut head,
-            &["# HELP ", name, " ", &help.replace('"', "\\\"")],
-        );
-    }
-    push(&mut head, &["# TYPE ", name, " ", kind, "\n"]);
-    let end = begin + theirs.iter().map(|line| line.len()).sum::<usize>();
-    page.replace_range(begin..end, &head);
-    if !foreign.exemplars.is_empty() {
-        let samples = page.split_off(begin + head.len());
-        write_marked(page, &samples, &foreign.exemplars);
-    }
-}
-
-fn write_marked(page: &mut String, samples: &str, exemplars: &[Exemplars]) {
-    for line in samples.lines() {
-        let behind = exemplars.iter().find_map(|them| them.behind(line));
-        push(page, &[line, behind.as_deref().unwrap_or_default(), "\n"]);
-    }
-}
-
-/// The name and the type of a family in OpenMetrics: a counter's samples end in `_total` and its family does
-/// not. One that is named otherwise, or whose family's name another family has, keeps its name as `unknown`.
-fn foreign_type<'a>(foreign: &'a ForeignFamily, names: &BTreeSet<&str>) -> (&'a str, &'static str) {
-    let name = foreign.family.name();
-    match foreign.kind {
-        ForeignKind::Counter => match name.strip_suffix("_total") {
-            Some(stem) if !stem.is_empty() && !names.contains(stem) => (stem, "counter"),
-            Some(_) | None => (name, "unknown"),
-        },
-        ForeignKind::Gauge => (name, "gauge"),
-        ForeignKind::Histogram => (name, "histogram"),
-        ForeignKind::Summary => (name, "summary"),
-    }
-}
-
-fn write_name(page: &mut String, name: &str, suffix: &str, labels: &str) {
+pub(super) fn write_name(page: &mut String, name: &str, suffix: &str, labels: &str) {
     push(page, &[name, suffix]);
     if !labels.is_empty() {
         push(page, &["{", labels, "}"]);
     }
 }
 
-fn write_bucket(page: &mut String, name: &str, labels: &str, bound: &str, count: u64) {
+pub(super) fn write_bucket(page: &mut String, name: &str, labels: &str, bound: &str, count: u64) {
     let comma = if labels.is_empty() { "" } else { "," };
     push(
         page,
@@ -189,7 +126,7 @@ fn write_number(page: &mut String, name: &str, suffix: &str, labels: &str, numbe
     };
 }
 
-fn push(page: &mut String, parts: &[&str]) {
+pub(super) fn push(page: &mut String, parts: &[&str]) {
     parts.iter().for_each(|part| page.push_str(part));
 }
 
