@@ -1,6 +1,9 @@
-//! Pages that nobody reads.
+//! Pages that nobody reads, and what is asked once for many.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::*;
+use crate::fork::tests::PRETENDED;
 
 #[test]
 fn of_pages_that_nobody_reads_only_sixteen_are_held() {
@@ -25,4 +28,25 @@ fn of_pages_that_nobody_reads_only_sixteen_are_held() {
     drop(part);
     assert_eq!(ask(0).status(), 200);
     assert_eq!(ask(0).status(), 200, "that one was sent");
+}
+
+/// A process that was forked has another id, and asking reads files.
+#[test]
+fn the_labels_of_the_target_are_asked_once_in_each_process() {
+    let (notices, _) = recorded();
+    let asked = AtomicUsize::new(0);
+    let target = move || format!("asked=\"{}\"", asked.fetch_add(1, Relaxed)).into();
+    let own = Own {
+        target: Box::new(target),
+        health: ExportHealth::new(notices.clone()),
+        logs: Logs::new(&crate::Config::from_vars("test", []).logs, notices.clone()),
+    };
+    let config = MetricsConfig { max_series: 10 };
+    let metrics = Metrics::new(&config, Arc::default(), own, notices);
+    for (process, told) in [(0, "0"), (0, "0"), (1, "1"), (1, "1"), (0, "0")] {
+        PRETENDED.set(Some(process));
+        let page = page(&metrics, TEXT);
+        PRETENDED.set(None);
+        assert_eq!(page.value("target_info", &[("asked", told)]), Some(1.0));
+    }
 }
