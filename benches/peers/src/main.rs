@@ -1,13 +1,14 @@
 //! Compares the stacks: `cargo run --release` measures times, instructions and allocations and
 //! prints them as Markdown; `times`, `instructions` or `allocations` alone does one of them. `contention`
-//! does so for two threads on one series, `scrape` for `/metrics`, `packages` for what each stack pulls in, `faults` compares what becomes of
-//! spans when the collector misbehaves.
+//! does so for two threads on one series, `lines` for threads that log at once, `scrape` for `/metrics`, `packages`
+//! for what each stack pulls in, `faults` compares what becomes of spans when the collector misbehaves.
 //! Nothing is asserted: a number is for a person who knows the machine.
 
 mod child;
 mod contention;
 mod faults;
 mod instructions;
+mod lines;
 mod packages;
 mod pages;
 mod report;
@@ -27,14 +28,16 @@ fn main() -> ExitCode {
         ["instructions"] => instructions::print(),
         ["allocations"] => instructions::print_allocations(),
         ["contention"] => contention::print(),
+        ["lines"] => lines::print(),
         ["scrape"] => scrape::print(),
         ["packages"] => packages::print(),
         ["faults"] => faults::print(),
         ["child", stack] => child::obey(stack),
         ["once", stack, case, requests] => child::once(stack, case, requests),
+        ["lines", stack, threads] => lines::write(stack, threads),
         ["fault", who, name] => faults::one(who, name),
         _ => Err(
-            "usage: peers [times | instructions | allocations | contention | scrape | packages | faults]"
+            "usage: peers [times | instructions | allocations | contention | lines | scrape | packages | faults]"
                 .into(),
         ),
     };

@@ -30,8 +30,13 @@ pub(super) fn without_log(router: Router) -> Stack {
 
 /// Nobody listens, so that nothing is waited for, and the queue stays full once it is.
 pub(super) fn collector_away(router: Router) -> Stack {
-    let away = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT".to_owned();
-    let telemetry = with_layer(Config::from_vars("peers", [(away, closed_endpoint())]));
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", closed_endpoint()),
+        // What is said on stderr would stand between the answers.
+        ("OTEL_LOG_LEVEL", "none".to_owned()),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value));
+    let telemetry = with_layer(Config::from_vars("peers", variables));
     Stack {
         router: telemetry.instrument(router),
         flush: flush(telemetry, Duration::ZERO, |report| {
