@@ -28,7 +28,7 @@ pub(super) fn render(line: &Line<'_>) -> String {
         member(&mut json, "", "span_id", &ids.span.to_string());
     }
     for (name, value) in line.fields.iter() {
-        scalar(&mut json, OWN.contains(&name), name, value);
+        scalar(&mut json, is_taken(name), name, value);
     }
     if !line.spans.is_empty() {
         key(&mut json, "", "spans");
@@ -38,6 +38,11 @@ pub(super) fn render(line: &Line<'_>) -> String {
     }
     json.push_str("}\n");
     json
+}
+
+/// Also what such a name becomes is taken: no member may stand twice.
+fn is_taken(name: &str) -> bool {
+    OWN.contains(&name.trim_start_matches("field."))
 }
 
 /// `{"name":…,…}`

@@ -223,6 +223,9 @@ mod tests {
         let said = line(LogFormat::Json, &own);
         let expected = r#""target":"orders","message":"said","field.message":"mine","field.trace_id":"mine","log.target":"mine","log.pairs":"mine"}"#;
         assert!(said.ends_with(expected), "{said}");
+        let said = line(LogFormat::Json, &[("field.message", 1), ("message", 2)]);
+        let ends = said.ends_with(r#","field.field.message":1,"field.message":2}"#);
+        assert!(ends, "no name stands twice: {said}");
         let said = line(LogFormat::Human, &[("a\nb \u{202e}\u{1b}é", 1)]);
         assert!(said.ends_with("said a\\nb \\u{202e}\\u{1b}é=1"), "{said}");
     }
