@@ -380,8 +380,10 @@ impl Telemetry {
     /// [`grpc_server`](Self::grpc_server).
     ///
     /// Call it last: what is added to the router afterwards is not seen. Requests that another
-    /// layer has instrumented pass through; a handler that sends its request through this router
-    /// again makes a second one of it. Below `nest_service` there is no `http.route`.
+    /// layer has instrumented pass through, but not one that was under way already when the second
+    /// layer of the process was made: make all layers before you serve. A handler that sends its
+    /// request through this router again makes a second one of it where this is the only layer.
+    /// Below `nest_service` there is no `http.route`.
     /// Where the trait `tracing::Instrument` is in scope, its method of the same name comes
     /// first: write `Telemetry::instrument(&telemetry, router)`.
     pub fn instrument<S>(&self, router: axum::Router<S>) -> axum::Router<S>
