@@ -92,11 +92,19 @@ async fn a_killed_collector_keeps_its_queue_and_loses_what_it_had_not_decided() 
     let orders = customers.leave().await;
     pipeline.flushed().await;
     accounts_are_complete(&pipeline, orders.len(), 0.0).await;
-    let found = only_undecided_may_be_lost(&pipeline, &orders, gone, "SIGKILL").await;
-    // However slow the machine was: what stood on disk has arrived.
-    let before = found.iter().filter(|&&n| orders[n as usize].ended < gone);
-    let arrived = before.count() as u64 * (OF_SHOP + OF_STOCK);
-    assert!(arrived as f64 >= queued, "{arrived} of {queued} spans");
+    only_undecided_may_be_lost(&pipeline, &orders, gone, "SIGKILL").await;
+    // However slow the machine was: what stood on disk arrives. What is tried again after a pause may do
+    // so behind orders that came later.
+    until("what stood on disk in Jaeger", async || {
+        let found = whole_orders(&pipeline).await?;
+        let before = found.iter().filter(|&&n| orders[n as usize].ended < gone);
+        let arrived = (before.count() as u64 * (OF_SHOP + OF_STOCK)) as f64;
+        match arrived >= queued {
+            true => Ok(()),
+            false => Err(format!("{arrived} of {queued} spans")),
+        }
+    })
+    .await;
 }
 
 /// The spans that may wait in a service of the next test.
@@ -173,14 +181,23 @@ async fn accounts_are_complete(pipeline: &Pipeline, orders: usize, most: f64) ->
     [shop, stock]
 }
 
-/// Waits until every order is in Jaeger but for those that ended shortly before `gone`, prints how many
-/// of these are not, and returns the numbers of all that are.
+/// The numbers of the orders whose trace is whole in Jaeger.
+async fn whole_orders(pipeline: &Pipeline) -> Result<BTreeSet<u32>, String> {
+    let traces = pipeline.jaeger.query.traces("shop").await?;
+    let whole = traces
+        .iter()
+        .filter(|trace| orders::is_whole(trace).is_ok());
+    Ok(whole.filter_map(orders::number).collect())
+}
+
+/// Waits until every order is in Jaeger but for those that ended shortly before `gone`, and prints how many
+/// of these are not.
 async fn only_undecided_may_be_lost(
     pipeline: &Pipeline,
     orders: &[Order],
     gone: Duration,
     how: &str,
-) -> BTreeSet<u32> {
+) {
     let is_undecided =
         |order: &Order| order.ended + DECISION >= gone && order.ended <= gone + UNDER_WAY;
     let (undecided, due): (Vec<_>, Vec<_>) = (0..)
@@ -188,11 +205,7 @@ async fn only_undecided_may_be_lost(
         .partition(|(_, order)| is_undecided(order));
     assert!(!undecided.is_empty() && due.len() > undecided.len());
     let found = until("every decided order in Jaeger", async || {
-        let traces = pipeline.jaeger.query.traces("shop").await?;
-        let whole = traces
-            .iter()
-            .filter(|trace| orders::is_whole(trace).is_ok());
-        let found: BTreeSet<u32> = whole.filter_map(orders::number).collect();
+        let found = whole_orders(pipeline).await?;
         let missing: Vec<u32> = due
             .iter()
             .map(|(number, _)| *number)
@@ -221,5 +234,4 @@ async fn only_undecided_may_be_lost(
         due.len(),
         undecided.len()
     ));
-    found
 }
