@@ -77,9 +77,10 @@ pub(crate) fn count() {}
 /// How long a child waits for a new thread to run; it takes microseconds.
 const BEGUN: Duration = Duration::from_secs(1);
 
-/// Does `work` on a thread of its own; `false` if it does not run. In a child that is looked after: if another
-/// thread was just starting at the fork, the standard library's lock stays locked, and none ever runs there.
-pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> bool {
+/// Does `work` on a thread of its own; `false` if it does not run. In a child that is looked after, for `limit` at
+/// most: if another thread was just starting at the fork, the standard library's lock stays locked, and none ever
+/// runs there.
+pub(crate) fn spawn(name: &str, limit: Duration, work: impl FnOnce() + Send + 'static) -> bool {
     let (begun, has_begun) = mpsc::sync_channel(1);
     let work = move || {
         // There is room for it.
@@ -87,7 +88,7 @@ pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> bool {
         work();
     };
     let spawned = thread::Builder::new().name(name.to_owned()).spawn(work);
-    spawned.is_ok() && (depth() == 0 || has_begun.recv_timeout(BEGUN).is_ok())
+    spawned.is_ok() && (depth() == 0 || has_begun.recv_timeout(limit.min(BEGUN)).is_ok())
 }
 
 /// A mutex that each process has for itself: a child makes its own value when it first needs it.

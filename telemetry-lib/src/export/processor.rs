@@ -167,7 +167,7 @@ impl ExportHandle {
             // Whoever waited may be gone.
             let _ = done.send(wait());
         };
-        if !fork::spawn("telemetry-wait", work) {
+        if !fork::spawn("telemetry-wait", limit, work) {
             return self.shutdown_now();
         }
         let report = waiting.await;

@@ -34,15 +34,14 @@ impl Settling {
     /// The same without blocking. As for spans, a thread keeps the time: the caller's runtime, if there
     /// is one, may have no timer.
     pub(crate) async fn wait_apart(self, limit: Duration) {
-        if self.0.is_none() {
-            return;
-        }
+        let Some((began, _)) = &self.0 else { return };
+        let left = limit.saturating_sub(began.elapsed().duration);
         let (end, ended) = oneshot::channel();
         let wait = move || {
             self.wait(limit);
             let _ = end.send(());
         };
-        if fork::spawn("telemetry-wait", wait) {
+        if fork::spawn("telemetry-wait", left, wait) {
             let _ = ended.await;
         }
     }
