@@ -13,11 +13,12 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::answer::Answer;
 use super::connection::serve;
-use super::crew::Crew;
 use super::span::ReceivedSpan;
 
 /// How long a test may wait for what should come at once; only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// For longer than any test a thread is kept for the next connection.
+const STAY: Duration = Duration::from_secs(60 * 60);
 
 /// The collector. It stops, and closes its connections, when it is dropped.
 #[derive(Debug)]
@@ -169,20 +170,26 @@ impl FakeCollector {
         let shared = Arc::new(Shared::new());
         let accepting = Arc::clone(&shared);
         let serve = Arc::new(serve);
-        let mut crew = Crew::new();
+        // Its threads stay when their connections end. The standard library holds a lock while a thread ends, and a
+        // process that is forked just then has a child in which none can run.
+        let pool = tokio::runtime::Builder::new_current_thread()
+            .thread_keep_alive(STAY)
+            .build()
+            .expect("a runtime without drivers");
         let acceptor = thread::spawn(move || {
-            for stream in listener.incoming() {
-                let Ok(stream) = stream else { return };
-                let Some(end) = accepting.connected(&stream) else {
-                    return;
-                };
+            let streams = listener.incoming().map_while(Result::ok);
+            let accepted =
+                streams.map_while(|stream| Some((accepting.connected(&stream)?, stream)));
+            for (end, stream) in accepted {
                 let (shared, serve) = (Arc::clone(&accepting), Arc::clone(&serve));
-                crew.give(move || {
+                pool.spawn_blocking(move || {
                     // A broken connection is the peer's business, or the script's.
                     drop(serve(stream, &shared));
                     drop(end.shutdown(Shutdown::Both));
                 });
             }
+            // One that a script keeps waiting is not waited for.
+            pool.shutdown_background();
         });
         Self {
             shared,

@@ -15,7 +15,6 @@ mod answer;
 pub(crate) mod authority;
 mod collector;
 mod connection;
-mod crew;
 mod exposition;
 mod line;
 mod reader;
